@@ -1,0 +1,28 @@
+/** Every bound of the engine, with its unit in the name. `limits.test.ts` asks that a test reaches each of them. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = {
+  /** Body of create, update and exec requests. */
+  containerBodyBytes: 4 * MIB,
+  /** Any other JSON body. */
+  jsonBodyBytes: 16 * MIB,
+  jsonDepth: 64,
+  /** The docker CLI puts every registry credential into one header. */
+  headerBlockBytes: MIB,
+  headerTimeoutMs: 10_000,
+  manifestBytes: 4 * MIB,
+  imageConfigBytes: 8 * MIB,
+  tarRecordBytes: MIB,
+  tarPathBytes: 4096,
+  tarDepth: 512,
+  passwdBytes: MIB,
+  logLineBytes: 16 * KIB,
+  readerBufferBytes: MIB,
+  attachSpillBytes: 1024 * MIB,
+  nameLength: 255,
+  layersPerImage: 512,
+  eventHistory: 256,
+  /** One durable record file. */
+  recordBytes: 16 * MIB,
+} as const;
