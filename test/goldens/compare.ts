@@ -26,7 +26,8 @@ const groupOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
 /** What of `got` is not as in `want`; fields that differed between two recordings of the reference are left out. */
 export function differenceOf(want: Result, got: Result | undefined): Difference | null {
-  if (got === undefined) return { id: want.id, cmd: want.cmd, fields: [{ name: 'case', want: 'run', got: 'not run' }] };
+  if (got === undefined)
+    return { id: want.id, cmd: want.cmd, fields: [{ name: 'case', want: 'run', got: 'not run' }] };
   const fields = (['exit', 'stdout', 'stderr'] as const)
     .filter((name) => want[name] !== got[name] && want.flaky?.includes(name) !== true)
     .map((name) => ({ name, want: String(want[name]), got: String(got[name]) }));

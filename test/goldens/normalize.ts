@@ -30,10 +30,7 @@ const EVERYWHERE: readonly Rule[] = [
   [/^time="<time>" level=error msg="Can't add file .*\n/gm, ''],
   [/execDuration=\d+/g, 'execDuration=<n>'],
   [/"execDuration":"\d+"/g, '"execDuration":"<n>"'],
-  [
-    /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/g,
-    (mac) => (mac === '02:42:00:00:00:99' ? mac : '<mac>'),
-  ],
+  [/\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, (mac) => (mac === '02:42:00:00:00:99' ? mac : '<mac>')],
   [/"Pid": ?(\d+)/g, (match, pid) => (pid === '0' ? match : match.replace(pid ?? '', '<pid>'))],
   [/\bbr-[0-9a-f]{12}\b/g, 'br-<id12>'],
   [/\bveth[0-9a-f]{7}\b/g, 'veth<rand>'],
@@ -50,10 +47,7 @@ const BY_KIND: Readonly<Record<string, readonly Rule[]>> = {
     [/\b\d+(?:\.\d+)?(?:B|kB|MB|GB|KiB|MiB|GiB)\b/g, '<size>'],
   ],
   top: [
-    [
-      /^(\S+ +)\d+( +)\d+( +)\d+( +)\S+( +)\S+( +)[\d:]+/gm,
-      '$1<pid>$2<ppid>$3<c>$4<stime>$5<tty>$6<time>',
-    ],
+    [/^(\S+ +)\d+( +)\d+( +)\d+( +)\S+( +)\S+( +)[\d:]+/gm, '$1<pid>$2<ppid>$3<c>$4<stime>$5<tty>$6<time>'],
   ],
 };
 
@@ -81,7 +75,9 @@ export function normalize(text: string, options: NormalizeOptions): string {
   const rules = [...EVERYWHERE, ...options.kinds.flatMap((kind) => BY_KIND[kind] ?? [])];
   for (const [pattern, replacement] of rules) {
     result =
-      typeof replacement === 'string' ? result.replace(pattern, replacement) : result.replace(pattern, replacement);
+      typeof replacement === 'string'
+        ? result.replace(pattern, replacement)
+        : result.replace(pattern, replacement);
   }
   return collapseTables(result);
 }

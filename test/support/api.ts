@@ -26,7 +26,8 @@ function parse(body: Buffer): unknown {
 }
 
 export function call(socketPath: string, options: ApiRequest): Promise<ApiAnswer> {
-  const payload = options.raw ?? (options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body)));
+  const payload =
+    options.raw ?? (options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body)));
   const type = options.raw === undefined ? 'application/json' : 'application/x-tar';
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -34,7 +35,11 @@ export function call(socketPath: string, options: ApiRequest): Promise<ApiAnswer
         socketPath,
         method: options.method ?? 'GET',
         path: options.path,
-        headers: { host: 'docker', ...(payload && { 'content-type': type, 'content-length': payload.length }), ...options.headers },
+        headers: {
+          host: 'docker',
+          ...(payload && { 'content-type': type, 'content-length': payload.length }),
+          ...options.headers,
+        },
         timeout: options.timeoutMs ?? 60_000,
       },
       (response) => {

@@ -24,7 +24,11 @@ export const PLAIN_ENV: Readonly<Record<string, string>> = {
 };
 
 /** Runs a program to its end; a time-out kills its process group and shows as exit 124. */
-export function run(file: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export function run(
+  file: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, [...args], {
       env: { ...PLAIN_ENV, ...options.env },
@@ -47,15 +51,24 @@ export function run(file: string, args: readonly string[], options: CommandOptio
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       const stderr = Buffer.concat(err).toString() + (late ? '\n(test: killed, took too long)' : '');
-      resolve({ exit: late ? 124 : (code ?? 128 + (signal ? 1 : 0)), stdout: Buffer.concat(out).toString(), stderr });
+      resolve({
+        exit: late ? 124 : (code ?? 128 + (signal ? 1 : 0)),
+        stdout: Buffer.concat(out).toString(),
+        stderr,
+      });
     });
   });
 }
 
 /** Runs a program that has to succeed; returns its standard output. */
-export async function must(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+export async function must(
+  file: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
   const result = await run(file, args, options);
-  if (result.exit !== 0) throw new Error(`${file} ${args.join(' ')}: exit ${result.exit}: ${result.stderr || result.stdout}`);
+  if (result.exit !== 0)
+    throw new Error(`${file} ${args.join(' ')}: exit ${result.exit}: ${result.stderr || result.stdout}`);
   return result.stdout;
 }
 
@@ -65,7 +78,10 @@ export interface UntilOptions {
 }
 
 /** Asks again until the answer is not `undefined`; for facts of the kernel that send no event. */
-export async function until<T>(question: () => Promise<T | undefined> | T | undefined, options: UntilOptions): Promise<T> {
+export async function until<T>(
+  question: () => Promise<T | undefined> | T | undefined,
+  options: UntilOptions,
+): Promise<T> {
   const deadline = Date.now() + (options.timeoutMs ?? 15_000);
   for (;;) {
     const answer = await question();

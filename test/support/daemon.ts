@@ -92,7 +92,8 @@ export class TestDaemon {
     this.#child = child;
     await until(
       async () => {
-        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`gantryd ended: ${await this.log()}`);
+        if (child.exitCode !== null || child.signalCode !== null)
+          throw new Error(`gantryd ended: ${await this.log()}`);
         if (!existsSync(this.socket)) return undefined;
         const answer = await call(this.socket, { path: '/_ping', timeoutMs: 2000 }).catch(() => undefined);
         return answer?.status === 200 ? true : undefined;
@@ -150,7 +151,8 @@ export class TestDaemon {
 
   async loadImage(archive: string): Promise<void> {
     const answer = await this.api('/images/load?quiet=1', { method: 'POST', raw: await readFile(archive) });
-    if (answer.status !== 200 || answer.body.includes('"error"')) throw new Error(`load: ${answer.body.toString()}`);
+    if (answer.status !== 200 || answer.body.includes('"error"'))
+      throw new Error(`load: ${answer.body.toString()}`);
   }
 
   async removeAll(): Promise<void> {

@@ -72,7 +72,8 @@ async function lookOnce(daemon: TestDaemon): Promise<string[]> {
   const writable = await readdir(join(daemon.dataRoot, 'containers')).catch(() => []);
   for (const name of writable.filter((n) => /^[0-9a-f]{64}$/.test(n))) leaks.push(`container: ${name}`);
   const rules = await run('nsenter', [`--net=/run/netns/${daemon.name}`, '--', 'nft', 'list', 'ruleset']);
-  for (const line of rules.stdout.split('\n')) if (/172\.\d+\.\d+\.\d+ \. \d+/.test(line)) leaks.push(`nft: ${line.trim()}`);
+  for (const line of rules.stdout.split('\n'))
+    if (/172\.\d+\.\d+\.\d+ \. \d+/.test(line)) leaks.push(`nft: ${line.trim()}`);
   return leaks;
 }
 

@@ -1,0 +1,231 @@
+/**
+ * `npm run goldens [-- GROUP…] [--verbose] [--keep FILE]`: runs the recorded commands with the real docker CLI against a daemon
+ * of its own and prints, per group, how many results are equal, accepted or different. Ends with 1 below a floor.
+ */
+import { chmod, mkdir, readFile, rm, symlink, writeFile, copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { compareGroups, judge, type GroupCount, type Result } from '../test/goldens/compare.ts';
+import { normalize } from '../test/goldens/normalize.ts';
+import { must, run } from '../test/support/command.ts';
+import { startDaemon, type TestDaemon } from '../test/support/daemon.ts';
+
+const REFERENCE = join(import.meta.dirname, '../test/reference/goldens');
+const GOLDENS = join(import.meta.dirname, '../test/goldens');
+/** The recorded outputs name this folder. */
+const WORK = '/tmp/golden-work';
+const MEASURED_GROUPS = [
+  'run',
+  'runerr',
+  'life',
+  'exec',
+  'logs',
+  'ps',
+  'inspect',
+  'images',
+  'system',
+  'events',
+  'netnone',
+  'ports',
+];
+
+interface Step {
+  readonly group: string;
+  readonly id?: string;
+  readonly cmd?: string;
+  readonly norm?: string;
+  readonly t?: string;
+  readonly stdin?: string;
+  readonly setup?: string;
+  readonly clean?: string;
+}
+
+async function readLines<T>(file: string): Promise<T[]> {
+  const text = await readFile(file, 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
+}
+
+const CLEAN =
+  'docker rm -f -v $(docker ps -aq) ; docker volume rm $(docker volume ls -q); docker network prune -f';
+
+interface Shell {
+  readonly daemon: TestDaemon;
+  readonly exec: (
+    command: string,
+    options?: { stdin?: string; seconds?: number },
+  ) => Promise<{ exit: number; stdout: string; stderr: string }>;
+}
+
+/** Commands run where the daemon runs: in its network namespace, in the work folder, with a bare environment. */
+function shellFor(daemon: TestDaemon): Shell {
+  const environment = [
+    `PATH=${WORK}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    ...[`HOME=${WORK}/home`, `DOCKER_CONFIG=${WORK}/cfg`, `DOCKER_HOST=${daemon.host}`],
+    ...['LANG=C', 'TZ=UTC', 'DOCKER_CLI_HINTS=false', 'NO_COLOR=1', 'TERM=dumb'],
+  ];
+  return {
+    daemon,
+    exec: (command, options = {}) => {
+      const seconds = String(options.seconds ?? 60);
+      const line = `cd ${WORK} || exit 97\n${command}`;
+      const args = [
+        `--net=/run/netns/${daemon.name}`,
+        '--',
+        'env',
+        '-i',
+        ...environment,
+        'timeout',
+        '-k',
+        '5',
+        seconds,
+        'sh',
+        '-c',
+        line,
+      ];
+      return run('nsenter', args, {
+        timeoutMs: (Number(seconds) + 10) * 1000,
+        ...(options.stdin !== undefined && { input: options.stdin }),
+      });
+    },
+  };
+}
+
+/** The image that every case uses, and the files that cases name. */
+async function prepareWork(shell: Shell): Promise<void> {
+  await rm(WORK, { recursive: true, force: true });
+  for (const folder of [
+    'bin',
+    'home',
+    'cfg',
+    'ctx',
+    'root/bin',
+    'root/etc',
+    'root/tmp',
+    'root/root',
+    'bind',
+    'dir/sub',
+  ]) {
+    await mkdir(join(WORK, folder), { recursive: true });
+  }
+  const root = join(WORK, 'root');
+  await copyFile('/usr/bin/busybox', join(root, 'bin/busybox'));
+  await chmod(join(root, 'bin/busybox'), 0o755);
+  for (const applet of (await must('/usr/bin/busybox', ['--list'])).trim().split('\n')) {
+    if (applet !== 'busybox') await symlink('busybox', join(root, 'bin', applet));
+  }
+  const users = [
+    'root:x:0:0:root:/root:/bin/sh',
+    'daemon:x:1:1:daemon:/:/bin/false',
+    'nobody:x:65534:65534:nobody:/:/bin/false',
+  ];
+  await writeFile(join(root, 'etc/passwd'), `${users.join('\n')}\n`);
+  await writeFile(join(root, 'etc/group'), 'root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n');
+  await chmod(join(root, 'tmp'), 0o1777);
+  const fixed = ['--sort=name', '--mtime=2024-01-01 00:00:00Z', '--owner=0', '--group=0', '--numeric-owner'];
+  await must('tar', ['-C', root, ...fixed, '-cf', join(WORK, 'busybox.tar'), '.']);
+  await rm(root, { recursive: true });
+  const files = {
+    envfile: 'A=1\nB=two words\n# comment\nHOME\nNOTSET\n',
+    labelfile: 'lab1=v1\nlab2=v 2\n',
+    'hello.txt': 'hello file\n',
+    'bind/f': 'bound\n',
+    'dir/sub/f': 'in-sub\n',
+    'garbage.tar': 'not a tar',
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(WORK, name), text);
+  const imported = await shell.exec(
+    "docker import -c 'CMD [\"sh\"]' -c 'ENV PATH=/bin' busybox.tar busybox:latest",
+  );
+  if (imported.exit !== 0) throw new Error(`import of the image failed: ${imported.stderr}`);
+}
+
+async function runSteps(shell: Shell, steps: readonly Step[]): Promise<Map<string, Result>> {
+  const results = new Map<string, Result>();
+  const options = {
+    dataRoot: shell.daemon.dataRoot,
+    execRoot: shell.daemon.execRoot,
+    dockerHost: shell.daemon.host,
+  };
+  for (const step of steps) {
+    if (step.clean !== undefined) await shell.exec(CLEAN);
+    if (step.setup !== undefined) {
+      const answer = await shell.exec(step.setup);
+      if (answer.exit !== 0) process.stderr.write(`setup failed (${answer.exit}): ${step.setup}\n`);
+    }
+    if (step.id === undefined || step.cmd === undefined) continue;
+    const answer = await shell.exec(step.cmd, {
+      ...(step.stdin !== undefined && { stdin: step.stdin }),
+      ...(step.t !== undefined && { seconds: Number(step.t) }),
+    });
+    const kinds = (step.norm ?? '').split(' ').filter((kind) => kind !== '');
+    const stdout = normalize(answer.stdout, { ...options, kinds });
+    const stderr = normalize(answer.stderr, { ...options, kinds });
+    results.set(step.id, { id: step.id, cmd: step.cmd, exit: answer.exit, stdout, stderr });
+  }
+  return results;
+}
+
+function print(counts: readonly GroupCount[], verbose: boolean): void {
+  for (const count of counts) {
+    if (verbose) {
+      for (const difference of count.different) {
+        process.stdout.write(`== ${difference.id}: ${difference.cmd}\n`);
+        for (const field of difference.fields) {
+          process.stdout.write(
+            `  ${field.name}\n    want ${JSON.stringify(field.want)}\n    got  ${JSON.stringify(field.got)}\n`,
+          );
+        }
+      }
+    }
+  }
+  process.stdout.write('group      comparable  equal  accepted  different  equal %\n');
+  for (const count of counts) {
+    const percent = ((count.equal / Math.max(1, count.comparable)) * 100).toFixed(1);
+    const cells = [count.comparable, count.equal, count.accepted, count.different.length, percent];
+    const widths = [10, 6, 9, 10, 8];
+    process.stdout.write(
+      `${count.group.padEnd(10)} ${cells.map((c, i) => String(c).padStart(widths[i] ?? 8)).join(' ')}\n`,
+    );
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const wanted = args.filter((arg) => !arg.startsWith('-'));
+  const groups = wanted.length > 0 ? wanted : MEASURED_GROUPS;
+  const steps = (await readLines<Step>(join(REFERENCE, 'steps.jsonl'))).filter((step) =>
+    groups.includes(step.group),
+  );
+  const recorded = await readLines<Result>(join(REFERENCE, 'results.jsonl'));
+  const notComparable = JSON.parse(
+    await readFile(join(REFERENCE, 'not-comparable.json'), 'utf8'),
+  ) as string[];
+  const accepted = JSON.parse(await readFile(join(GOLDENS, 'accepted.json'), 'utf8')) as Record<
+    string,
+    string
+  >;
+  const floors = JSON.parse(await readFile(join(GOLDENS, 'floors.json'), 'utf8')) as Record<string, number>;
+  let results: Map<string, Result>;
+  {
+    await using daemon = await startDaemon({ cgroupParent: null });
+    const shell = shellFor(daemon);
+    await prepareWork(shell);
+    results = await runSteps(shell, steps);
+    await shell.exec(CLEAN);
+    await rm(WORK, { recursive: true, force: true });
+  }
+  const counts = compareGroups({
+    recorded,
+    results,
+    notComparable: new Set(notComparable),
+    accepted,
+    groups,
+  });
+  print(counts, args.includes('--verbose'));
+  const complaints = judge(counts, floors);
+  for (const complaint of complaints) process.stdout.write(`${complaint}\n`);
+  return complaints.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
