@@ -1,0 +1,143 @@
+import type { Readable, Writable } from 'node:stream';
+import type { RuntimeSpec, SpecProcess } from './runtime-spec.ts';
+
+/*
+ * A task is the running side of a container: one shim, one init process, its execs. It exists from start to exit; the record
+ * of the container exists before and after it.
+ */
+
+export interface LogFile {
+  readonly path: string;
+  /** Size in bytes at which the file is rotated; none: never. */
+  readonly maxSizeBytes?: number;
+  /** How many files are kept, the newest one counted. */
+  readonly maxFiles?: number;
+}
+
+export interface StartRequest {
+  readonly id: string;
+  /** From `buildRuntimeSpec`. `root.path`, the network namespace's path and `task:` paths are bound here. */
+  readonly spec: RuntimeSpec;
+  /** A detached mount or a plain tree, for instance from the snapshotter. The caller closes it after `start` returned. */
+  readonly rootfsFd: number;
+  /** Open network namespace; none: the runtime makes one, or the spec names another. The caller closes it. */
+  readonly netnsFd?: number;
+  readonly terminal: boolean;
+  /** Size of the pseudo-terminal at the start. */
+  readonly consoleSize?: TerminalSize;
+  readonly openStdin: boolean;
+  /** Standard input is closed when the first client that brought some leaves. */
+  readonly stdinOnce: boolean;
+  readonly log: LogFile | null;
+  /** Absolute in the hierarchy, for instance `/docker/<id>`; the same as in the spec. */
+  readonly cgroupPath: string;
+  /** Name of a configured runtime; default: the daemon's default. */
+  readonly runtime?: string;
+}
+
+export interface ExecRequest {
+  readonly execId: string;
+  readonly process: SpecProcess;
+  readonly terminal: boolean;
+  readonly consoleSize?: TerminalSize;
+  /** Whether the process gets an open standard input. */
+  readonly stdin: boolean;
+  readonly detach: boolean;
+}
+
+export interface TerminalSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface ExitRecord {
+  /** 0–255; 128 + signal for a process that a signal ended; 137 when the shim was lost, with `reason`. */
+  readonly exitCode: number;
+  readonly signal?: number;
+  readonly oomKilled: boolean;
+  /** Nanoseconds since the epoch. */
+  readonly exitedAtNanos: bigint;
+  /** Why the code was not observed but concluded. */
+  readonly reason?: string;
+}
+
+/** A process that cannot be mistaken for a later one of the same number. */
+export interface TaskIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTime: string;
+}
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+export interface AttachFrame {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Buffer;
+}
+
+/**
+ * A client's connection to the standard streams of a task or an exec. Backpressure holds from end to end: who does not read
+ * `output` lags in the shim (ring, then spill file), never in this process.
+ */
+export interface AttachStream {
+  /** Object mode: `AttachFrame`s in order, all as `stdout` with a terminal. Ends when the process's streams end. */
+  readonly output: Readable;
+  /** Standard input; `end()` closes the process's standard input if this client may. null when not asked for or not open. */
+  readonly input: Writable | null;
+  /** Leaves without closing anything of the process. */
+  detach(): void;
+}
+
+export interface RunningTask {
+  readonly state: 'running' | 'paused';
+  readonly pid: number;
+  readonly startTime: string;
+  /** Nanoseconds since the epoch. */
+  readonly startedAtNanos: bigint;
+}
+
+export interface EndedTask {
+  readonly state: 'exited';
+  readonly pid: number;
+  readonly startedAtNanos: bigint;
+  readonly exit: ExitRecord;
+}
+
+/** Called directly, once per fact, in the order of the facts; must not throw. */
+export interface TaskHandlers {
+  /** Runs after the task's kernel objects are on their way out; `start` of the same id waits for them itself. */
+  onExit(id: string, exit: ExitRecord): void;
+  onExecExit(id: string, execId: string, exit: ExitRecord): void;
+  onOom(id: string): void;
+}
+
+export interface TaskService {
+  /** Errors: the texts of the reference (`failed to create task for container: …`). Nothing is left when it throws. */
+  start(request: StartRequest): Promise<RunningTask>;
+  exec(id: string, request: ExecRequest): Promise<{ pid: number }>;
+  /**
+   * `execId` null: the task itself. Before `start`/`exec`, the stream waits for it and then misses no byte; a failed start ends
+   * it. An attach to an exec must come before `exec` to see all of its output.
+   */
+  attach(id: string, execId: string | null, options: AttachOptions): Promise<AttachStream>;
+  resize(id: string, execId: string | null, size: TerminalSize): Promise<void>;
+  /** `all`: every process of the task's cgroup. Errors: `notFound` when no such task runs. */
+  signal(id: string, signal: number, options?: { all?: boolean }): Promise<void>;
+  /** Of every process in the task's cgroup. */
+  pids(id: string): Promise<number[]>;
+  pause(id: string): Promise<void>;
+  resume(id: string): Promise<void>;
+  /** The running task, or nothing. Synchronous: memory only. */
+  get(id: string): RunningTask | undefined;
+  isExecRunning(id: string, execId: string): boolean;
+  /** Forgets what is left of an ended task (exit file, task directory); nothing to do for an unknown id. Kills what runs. */
+  delete(id: string): Promise<void>;
+  /** At boot, once, before anything else: what every task directory turned out to be. Half-started ones are cleaned up. */
+  reattach(): Promise<Map<string, RunningTask | EndedTask>>;
+  /** Lets go of all connections; tasks run on. */
+  close(): Promise<void>;
+}
