@@ -1,0 +1,119 @@
+import type { BenchEngine } from './engine.ts';
+
+/** One measure: `sample` gives milliseconds (or MB/s where `unit` says so) and leaves nothing behind. */
+export interface Measure {
+  readonly name: string;
+  readonly unit: 'ms' | 'MB/s';
+  readonly rounds: number;
+  readonly prepare?: (engine: BenchEngine) => Promise<void>;
+  readonly sample: (engine: BenchEngine) => Promise<number>;
+  readonly finish?: (engine: BenchEngine) => Promise<void>;
+}
+
+async function timed(task: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await task();
+  return performance.now() - start;
+}
+
+/** The calls of `docker run --rm IMG true` without the command line: create, wait for removal, start. */
+async function runByApi(engine: BenchEngine): Promise<void> {
+  const id = await engine.create({ Cmd: ['true'], HostConfig: { AutoRemove: true } });
+  const removed = engine.must('POST', `/containers/${id}/wait?condition=removed`);
+  await engine.must('POST', `/containers/${id}/start`);
+  await removed;
+}
+
+async function execByApi(engine: BenchEngine, container: string): Promise<void> {
+  const text = await engine.must('POST', `/containers/${container}/exec`, {
+    Cmd: ['true'],
+    AttachStdout: true,
+  });
+  const { Id } = JSON.parse(text) as { Id: string };
+  await engine.must('POST', `/exec/${Id}/start`, { Detach: false, Tty: false });
+}
+
+/** MB/s of container output that arrives in the log, by a writer with `blockBytes` per write. */
+async function logThroughput(engine: BenchEngine, blockBytes: number, megabytes: number): Promise<number> {
+  const count = Math.floor((megabytes * 1e6) / blockBytes);
+  const script = `yes ${'x'.repeat(98)} | dd of=/dev/stdout bs=${blockBytes} count=${count} iflag=fullblock 2>/dev/null`;
+  const id = await engine.create({ Cmd: ['sh', '-c', script] });
+  try {
+    const ended = engine.must('POST', `/containers/${id}/wait?condition=next-exit`);
+    const ms = await timed(async () => {
+      await engine.must('POST', `/containers/${id}/start`);
+      await ended;
+    });
+    return (count * blockBytes) / 1e6 / (ms / 1000);
+  } finally {
+    await engine.remove(id);
+  }
+}
+
+const IDLE = 'bench-idle';
+const idle = {
+  prepare: async (engine: BenchEngine): Promise<void> => {
+    await engine.must('POST', `/containers/create?name=${IDLE}`, { Image: 'bench', Cmd: ['sleep', '3600'] });
+    await engine.must('POST', `/containers/${IDLE}/start`);
+  },
+  finish: (engine: BenchEngine): Promise<void> => engine.remove(IDLE),
+};
+
+async function startAndStop(engine: BenchEngine): Promise<number> {
+  const id = await engine.create({ Cmd: ['sleep', '3600'] });
+  const ms = await timed(async () => {
+    await engine.must('POST', `/containers/${id}/start`);
+    await engine.must('POST', `/containers/${id}/stop?signal=SIGKILL`);
+  });
+  await engine.remove(id);
+  return ms;
+}
+
+const hundred = async (engine: BenchEngine): Promise<void> => {
+  for (let i = 0; i < 100; i++) await engine.create({ Cmd: ['true'] });
+};
+
+export const MEASURES: readonly Measure[] = [
+  { name: 'run --rm true, API', unit: 'ms', rounds: 20, sample: (engine) => timed(() => runByApi(engine)) },
+  {
+    name: 'run --rm true, docker CLI',
+    unit: 'ms',
+    rounds: 15,
+    sample: (engine) => timed(async () => void (await engine.docker(['run', '--rm', 'bench', 'true']))),
+  },
+  {
+    name: 'exec true, API',
+    unit: 'ms',
+    rounds: 20,
+    ...idle,
+    sample: (engine) => timed(() => execByApi(engine, IDLE)),
+  },
+  { name: 'start + stop, API', unit: 'ms', rounds: 10, sample: startAndStop },
+  {
+    name: '20 runs in parallel, API',
+    unit: 'ms',
+    rounds: 3,
+    sample: (engine) =>
+      timed(async () => void (await Promise.all(Array.from({ length: 20 }, () => runByApi(engine))))),
+  },
+  {
+    name: 'log, 64 KiB writes',
+    unit: 'MB/s',
+    rounds: 3,
+    sample: (engine) => logThroughput(engine, 65_536, 200),
+  },
+  {
+    name: 'log, 100 byte writes',
+    unit: 'MB/s',
+    rounds: 3,
+    sample: (engine) => logThroughput(engine, 100, 20),
+  },
+  {
+    name: 'list of 100 containers',
+    unit: 'ms',
+    rounds: 20,
+    prepare: hundred,
+    sample: (engine) => timed(async () => void (await engine.must('GET', '/containers/json?all=1'))),
+    finish: (engine) => engine.removeAll(),
+  },
+];

@@ -1,0 +1,185 @@
+/**
+ * `npm run bench [-- --vs unix:///other.sock [--vs-pid PID] --rounds N --only TEXT --out FILE]`: measures a gantryd of its own and
+ * another engine in turn (A B A B) in one run, and keeps the raw numbers.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { BenchEngine } from '../test/bench/engine.ts';
+import { MEASURES, type Measure } from '../test/bench/measures.ts';
+import { engineMemory, type EngineProcesses } from '../test/bench/memory.ts';
+import { summarize, type Summary } from '../test/bench/statistics.ts';
+import { must, run } from '../test/support/command.ts';
+import { startDaemon, type TestDaemon } from '../test/support/daemon.ts';
+
+interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly samples: Record<string, number[]>;
+}
+
+/** A file system of busybox, as a tar archive. */
+async function busyboxArchive(): Promise<Buffer> {
+  const root = `/tmp/gantry-bench-${randomUUID()}`;
+  await mkdir(`${root}/bin`, { recursive: true });
+  await must('cp', ['/usr/bin/busybox', `${root}/bin/busybox`]);
+  await must('chroot', [root, '/bin/busybox', '--install', '-s', '/bin']);
+  await must('tar', ['-C', root, '-cf', `${root}.tar`, '.']);
+  const archive = await readFile(`${root}.tar`);
+  await rm(root, { recursive: true });
+  await rm(`${root}.tar`);
+  return archive;
+}
+
+async function measure(one: Measure, engines: readonly BenchEngine[], factor: number): Promise<Row> {
+  const samples: Record<string, number[]> = Object.fromEntries(engines.map((engine) => [engine.label, []]));
+  for (const engine of engines) await one.prepare?.(engine);
+  try {
+    for (const engine of engines) await one.sample(engine);
+    const rounds = Math.max(2, Math.round(one.rounds * factor));
+    for (let round = 0; round < rounds; round++) {
+      for (const engine of engines) samples[engine.label]?.push(await one.sample(engine));
+    }
+  } finally {
+    for (const engine of engines) await one.finish?.(engine);
+  }
+  return { name: one.name, unit: one.unit, samples };
+}
+
+/** `runc run` of the same command without any engine: what no engine over runc can go below. */
+async function bareRuntime(archive: Buffer): Promise<Row> {
+  const bundle = `/tmp/gantry-bench-${randomUUID()}`;
+  await mkdir(`${bundle}/rootfs`, { recursive: true });
+  await writeFile(`${bundle}/root.tar`, archive);
+  await must('tar', ['-C', `${bundle}/rootfs`, '-xf', `${bundle}/root.tar`]);
+  await must('runc', ['spec', '-b', bundle]);
+  const spec = JSON.parse(await readFile(`${bundle}/config.json`, 'utf8')) as {
+    process: { terminal: boolean; args: string[] };
+  };
+  spec.process.terminal = false;
+  spec.process.args = ['true'];
+  await writeFile(`${bundle}/config.json`, JSON.stringify(spec));
+  const samples: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now();
+    await must('runc', ['run', '-b', bundle, `bench-${process.pid}-${i}`]);
+    samples.push(performance.now() - start);
+  }
+  await rm(bundle, { recursive: true });
+  return { name: 'bare runc run true', unit: 'ms', samples: { gantry: samples } };
+}
+
+async function startTimes(daemon: TestDaemon): Promise<Row> {
+  const samples: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    await daemon.kill('SIGTERM');
+    const start = performance.now();
+    await daemon.start();
+    samples.push(performance.now() - start);
+  }
+  return { name: 'daemon start to first ping', unit: 'ms', samples: { gantry: samples } };
+}
+
+const CONTAINERS = 10;
+
+/** KiB of the daemon at rest and of the helpers of one idle container, without and with a published port. */
+async function memoryRows(
+  engines: readonly { engine: BenchEngine; processes: EngineProcesses }[],
+): Promise<Row[]> {
+  const rows: Row[] = ['daemon at rest', 'per idle container', 'per idle container with a port'].map(
+    (name) => ({
+      name: `memory, ${name}`,
+      unit: 'KiB PSS',
+      samples: {},
+    }),
+  );
+  for (const { engine, processes } of engines) {
+    const idle = await engineMemory(processes);
+    const perContainer: number[] = [];
+    for (const ports of [{}, { PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '' }] } }]) {
+      for (let i = 0; i < CONTAINERS; i++) {
+        const id = await engine.create({ Cmd: ['sleep', '3600'], HostConfig: ports });
+        await engine.must('POST', `/containers/${id}/start`);
+      }
+      const busy = await engineMemory(processes);
+      perContainer.push((busy.helpersKib - idle.helpersKib) / CONTAINERS);
+      await engine.removeAll();
+    }
+    const figures = [idle.daemonKib, ...perContainer];
+    rows.forEach((row, i) => {
+      row.samples[engine.label] = [figures[i] ?? Number.NaN];
+    });
+  }
+  return rows;
+}
+
+function line(row: Row, peer: string | undefined): string {
+  const ours = summarize(row.samples['gantry'] ?? []);
+  const theirs: Summary | undefined =
+    peer === undefined ? undefined : row.samples[peer] && summarize(row.samples[peer]);
+  const figure = (summary: Summary): string =>
+    `${summary.median.toFixed(1).padStart(9)} ${summary.p95.toFixed(1).padStart(9)} ${`±${summary.spreadPercent.toFixed(0)}%`.padStart(6)}`;
+  const ratio = theirs && (row.unit === 'MB/s' ? ours.median / theirs.median : theirs.median / ours.median);
+  const rest = theirs ? `${figure(theirs)} ${`${ratio?.toFixed(1)}x`.padStart(7)}` : '';
+  return `${row.name.padEnd(40)} ${row.unit.padEnd(8)} ${figure(ours)} ${rest}`;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      vs: { type: 'string' },
+      'vs-pid': { type: 'string' },
+      rounds: { type: 'string', default: '1' },
+      only: { type: 'string' },
+      out: { type: 'string', default: 'dist/bench.json' },
+    },
+  });
+  await using daemon = await startDaemon();
+  const ours = new BenchEngine('gantry', daemon.socket);
+  const peer =
+    values.vs === undefined ? undefined : new BenchEngine('peer', values.vs.replace('unix://', ''));
+  const engines = peer === undefined ? [ours] : [ours, peer];
+  const archive = await busyboxArchive();
+  for (const engine of engines)
+    await engine.must('POST', '/images/create?fromSrc=-&repo=bench&tag=latest', archive);
+  const rows: Row[] = [];
+  const wants = (name: string): boolean => values.only === undefined || name.includes(values.only);
+  for (const one of MEASURES)
+    if (wants(one.name)) rows.push(await measure(one, engines, Number(values.rounds)));
+  if (wants('bare runc')) rows.push(await bareRuntime(archive));
+  if (wants('memory')) {
+    const list: { engine: BenchEngine; processes: EngineProcesses }[] = [
+      { engine: ours, processes: { pid: daemon.pid, naming: daemon.root } },
+    ];
+    if (peer !== undefined && values['vs-pid'] !== undefined)
+      list.push({ engine: peer, processes: { pid: Number(values['vs-pid']) } });
+    rows.push(...(await memoryRows(list)));
+  }
+  if (wants('daemon start')) rows.push(await startTimes(daemon));
+  const versions = await Promise.all(
+    engines.map(async (engine) => ({
+      engine: engine.label,
+      version: JSON.parse(await engine.must('GET', '/version')) as unknown,
+    })),
+  );
+  const runc = (await run('runc', ['--version'])).stdout.split('\n')[0];
+  process.stdout.write(
+    `${'measure'.padEnd(40)} unit         median       p95 spread${peer ? '    median       p95 spread   ratio' : ''}\n`,
+  );
+  for (const row of rows) process.stdout.write(`${line(row, peer?.label)}\n`);
+  process.stdout.write(
+    `${runc}; peer: ${peer ? JSON.stringify((versions[1]?.version as { Version?: string }).Version) : 'none'}\n`,
+  );
+  await mkdir('dist', { recursive: true });
+  await writeFile(
+    values.out,
+    JSON.stringify({ date: new Date().toISOString(), versions, runc, rows }, null, 1),
+  );
+  await ours.removeAll();
+  for (const engine of engines) {
+    await engine.call('DELETE', '/images/bench?force=1');
+    engine.close();
+  }
+}
+
+await main();
