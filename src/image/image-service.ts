@@ -1,0 +1,128 @@
+import type { Readable } from 'node:stream';
+import type { ChainId } from '#oci/chain-id.ts';
+import type { Digest } from '#oci/digest.ts';
+import type { ImageConfig } from '#oci/image-config.ts';
+import type { Platform } from '#oci/platform.ts';
+
+/** One image, whole: its config and all of its layers are there. */
+export interface Image {
+  /** `sha256:…` of the config document. */
+  readonly id: Digest;
+  readonly config: ImageConfig;
+  /** Top layer; null for an image without layers. */
+  readonly chainId: ChainId | null;
+  /** The image this one was built or committed from here, or empty. */
+  readonly parent: Digest | '';
+  /** Familiar names, `busybox:latest`. */
+  readonly repoTags: readonly string[];
+  readonly repoDigests: readonly string[];
+  /** Sum of the layers' files. */
+  readonly sizeBytes: number;
+  /** RFC 3339, or empty when it never had a tag here. */
+  readonly lastTagTime: string;
+}
+
+export interface ContainerUse {
+  readonly containerId: string;
+  readonly running: boolean;
+}
+
+/** The question that points upward: which containers were made from an image. */
+export interface ImageUsers {
+  containersUsing(imageId: Digest): readonly ContainerUse[];
+}
+
+export type ImageAction = 'tag' | 'untag' | 'delete' | 'load' | 'import' | 'pull';
+
+export interface ImageEvent {
+  readonly action: ImageAction;
+  readonly id: Digest;
+  /** Labels and `name`. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** A line of the progress stream of load, import, pull: JSON as the API has it. */
+export interface ImageProgress {
+  readonly stream?: string;
+  readonly status?: string;
+  readonly id?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+}
+
+export type RemovedImage = { readonly Untagged: string } | { readonly Deleted: string };
+
+/** Filters as the API parses them: key → values. */
+export type ImageFilters = ReadonlyMap<string, readonly string[]>;
+
+export interface ListOptions {
+  readonly all?: boolean;
+  readonly filters?: ImageFilters;
+  readonly sharedSize?: boolean;
+}
+
+/** `ImageSummary` of the API. */
+export interface ImageSummary {
+  readonly Id: string;
+  readonly ParentId: string;
+  readonly RepoTags: readonly string[];
+  readonly RepoDigests: readonly string[];
+  /** Unix seconds. */
+  readonly Created: number;
+  readonly Size: number;
+  readonly SharedSize: number;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Containers: number;
+}
+
+export interface ImageHistoryItem {
+  readonly Id: string;
+  readonly Created: number;
+  readonly CreatedBy: string;
+  readonly Tags: readonly string[] | null;
+  readonly Size: number;
+  readonly Comment: string;
+}
+
+export interface LoadOptions {
+  readonly quiet?: boolean;
+  readonly platforms?: readonly Platform[];
+  readonly onProgress: (line: ImageProgress) => void;
+}
+
+export interface ImportOptions {
+  /** Repository, with or without a tag; empty: no name. */
+  readonly repo?: string;
+  readonly tag?: string;
+  readonly message?: string;
+  /** Dockerfile instructions. */
+  readonly changes?: readonly string[];
+  readonly platform?: Platform;
+}
+
+export interface RemoveOptions {
+  readonly force?: boolean;
+  readonly noPrune?: boolean;
+  readonly platform?: Platform;
+}
+
+export interface ImageService {
+  /** By name, whole or short id, or digest. Errors: `notFound` (`No such image: x:latest`), `invalidArgument`. */
+  resolve(nameOrId: string, platform?: Platform): Promise<Image>;
+  /** By whole id; null when it is not here. */
+  get(id: Digest): Image | null;
+  count(): number;
+  list(options?: ListOptions): Promise<readonly ImageSummary[]>;
+  /** `ImageInspect` of the API. */
+  inspect(nameOrId: string, platform?: Platform): Promise<Record<string, unknown>>;
+  history(nameOrId: string, platform?: Platform): Promise<readonly ImageHistoryItem[]>;
+  load(source: AsyncIterable<Uint8Array>, options: LoadOptions): Promise<void>;
+  /** Returns the new image's id. */
+  importTar(source: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Digest>;
+  save(names: readonly string[], platform?: Platform): Promise<Readable>;
+  tag(nameOrId: string, repo: string, tag: string): Promise<void>;
+  remove(nameOrId: string, options?: RemoveOptions): Promise<readonly RemovedImage[]>;
+  /** Removes dangling images (`dangling=false`: all unused). */
+  prune(filters: ImageFilters): Promise<{ readonly deleted: readonly RemovedImage[]; readonly spaceReclaimedBytes: number }>;
+  /** Keeps an image from being removed while a container is made from it. */
+  hold(id: Digest): { release(): void };
+}

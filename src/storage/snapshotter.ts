@@ -1,0 +1,76 @@
+import type { ContainerId } from '#base/ids.ts';
+import type { ChainId } from '#oci/chain-id.ts';
+import type { Digest } from '#oci/digest.ts';
+
+export type SnapshotterName = 'overlay2' | 'vfs';
+
+/** A layer that is to be unpacked on top of another. */
+export interface LayerCommit {
+  readonly parent: ChainId | null;
+  /** Of the uncompressed archive; verified. */
+  readonly diffId: Digest;
+  /** The archive in the content store: plain, gzip or zstd, told apart by its first bytes. It is kept as long as the layer. */
+  readonly blob: Digest;
+  /** Unpacks even if the layer is there: for one that was found damaged. */
+  readonly replace?: boolean;
+}
+
+export interface Layer {
+  readonly chainId: ChainId;
+  readonly diffId: Digest;
+  readonly parent: ChainId | null;
+  readonly blob: Digest;
+  /** Sum of the sizes of the layer's own files. */
+  readonly sizeBytes: number;
+}
+
+export interface RootfsHandle {
+  /** A detached mount (overlay2) or a directory (vfs), to be attached by the launcher or used with `kernel.files`. */
+  readonly fd: number;
+  /** Idempotent; never blocks the main thread. */
+  close(): Promise<void>;
+}
+
+export interface Usage {
+  readonly sizeBytes: number;
+  readonly inodes: number;
+}
+
+/** Unpacked image layers and the writable layers of containers. */
+export interface Snapshotter {
+  readonly name: SnapshotterName;
+  /**
+   * Unpacks a layer, once: concurrent and repeated calls share one result. The record is durable after `sync`.
+   * Errors: `invalidArgument` for an archive that is broken or not what its diffID says.
+   */
+  commitLayer(request: LayerCommit): Promise<Layer>;
+  layer(chainId: ChainId): Layer | null;
+  hasLayer(chainId: ChainId): boolean;
+  /** Errors: `conflict` while a layer or a container stands on it. */
+  removeLayer(chainId: ChainId): Promise<void>;
+  layerUsage(chainId: ChainId): Promise<Usage>;
+  layers(): readonly Layer[];
+  /** Makes the records of committed and removed layers durable. One flush. */
+  sync(): Promise<void>;
+
+  /** Directories only, nothing flushed: garbage until the container's record names it. `parent` null: an empty root. */
+  createWritable(id: ContainerId, parent: ChainId | null): Promise<void>;
+  hasWritable(id: ContainerId): boolean;
+  /** Idempotent. A rename; the files go in the background. */
+  removeWritable(id: ContainerId): Promise<void>;
+  /** What the container wrote itself. */
+  writableUsage(id: ContainerId): Promise<Usage>;
+  writables(): readonly ContainerId[];
+  /** The whole tree of a container. Errors: `notFound`. */
+  rootfs(id: ContainerId): Promise<RootfsHandle>;
+  /** What `GraphDriver` shows for a container, or for an image by its top layer. */
+  graphDriverData(of: { readonly container: ContainerId } | { readonly layer: ChainId }): GraphDriver;
+  /** Waits for background removals: for tests and shutdown. */
+  idle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface GraphDriver {
+  readonly name: SnapshotterName;
+  readonly data: Readonly<Record<string, string>>;
+}
