@@ -28,6 +28,9 @@ const COMMANDS: Readonly<Record<Entry['kind'], (code: number) => string[]>> = {
   vanisher: (code) => ['sh', '-c', `sleep 0.0${code % 10}; exit ${code}`],
 };
 
+/** The daemon lives and answered what it should not. */
+class UnexpectedAnswer extends Error {}
+
 /** One of the clients: creates, starts, execs and removes until the daemon goes away. */
 class Client {
   readonly #options: ClientsOptions;
@@ -43,8 +46,9 @@ class Client {
     for (;;) {
       try {
         await this.#step();
-      } catch {
-        // The daemon is gone: what was attempted stays unacknowledged.
+      } catch (error) {
+        // Otherwise the daemon is gone: what was attempted stays unacknowledged.
+        if (error instanceof UnexpectedAnswer) this.#options.ledger.unexpected.push(error.message);
         return;
       }
     }
@@ -53,7 +57,9 @@ class Client {
   async #step(): Promise<void> {
     const { ledger, random } = this.#options;
     const mine = ledger.entries.filter((e) => e.name.startsWith(`t${this.#options.round}-${this.#number}-`));
-    const removable = mine.filter((e) => e.create === 'acknowledged' && e.remove === 'no' && e.kind !== 'vanisher');
+    const removable = mine.filter(
+      (e) => e.create === 'acknowledged' && e.remove === 'no' && e.kind !== 'vanisher',
+    );
     const dice = random();
     const entry = removable[Math.floor(random() * removable.length)];
     if (dice < 0.25 && entry !== undefined) return this.#remove(entry);
@@ -67,15 +73,21 @@ class Client {
     const exitCode = Math.floor(random() * 100) + 1;
     const entry = ledger.add({ name: `t${round}-${this.#number}-${this.#count++}`, kind, exitCode });
     entry.create = 'attempted';
-    const body = { Image: image, Cmd: COMMANDS[kind](exitCode), HostConfig: { AutoRemove: kind === 'vanisher' } };
+    const body = {
+      Image: image,
+      Cmd: COMMANDS[kind](exitCode),
+      HostConfig: { AutoRemove: kind === 'vanisher' },
+    };
     const created = await daemon.api(`/containers/create?name=${entry.name}`, { method: 'POST', body });
-    if (created.status !== 201) throw new Error(`create: ${created.status} ${created.body.toString()}`);
+    if (created.status !== 201)
+      throw new UnexpectedAnswer(`create: ${created.status} ${created.body.toString()}`);
     entry.id = (created.json as { Id: string }).Id;
     entry.create = 'acknowledged';
     ledger.acknowledged++;
     entry.start = 'attempted';
     const started = await daemon.api(`/containers/${entry.id}/start`, { method: 'POST' });
-    if (started.status !== 204) throw new Error(`start: ${started.status} ${started.body.toString()}`);
+    if (started.status !== 204)
+      throw new UnexpectedAnswer(`start: ${started.status} ${started.body.toString()}`);
     entry.start = 'acknowledged';
     ledger.acknowledged++;
     if (kind !== 'sleeper') return;
@@ -87,15 +99,19 @@ class Client {
     const { daemon } = this.#options;
     const body = { Cmd: ['true'], AttachStdout: true };
     const made = await daemon.api(`/containers/${entry.id}/exec`, { method: 'POST', body });
+    if (made.status !== 201)
+      throw new UnexpectedAnswer(`exec create: ${made.status} ${made.body.toString()}`);
     const { Id } = made.json as { Id: string };
     const answer = await daemon.api(`/exec/${Id}/start`, { method: 'POST', body: { Detach: true } });
-    if (answer.status === 200 || answer.status === 204) this.#options.ledger.acknowledged++;
+    if (answer.status >= 300) throw new UnexpectedAnswer(`exec: ${answer.status} ${answer.body.toString()}`);
+    this.#options.ledger.acknowledged++;
   }
 
   async #remove(entry: Entry): Promise<void> {
     entry.remove = 'attempted';
     const answer = await this.#options.daemon.api(`/containers/${entry.id}?force=1`, { method: 'DELETE' });
-    if (answer.status !== 204) throw new Error(`remove: ${answer.status} ${answer.body.toString()}`);
+    if (answer.status !== 204)
+      throw new UnexpectedAnswer(`remove: ${answer.status} ${answer.body.toString()}`);
     entry.remove = 'acknowledged';
     this.#options.ledger.acknowledged++;
   }

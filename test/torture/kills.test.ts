@@ -25,7 +25,12 @@ exec ${gantryd} "$@"
   await writeFile(forgetful, script);
   await chmod(forgetful, 0o755);
   try {
-    const result = await killRepeatedly({ kills: 3, archive, image: reference, daemon: { executable: forgetful } });
+    const result = await killRepeatedly({
+      kills: 3,
+      archive,
+      image: reference,
+      daemon: { executable: forgetful },
+    });
     const rules = result.violations.map((violation) => violation.rule);
     assert.ok(rules.includes('S1'), `S1 was not reported: ${JSON.stringify(result.violations)}`);
   } finally {

@@ -30,21 +30,35 @@ async function settledViolations(daemon: TestDaemon, entries: readonly Entry[]):
 }
 
 /** S7 and S8: everything can be removed, and a removed container's name is free. */
-async function removeEverything(daemon: TestDaemon, entries: readonly Entry[], image: string): Promise<Violation[]> {
+async function removeEverything(
+  daemon: TestDaemon,
+  entries: readonly Entry[],
+  image: string,
+): Promise<Violation[]> {
   const violations: Violation[] = [];
   await daemon.removeAll();
   const left = (await daemon.api('/containers/json?all=1')).json as { Id: string; Status: string }[];
-  for (const container of left) violations.push({ rule: 'S7', text: `${container.Id.slice(0, 12)} cannot be removed: ${container.Status}` });
+  for (const container of left)
+    violations.push({
+      rule: 'S7',
+      text: `${container.Id.slice(0, 12)} cannot be removed: ${container.Status}`,
+    });
   const name = entries[0]?.name;
   if (name === undefined) return violations;
-  const again = await daemon.api(`/containers/create?name=${name}`, { method: 'POST', body: { Image: image } });
-  if (again.status !== 201) violations.push({ rule: 'S8', text: `the name ${name} is not free: ${again.body.toString()}` });
+  const again = await daemon.api(`/containers/create?name=${name}`, {
+    method: 'POST',
+    body: { Image: image },
+  });
+  if (again.status !== 201)
+    violations.push({ rule: 'S8', text: `the name ${name} is not free: ${again.body.toString()}` });
   await daemon.removeAll();
   return violations;
 }
 
 /** Kills the daemon at random moments under four clients, starts it again, and holds what was promised against what is. */
-export async function killRepeatedly(options: KillOptions): Promise<{ violations: Violation[]; acknowledged: number; seed: number }> {
+export async function killRepeatedly(
+  options: KillOptions,
+): Promise<{ violations: Violation[]; acknowledged: number; seed: number }> {
   const seed = options.seed ?? randomInt(1 << 30);
   const random = seeded(seed);
   const ledger = new Ledger();
@@ -58,6 +72,7 @@ export async function killRepeatedly(options: KillOptions): Promise<{ violations
     await clients;
     await daemon.start();
     const found = await settledViolations(daemon, ledger.entries);
+    for (const text of ledger.unexpected.splice(0)) found.push({ rule: 'API', text });
     options.report?.(`kill ${round + 1}: ${ledger.acknowledged} acknowledged, ${found.length} violations`);
     violations.push(...found);
     if (found.length > 0) break;

@@ -18,6 +18,8 @@ export class Ledger {
   readonly entries: Entry[] = [];
   /** Acknowledged operations, for the report. */
   acknowledged = 0;
+  /** Answers that no client of a healthy engine gets. */
+  readonly unexpected: string[] = [];
 
   add(entry: Pick<Entry, 'name' | 'kind' | 'exitCode'>): Entry {
     const full: Entry = { ...entry, id: undefined, pid: undefined, create: 'no', start: 'no', remove: 'no' };

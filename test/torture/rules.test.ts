@@ -9,7 +9,15 @@ const entry = (over: Partial<Entry>): Entry => ({
   ...over,
 });
 const listed = (over: Partial<ListedContainer>): ListedContainer => ({
-  ...{ id: 'a', name: 'c', status: 'running', pid: 7, exitCode: 0, finishedAt: '0001-01-01T00:00:00Z', autoRemove: false },
+  ...{
+    id: 'a',
+    name: 'c',
+    status: 'running',
+    pid: 7,
+    exitCode: 0,
+    finishedAt: '0001-01-01T00:00:00Z',
+    autoRemove: false,
+  },
   ...over,
 });
 const witness = (over: Partial<Witness>): Witness => ({
@@ -40,14 +48,34 @@ const sabotage: readonly (readonly [string, string, Entry, Witness])[] = [
   ['another process', 'S3', entry({ pid: 8 }), witness({})],
   ['a stopped sleeper', 'S3', entry({}), ended({})],
   ['a ghost', 'S4', entry({}), witness({ alive: new Set() })],
-  ['an orphan', 'S4', entry({}), witness({ cgroupProcesses: new Map([['a', [7]], ['b', [9]]]) })],
+  [
+    'an orphan',
+    'S4',
+    entry({}),
+    witness({
+      cgroupProcesses: new Map([
+        ['a', [7]],
+        ['b', [9]],
+      ]),
+    }),
+  ],
   ['an exit code that is not true', 'S5', entry({ kind: 'exiter', exitCode: 3 }), ended({ exitCode: 0 })],
   ['an end without a time', 'S5', entry({ kind: 'exiter' }), ended({ finishedAt: '0001-01-01T00:00:00Z' })],
   ['an auto-remove that was forgotten', 'S6', entry({ kind: 'vanisher' }), ended({})],
   ['a container stuck in removing', 'S7', entry({ remove: 'attempted' }), ended({ status: 'removing' })],
   ['a shim of nobody', 'R2', entry({}), witness({ shims: ['a', 'b'] })],
   ['a folder of nobody', 'R2', entry({}), witness({ taskFolders: ['a', 'b'] })],
-  ['a cgroup of nobody', 'R2', entry({}), witness({ cgroupProcesses: new Map([['a', [7]], ['b', []]]) })],
+  [
+    'a cgroup of nobody',
+    'R2',
+    entry({}),
+    witness({
+      cgroupProcesses: new Map([
+        ['a', [7]],
+        ['b', []],
+      ]),
+    }),
+  ],
 ];
 
 for (const [name, rule, promised, facts] of sabotage) {

@@ -30,23 +30,34 @@ export interface Violation {
 
 function checkEntry(entry: Entry, found: ListedContainer | undefined): Violation[] {
   const violations: Violation[] = [];
-  const say = (rule: string, text: string): void => void violations.push({ rule, text: `${entry.name}: ${text}` });
-  if (entry.create === 'acknowledged' && entry.remove === 'no' && entry.kind !== 'vanisher' && found === undefined) {
+  const say = (rule: string, text: string): void =>
+    void violations.push({ rule, text: `${entry.name}: ${text}` });
+  if (
+    entry.create === 'acknowledged' &&
+    entry.remove === 'no' &&
+    entry.kind !== 'vanisher' &&
+    found === undefined
+  ) {
     say('S1', 'its creation was acknowledged, nobody removed it, and it is not listed');
   }
-  if (entry.remove === 'acknowledged' && found !== undefined) say('S2', `its removal was acknowledged and it is ${found.status}`);
+  if (entry.remove === 'acknowledged' && found !== undefined)
+    say('S2', `its removal was acknowledged and it is ${found.status}`);
   if (found === undefined) return violations;
   const started = entry.start === 'acknowledged' && entry.remove === 'no';
   if (entry.kind === 'sleeper' && started) {
-    if (found.status !== 'running') say('S3', `it was started and nobody stopped it, but it is ${found.status}`);
-    else if (entry.pid !== undefined && entry.pid !== found.pid) say('S3', `its process was ${entry.pid} and is ${found.pid}`);
+    if (found.status !== 'running')
+      say('S3', `it was started and nobody stopped it, but it is ${found.status}`);
+    else if (entry.pid !== undefined && entry.pid !== found.pid)
+      say('S3', `its process was ${entry.pid} and is ${found.pid}`);
   }
   if (entry.kind === 'exiter' && started) {
     if (found.status !== 'exited') say('S5', `it ended by itself, but it is ${found.status}`);
-    else if (found.exitCode !== entry.exitCode) say('S5', `it ended with ${entry.exitCode}, the engine says ${found.exitCode}`);
+    else if (found.exitCode !== entry.exitCode)
+      say('S5', `it ended with ${entry.exitCode}, the engine says ${found.exitCode}`);
     else if (found.finishedAt.startsWith('0001')) say('S5', 'it has no time of its end');
   }
-  if (entry.kind === 'vanisher' && started) say('S6', `it ended by itself and should be gone, but it is ${found.status}`);
+  if (entry.kind === 'vanisher' && started)
+    say('S6', `it ended by itself and should be gone, but it is ${found.status}`);
   return violations;
 }
 
@@ -55,7 +66,10 @@ function checkKernel(witness: Witness): Violation[] {
   const byId = new Map(witness.listed.map((container) => [container.id, container]));
   for (const container of witness.listed) {
     if (container.status === 'running' && !witness.alive.has(container.pid)) {
-      violations.push({ rule: 'S4', text: `${container.name}: a ghost: running, but process ${container.pid} does not exist` });
+      violations.push({
+        rule: 'S4',
+        text: `${container.name}: a ghost: running, but process ${container.pid} does not exist`,
+      });
     }
     if (container.status === 'removing' || container.status === 'dead') {
       violations.push({ rule: 'S7', text: `${container.name}: stuck in ${container.status}` });
@@ -64,14 +78,20 @@ function checkKernel(witness: Witness): Violation[] {
   const isRunning = (id: string): boolean => byId.get(id)?.status === 'running';
   for (const [id, pids] of witness.cgroupProcesses) {
     if (pids.length > 0 && !isRunning(id)) {
-      violations.push({ rule: 'S4', text: `orphans: ${pids.join(' ')} of ${id.slice(0, 12)}, which is not running` });
-    } else if (!byId.has(id)) violations.push({ rule: 'R2', text: `cgroup of ${id.slice(0, 12)}, which is not listed` });
+      violations.push({
+        rule: 'S4',
+        text: `orphans: ${pids.join(' ')} of ${id.slice(0, 12)}, which is not running`,
+      });
+    } else if (!byId.has(id))
+      violations.push({ rule: 'R2', text: `cgroup of ${id.slice(0, 12)}, which is not listed` });
   }
   for (const id of witness.shims) {
-    if (!isRunning(id)) violations.push({ rule: 'R2', text: `shim of ${id.slice(0, 12)}, which is not running` });
+    if (!isRunning(id))
+      violations.push({ rule: 'R2', text: `shim of ${id.slice(0, 12)}, which is not running` });
   }
   for (const id of witness.taskFolders) {
-    if (!byId.has(id)) violations.push({ rule: 'R2', text: `runtime files of ${id.slice(0, 12)}, which is not listed` });
+    if (!byId.has(id))
+      violations.push({ rule: 'R2', text: `runtime files of ${id.slice(0, 12)}, which is not listed` });
   }
   return violations;
 }

@@ -7,7 +7,12 @@ import type { ListedContainer, Witness } from './rules.ts';
 interface Inspected {
   readonly Id: string;
   readonly Name: string;
-  readonly State: { readonly Status: string; readonly Pid: number; readonly ExitCode: number; readonly FinishedAt: string };
+  readonly State: {
+    readonly Status: string;
+    readonly Pid: number;
+    readonly ExitCode: number;
+    readonly FinishedAt: string;
+  };
   readonly HostConfig: { readonly AutoRemove: boolean };
 }
 
@@ -35,7 +40,10 @@ async function cgroupProcesses(parent: string): Promise<Map<string, number[]>> {
     const folder = join(hierarchy, parent);
     for (const id of (await readdir(folder).catch(() => [])).filter((name) => /^[0-9a-f]{64}$/.test(name))) {
       const text = await readFile(join(folder, id, 'cgroup.procs'), 'utf8').catch(() => '');
-      const pids = text.split('\n').filter((line) => line !== '').map(Number);
+      const pids = text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number);
       found.set(id, [...new Set([...(found.get(id) ?? []), ...pids])]);
     }
   }
@@ -63,7 +71,9 @@ export async function takeWitness(daemon: TestDaemon): Promise<Witness> {
     listed: await listContainers(daemon),
     cgroupProcesses: await cgroupProcesses(parent),
     shims: await shimIds(daemon.execRoot),
-    taskFolders: (await readdir(join(daemon.execRoot, 'tasks')).catch(() => [])).filter((name) => /^[0-9a-f]{64}$/.test(name)),
+    taskFolders: (await readdir(join(daemon.execRoot, 'tasks')).catch(() => [])).filter((name) =>
+      /^[0-9a-f]{64}$/.test(name),
+    ),
     alive: new Set(entries.filter((entry) => /^\d+$/.test(entry)).map(Number)),
   };
 }
