@@ -1,4 +1,5 @@
 import type { ContainerId } from '#base/ids.ts';
+import type { MountPoint, MountRequest } from '#volume/model.ts';
 
 /*
  * What a container is, as persisted: one durable record per container, in the data root. `config` and `hostConfig` keep the
@@ -85,29 +86,6 @@ export interface ThrottleDevice {
   readonly Rate: number;
 }
 
-/** An entry of `HostConfig.Mounts`, as asked for. */
-export interface MountRequest {
-  readonly Type: string;
-  readonly Source?: string;
-  readonly Target: string;
-  readonly ReadOnly?: boolean;
-  readonly Consistency?: string;
-  readonly BindOptions?: {
-    readonly Propagation?: string;
-    readonly NonRecursive?: boolean;
-    readonly CreateMountpoint?: boolean;
-    readonly ReadOnlyNonRecursive?: boolean;
-    readonly ReadOnlyForceRecursive?: boolean;
-  };
-  readonly VolumeOptions?: {
-    readonly NoCopy?: boolean;
-    readonly Labels?: Readonly<Record<string, string>>;
-    readonly Subpath?: string;
-    readonly DriverConfig?: { readonly Name?: string; readonly Options?: Readonly<Record<string, string>> };
-  };
-  readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number; readonly Options?: readonly (readonly string[])[] };
-}
-
 /** What belongs to the host's side: limits, isolation, wiring. */
 export interface HostConfig {
   readonly Binds: readonly string[] | null;
@@ -181,18 +159,6 @@ export interface HostConfig {
   readonly Init?: boolean;
 }
 
-/** A mount as inspect lists it; decided at create. */
-export interface MountPoint {
-  readonly Type: 'bind' | 'volume' | 'tmpfs';
-  readonly Name?: string;
-  readonly Source: string;
-  readonly Destination: string;
-  readonly Driver?: string;
-  readonly Mode: string;
-  readonly RW: boolean;
-  readonly Propagation: string;
-}
-
 /** Wishes for one network, from the create body; keyed by the network's name in the record. */
 export interface EndpointWish {
   readonly IPAMConfig: { readonly IPv4Address?: string; readonly IPv6Address?: string; readonly LinkLocalIPs?: readonly string[] } | null;
@@ -219,6 +185,7 @@ export interface RunState {
   readonly finishedAt: string;
 }
 
+/** Everything the engine writes about one container, except live handles, which `restore` rebuilds. */
 export interface ContainerRecord {
   readonly recordVersion: 1;
   readonly id: ContainerId;
@@ -247,5 +214,3 @@ export interface ContainerRecord {
   readonly hasBeenStarted: boolean;
 }
 
-/** Everything the engine writes about one container, except live handles, which `restore` rebuilds. */
-export const RECORD_VERSION = 1;
