@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DIST, ROOT } from '../paths.ts';
@@ -8,16 +8,6 @@ import { filesBelow, type Target } from './target.ts';
 const run = promisify(execFile);
 const NATIVE = join(ROOT, 'native');
 const OUTPUT = join(DIST, 'native');
-const COMPILER_FLAGS = [
-  '-std=gnu11',
-  '-O2',
-  '-g',
-  '-fPIC',
-  '-shared',
-  '-fvisibility=hidden',
-  '-Wall',
-  '-Wextra',
-];
 
 /** Runs a compiler; its messages are what the developer needs, so they are the error. */
 async function compile(program: string, args: readonly string[]): Promise<void> {
@@ -30,32 +20,29 @@ async function compile(program: string, args: readonly string[]): Promise<void> 
   }
 }
 
-async function buildAddon(sources: readonly string[], output: string): Promise<undefined> {
-  mkdirSync(OUTPUT, { recursive: true });
-  const staged = `${output}.${process.pid}.new`;
-  const headers = join(ROOT, 'node_modules/node-api-headers/include');
-  try {
-    await compile('cc', [...COMPILER_FLAGS, '-I', headers, '-o', staged, ...sources]);
-    renameSync(staged, output);
-  } finally {
-    rmSync(staged, { force: true });
-  }
+interface NativePart {
+  readonly name: string;
+  /** Called with the path of what it has to make. */
+  readonly script: string;
+  readonly output: string;
+  readonly folders: readonly string[];
 }
 
+const PARTS: readonly NativePart[] = [
+  { name: 'addon', script: 'addon/build.sh', output: 'gantry.node', folders: ['addon'] },
+  { name: 'shim', script: 'build.sh', output: 'gantry-shim', folders: ['shim', 'launcher'] },
+];
+
+/** Programs of C, each by a shell script of its own, so that it can also be built by hand. */
 export function nativeTargets(recipe: readonly string[]): Target[] {
-  const targets: Target[] = [];
-  const addonFiles = filesBelow(join(NATIVE, 'addon'), /\.[ch]$/);
-  const addonSources = addonFiles.filter((path) => path.endsWith('.c'));
-  if (addonSources.length > 0) {
-    const output = join(OUTPUT, 'gantry.node');
-    const inputs = [...addonFiles, ...recipe];
-    targets.push({ name: 'addon', outputs: [output], inputs, run: () => buildAddon(addonSources, output) });
-  }
-  const script = join(NATIVE, 'build.sh');
-  if (existsSync(script)) {
-    const inputs = [script, ...filesBelow(join(NATIVE, 'shim'), /\.[ch]$/), ...recipe];
-    const outputs = [join(OUTPUT, 'gantry-shim')];
-    targets.push({ name: 'shim', outputs, inputs, run: () => compile('sh', [script]).then(() => undefined) });
-  }
-  return targets;
+  return PARTS.filter((part) => existsSync(join(NATIVE, part.script))).map((part) => {
+    const script = join(NATIVE, part.script);
+    const output = join(OUTPUT, part.output);
+    const sources = part.folders.flatMap((folder) => filesBelow(join(NATIVE, folder), /\.[ch]$/));
+    const run = async (): Promise<undefined> => {
+      mkdirSync(OUTPUT, { recursive: true });
+      await compile('sh', [script, output]);
+    };
+    return { name: part.name, outputs: [output], inputs: [script, ...sources, ...recipe], run };
+  });
 }
