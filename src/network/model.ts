@@ -55,7 +55,8 @@ export interface PublishedPort {
   readonly hostPort: number;
 }
 
-export type NetworkMode = 'bridge' | 'host' | 'none';
+/** `container`: the network namespace of another container's process. */
+export type NetworkMode = 'bridge' | 'host' | 'none' | 'container';
 
 export interface EndpointSettings {
   readonly ipv4Address?: string | undefined;
@@ -69,13 +70,13 @@ export interface SandboxRequest {
   readonly name: string;
   readonly mode: NetworkMode;
   readonly endpoint?: EndpointSettings | undefined;
+  /** With mode `container`: a pid of the container whose network is joined. */
+  readonly joinPid?: number | undefined;
   /** `80/tcp` (or `80`) → bindings, as in `HostConfig.PortBindings`. */
   readonly portBindings?: Readonly<Record<string, readonly PortBinding[] | null>> | undefined;
-  /** `80/tcp`, …: with `publishAll` each gets a free host port. */
+  /** `80/tcp`, …: only exposed ports are published, as in the reference; with `publishAll` each gets a free host port. */
   readonly exposedPorts?: readonly string[] | undefined;
   readonly publishAll?: boolean | undefined;
-  /** `net.*` settings that go into the container's network namespace, applied after the defaults. */
-  readonly sysctls?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Facts of one endpoint: what inspect shows and what a restart of the daemon needs. JSON-safe, kept in the container's record. */
@@ -100,7 +101,7 @@ export interface SandboxFacts {
   readonly name: string;
   /** 64 hexadecimal digits. */
   readonly sandboxId: string;
-  /** Its first twelve digits below `<exec-root>/netns/`, or `default` on the host's network. */
+  /** `<exec-root>/netns/<first twelve digits>`, or `…/default` on the host's network. */
   readonly sandboxKey: string;
   readonly mode: NetworkMode;
   /** By network name. */

@@ -18,8 +18,11 @@ export interface NetworkService {
   readonly sandbox: {
     /** Errors carry the reference's text; everything is undone then. */
     prepare(request: SandboxRequest): Promise<Sandbox>;
-    /** The shim holds namespace and ports now: our copies of the descriptors are closed. */
-    handedOver(containerId: string): void;
+    /**
+     * The shim holds namespace and ports now: our copies of the descriptors are closed, and the sandbox key becomes a symbolic
+     * link to the network namespace of `pid`.
+     */
+    handedOver(containerId: string, pid: number): void;
     /** After the exit, or when a start failed. Idempotent, does not wait for the kernel to remove the link. */
     release(containerId: string): Promise<void>;
     facts(containerId: string): SandboxFacts | undefined;
