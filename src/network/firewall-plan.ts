@@ -200,7 +200,7 @@ export function planPorts(kind: 'addElements' | 'deleteElements', shape: Firewal
     if (map === null || !known.has(map.name)) continue;
     const protocol = PROTOCOL_NUMBERS[port.protocol];
     const key = map.key.length === 3 ? [protocol, port.hostIp, port.hostPort] : [protocol, port.hostPort];
-    byMap.set(map, [...(byMap.get(map) ?? []), { key, data: [port.containerIp, port.containerPort] }]);
+    byMap.set(map, [...(byMap.get(map) ?? []), kind === 'addElements' ? { key, data: [port.containerIp, port.containerPort] } : { key }]);
   }
   return [...byMap].map(([map, elements]) => ({ kind, table: tableOf(shape.name), set: map.name, key: map.key, data: map.data, elements }));
 }
