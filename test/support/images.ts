@@ -17,3 +17,8 @@ export {
   type ImageSource,
 } from '../../tools/set-up/image-archive.ts';
 export { tarOf, type TarEntry } from '../../tools/set-up/tar.ts';
+
+/** Path and reference of the image that most tests use. */
+export async function busyboxArchive(): Promise<{ archive: string; reference: string }> {
+  return { archive: await imageArchive('busybox'), reference: 'busybox:latest' };
+}

@@ -1,0 +1,87 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+
+/** Everything on this machine that a test run could leave behind, as one line each. */
+export function machineState(): Set<string> {
+  return new Set([
+    ...mounts(),
+    ...networkNamespaces(),
+    ...links(),
+    ...tables(),
+    ...cgroups(),
+    ...processes(),
+  ]);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function mounts(): string[] {
+  const lines = readText('/proc/self/mountinfo').split('\n');
+  return lines.filter((line) => line !== '').map((line) => `mount ${line.split(' ')[4] ?? ''}`);
+}
+
+function names(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+function networkNamespaces(): string[] {
+  return names('/run/netns').map((name) => `network namespace ${name}`);
+}
+
+function links(): string[] {
+  return names('/sys/class/net').map((name) => `link ${name}`);
+}
+
+function tables(): string[] {
+  const listed = spawnSync('nft', ['list', 'tables'], { encoding: 'utf8' });
+  return (listed.stdout ?? '')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => `nft ${line}`);
+}
+
+/** Our own cgroups by name, and what stands below the cgroup parent that engines share. */
+function cgroups(): string[] {
+  const hierarchies = readText('/proc/self/mountinfo')
+    .split('\n')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(' ')[4] ?? '');
+  return hierarchies.flatMap((hierarchy) => [
+    ...names(hierarchy)
+      .filter((name) => /^(gantry|gt-)/.test(name))
+      .map((name) => `cgroup ${join(hierarchy, name)}`),
+    ...names(join(hierarchy, 'docker'))
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .map((name) => `cgroup ${join(hierarchy, 'docker', name)}`),
+  ]);
+}
+
+function processes(): string[] {
+  return names('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const command = readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+      const isOurs =
+        /dist\/gantryd\.cjs|gantry-shim|\brunc\b/.test(command) ||
+        /^(gantry|runc)/.test(readText(`/proc/${pid}/comm`));
+      return isOurs ? [`process ${pid} ${command.slice(0, 200)}`] : [];
+    });
+}
+
+/** What is there now and was not before; what the kernel takes away late gets some seconds. */
+export async function findLeaks(before: ReadonlySet<string>, patienceMs: number): Promise<string[]> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const leaks = [...machineState()].filter((line) => !before.has(line));
+    if (leaks.length === 0 || Date.now() > deadline) return leaks;
+    await sleep(100);
+  }
+}

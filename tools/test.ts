@@ -1,0 +1,140 @@
+/**
+ * `npm test [-- PATH…]`: builds, runs every `*.test.ts` in a process of its own and looks for what the run left behind.
+ * A file that fails beside others runs once more alone: if it passes then, it is reported as flaky and counts as passed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { buildAll } from './build.ts';
+import { filesBelow } from './build-steps/target.ts';
+import { ROOT } from './paths.ts';
+import { findLeaks, machineState } from './test-run/machine-state.ts';
+import { type FileResult, runFile } from './test-run/run-file.ts';
+import { runLanes } from './test-run/schedule.ts';
+import { readSkipList, skipProblem } from './test-run/skips.ts';
+
+const FILES_AT_ONCE = 3;
+const KERNEL_FILES_AT_ONCE = 2;
+const TIME_LIMIT_MS = 180_000;
+const LEAK_PATIENCE_MS = 10_000;
+/** Files here start daemons and containers. */
+const KERNEL_FOLDERS = ['test/e2e/', 'test/integration/', 'test/torture/', 'test/goldens/', 'test/bench/'];
+
+function findFiles(limits: readonly string[]): string[] {
+  const all = ['src', 'tools', 'test'].flatMap((folder) => filesBelow(join(ROOT, folder), /\.test\.ts$/));
+  // test/vm needs a virtual machine: `npm run test:vm`.
+  const files = all.map((path) => relative(ROOT, path)).filter((path) => !path.startsWith('test/vm/'));
+  if (limits.length === 0) return files;
+  const wanted = limits.map((limit) => relative(ROOT, resolve(limit)));
+  const chosen = files.filter((path) => wanted.some((want) => path === want || path.startsWith(`${want}/`)));
+  if (chosen.length === 0) throw new Error(`no test file under ${wanted.join(', ')}`);
+  return chosen;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function printResult(result: FileResult, suffix = ''): void {
+  const seconds = (result.durationMs / 1000).toFixed(1);
+  print(
+    `${result.hasPassed ? 'ok  ' : 'FAIL'} ${result.path} (${result.lines.length} in ${seconds} s)${suffix}`,
+  );
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replaceAll(/^/gm, '    ');
+}
+
+/** Runs all files; the answer holds one result per file, the last one that counts. */
+async function runFiles(files: readonly string[], scratch: string): Promise<FileResult[]> {
+  const results = new Map<string, FileResult>();
+  const work = async (path: string): Promise<void> => {
+    const home = join(scratch, path.replaceAll('/', '-'));
+    const result = await runFile({ path, scratch: home, timeLimitMs: TIME_LIMIT_MS });
+    results.set(path, result);
+    printResult(result);
+  };
+  const isKernelFile = (path: string): boolean => KERNEL_FOLDERS.some((folder) => path.startsWith(folder));
+  const lanes = [
+    { items: files.filter(isKernelFile), width: KERNEL_FILES_AT_ONCE },
+    { items: files.filter((path) => !isKernelFile(path)), width: FILES_AT_ONCE },
+  ];
+  await runLanes(lanes, FILES_AT_ONCE, work);
+  for (const first of [...results.values()].filter((result) => !result.hasPassed)) {
+    const home = join(scratch, 'again');
+    const second = await runFile({ path: first.path, scratch: home, timeLimitMs: TIME_LIMIT_MS });
+    results.set(first.path, second);
+    if (second.hasPassed) {
+      print(
+        `\n!!! flaky: ${first.path} failed beside others and passes alone. Its first output:\n${indent(first.output)}\n`,
+      );
+    } else {
+      print(`\n=== ${first.path} failed twice; its second output:\n${indent(second.output)}\n`);
+    }
+    printResult(second, ' alone');
+  }
+  return [...results.values()];
+}
+
+function printSlowest(results: readonly FileResult[]): void {
+  const slow = results.filter((r) => r.durationMs > 10_000).sort((a, b) => b.durationMs - a.durationMs);
+  if (slow.length === 0) return;
+  print(
+    `slowest: ${slow
+      .slice(0, 5)
+      .map((r) => `${r.path} ${(r.durationMs / 1000).toFixed(0)} s`)
+      .join(', ')}`,
+  );
+}
+
+/** Reports everything that fails the run although no test failed; returns how many such problems there are. */
+async function countProblems(
+  results: readonly FileResult[],
+  before: ReadonlySet<string>,
+  isWhole: boolean,
+): Promise<number> {
+  const rules = { list: readSkipList(), env: process.env };
+  const problems = results.flatMap((result) =>
+    result.lines.flatMap((line) => {
+      const problem = skipProblem(line, rules);
+      return problem === undefined ? [] : [`${result.path}: ${line.name}: ${problem}`];
+    }),
+  );
+  for (const problem of problems) print(`FAIL ${problem}`);
+  const leaks = await findLeaks(before, LEAK_PATIENCE_MS);
+  for (const leak of leaks)
+    print(`${isWhole ? 'FAIL' : 'note'} left behind (or started by somebody else): ${leak}`);
+  return problems.length + (isWhole ? leaks.length : 0);
+}
+
+async function main(): Promise<void> {
+  const limits = process.argv.slice(2);
+  const files = findFiles(limits);
+  await buildAll();
+  const before = machineState();
+  const scratch = mkdtempSync(join(tmpdir(), 'gantry-test-'));
+  try {
+    const results = await runFiles(files, scratch);
+    printSlowest(results);
+    const problems = await countProblems(results, before, limits.length === 0);
+    const count = (outcome: string): number =>
+      results.reduce(
+        (sum, result) => sum + result.lines.filter((line) => line.outcome === outcome).length,
+        0,
+      );
+    const failed = count('failed') + problems;
+    print(`${count('passed')} passed, ${failed} failed, ${count('skipped')} skipped`);
+    process.exitCode = failed === 0 ? 0 : 1;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  print(error instanceof Error ? error.message : String(error));
+  print('0 passed, 1 failed, 0 skipped');
+  process.exitCode = 1;
+}
