@@ -1,0 +1,33 @@
+import { test } from 'node:test';
+import { run } from './command.ts';
+import { startDaemon, type DaemonOptions, type TestDaemon } from './daemon.ts';
+import { busyboxArchive, helloArchive, webArchive } from './images.ts';
+
+const OLDEST_CLI = 27;
+
+/** Why a test of the real docker CLI cannot run here, or `false`. The reason stands on test/reference/skips.json. */
+async function dockerIsMissing(): Promise<string | false> {
+  const answer = await run('docker', ['--version']).catch(() => undefined);
+  const major = Number(/version (\d+)/.exec(answer?.stdout ?? '')?.[1] ?? 0);
+  return major >= OLDEST_CLI ? false : 'needs docker CLI >= 27';
+}
+
+export interface E2eOptions extends DaemonOptions {
+  /** Images to load before, by name; `busybox` when not given. */
+  readonly images?: readonly ('busybox' | 'hello' | 'web')[];
+  readonly timeoutMs?: number;
+}
+
+const ARCHIVES = { busybox: busyboxArchive, hello: helloArchive, web: webArchive };
+
+/** A test of the real docker CLI against a daemon of its own, with a leak check at its end. */
+export function e2e(name: string, options: E2eOptions, body: (daemon: TestDaemon) => Promise<void>): void {
+  test(name, { timeout: options.timeoutMs ?? 120_000 }, async (context) => {
+    const reason = await dockerIsMissing();
+    if (reason !== false) return context.skip(reason);
+    await using daemon = await startDaemon(options);
+    for (const image of options.images ?? ['busybox'])
+      await daemon.loadImage((await ARCHIVES[image]()).archive);
+    await body(daemon);
+  });
+}
