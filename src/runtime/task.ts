@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
-import type { RuntimeSpec, SpecProcess } from './runtime-spec.ts';
+import type { SpecProcess } from '#oci/runtime-spec.ts';
+import type { ContainerSpec } from './spec.ts';
 
 /*
  * A task is the running side of a container: one shim, one init process, its execs. It exists from start to exit; the record
@@ -17,7 +18,7 @@ export interface LogFile {
 export interface StartRequest {
   readonly id: string;
   /** From `buildRuntimeSpec`. `root.path`, the network namespace's path and `task:` paths are bound here. */
-  readonly spec: RuntimeSpec;
+  readonly spec: ContainerSpec;
   /** A detached mount or a plain tree, for instance from the snapshotter. The caller closes it after `start` returned. */
   readonly rootfsFd: number;
   /** Open network namespace; none: the runtime makes one, or the spec names another. The caller closes it. */
@@ -61,13 +62,6 @@ export interface ExitRecord {
   readonly reason?: string;
 }
 
-/** A process that cannot be mistaken for a later one of the same number. */
-export interface TaskIdentity {
-  readonly pid: number;
-  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
-  readonly startTime: string;
-}
-
 export interface AttachOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -95,7 +89,8 @@ export interface AttachStream {
 export interface RunningTask {
   readonly state: 'running' | 'paused';
   readonly pid: number;
-  readonly startTime: string;
+  /** Clock ticks since boot: with the pid, the process's identity. */
+  readonly startTime: number;
   /** Nanoseconds since the epoch. */
   readonly startedAtNanos: bigint;
 }

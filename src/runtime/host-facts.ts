@@ -1,0 +1,17 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { Kernel } from '#host/kernel.ts';
+import type { HostFacts } from './spec.ts';
+import { capabilitiesOf } from './spec/capabilities.ts';
+
+/** What specs depend on and this host decides. Read once, when the daemon starts. */
+export function readHostFacts(kernel: Pick<Kernel, 'system'>): HostFacts {
+  const { kernelVersion, machine, cpus } = kernel.system.facts();
+  const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  const throttle = Array.from({ length: cpus }, (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`);
+  return {
+    arch: machine === 'aarch64' ? 'arm64' : machine === 'x86_64' ? 'x64' : machine,
+    kernelVersion,
+    capabilities: capabilitiesOf(BigInt(`0x${mask}`)),
+    extraMaskedPaths: throttle.filter((path) => existsSync(path)),
+  };
+}

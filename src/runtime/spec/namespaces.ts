@@ -1,0 +1,23 @@
+import type { SpecNamespace, SpecNamespaceType } from '#oci/runtime-spec.ts';
+import type { SpecInput } from '../spec.ts';
+
+/** Prefix of a namespace path that stands for another task's namespace until the start binds it. */
+export const TASK_NAMESPACE = 'task:';
+
+type Mode = { readonly mode: string; readonly id?: string };
+
+/** The mount namespace is always the container's own; a host namespace is one that the list does not name. */
+export function buildNamespaces(input: SpecInput): SpecNamespace[] {
+  const list: SpecNamespace[] = [{ type: 'mount' }];
+  const add = (type: SpecNamespaceType, mode: Mode): void => {
+    if (mode.mode === 'host') return;
+    if (mode.mode === 'container') list.push({ type, path: `${TASK_NAMESPACE}${mode.id}` });
+    else list.push({ type });
+  };
+  add('network', input.network);
+  add('uts', { mode: input.uts });
+  add('pid', input.pid);
+  add('ipc', input.ipc);
+  if (input.cgroupNamespace === 'private') list.push({ type: 'cgroup' });
+  return list;
+}
