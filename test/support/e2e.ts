@@ -1,7 +1,7 @@
 import { test } from 'node:test';
 import { run } from './command.ts';
 import { startDaemon, type DaemonOptions, type TestDaemon } from './daemon.ts';
-import { busyboxArchive, helloArchive, webArchive } from './images.ts';
+import { imageArchive } from './images.ts';
 
 const OLDEST_CLI = 27;
 
@@ -13,12 +13,10 @@ async function dockerIsMissing(): Promise<string | false> {
 }
 
 export interface E2eOptions extends DaemonOptions {
-  /** Images to load before, by name; `busybox` when not given. */
+  /** Images to load before: busybox, gantry/hello, gantry/web; `busybox` when not given. */
   readonly images?: readonly ('busybox' | 'hello' | 'web')[];
   readonly timeoutMs?: number;
 }
-
-const ARCHIVES = { busybox: busyboxArchive, hello: helloArchive, web: webArchive };
 
 /** A test of the real docker CLI against a daemon of its own, with a leak check at its end. */
 export function e2e(name: string, options: E2eOptions, body: (daemon: TestDaemon) => Promise<void>): void {
@@ -26,8 +24,7 @@ export function e2e(name: string, options: E2eOptions, body: (daemon: TestDaemon
     const reason = await dockerIsMissing();
     if (reason !== false) return context.skip(reason);
     await using daemon = await startDaemon(options);
-    for (const image of options.images ?? ['busybox'])
-      await daemon.loadImage((await ARCHIVES[image]()).archive);
+    for (const image of options.images ?? ['busybox']) await daemon.loadImage(await imageArchive(image));
     await body(daemon);
   });
 }

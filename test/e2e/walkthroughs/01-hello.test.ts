@@ -5,7 +5,7 @@ e2e(
   '1: a greeting, versions, and counts that are right',
   { images: ['hello', 'busybox'] },
   async (daemon) => {
-    const greeting = await daemon.docker(['run', 'hello']);
+    const greeting = await daemon.docker(['run', 'gantry/hello']);
     assert.equal(greeting.exit, 0, greeting.stderr);
     assert.match(greeting.stdout, /hello/i);
 

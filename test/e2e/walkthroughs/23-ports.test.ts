@@ -18,10 +18,10 @@ e2e(
   '23: published ports in all their forms, before and after the daemon is killed',
   { images: ['web'] },
   async (daemon) => {
-    await daemon.mustDocker(['run', '-d', '--name', 'a', '-p', '8080:8080', 'web']);
-    await daemon.mustDocker(['run', '-d', '--name', 'b', '-p', '127.0.0.1:8081:8080', 'web']);
-    await daemon.mustDocker(['run', '-d', '--name', 'c', '-p', '8080', 'web']);
-    await daemon.mustDocker(['run', '-d', '--name', 'd', '-P', 'web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'a', '-p', '8080:8080', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'b', '-p', '127.0.0.1:8081:8080', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'c', '-p', '8080', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'd', '-P', 'gantry/web']);
     const portOf = async (name: string): Promise<string> => {
       const line = (await daemon.mustDocker(['port', name, '8080/tcp'])).split('\n')[0] ?? '';
       return line.slice(line.lastIndexOf(':') + 1);
@@ -41,19 +41,19 @@ e2e(
     ]);
     assert.notEqual(loopbackOnly.exit, 0, 'a port bound to 127.0.0.1 answers elsewhere');
 
-    const twice = await daemon.docker(['run', '-d', '--name', 'e', '-p', '8080:8080', 'web']);
+    const twice = await daemon.docker(['run', '-d', '--name', 'e', '-p', '8080:8080', 'gantry/web']);
     assert.equal(twice.exit, 125);
     assert.match(
       twice.stderr,
       /failed to set up container networking: driver failed programming external connectivity on endpoint e \([0-9a-f]+\): Bind for (0\.0\.0\.0|:::):8080 failed: port is already allocated/,
     );
-    const noImage = await daemon.docker(['run', '-p', '-d', '80:80', 'web']);
+    const noImage = await daemon.docker(['run', '-p', '-d', '80:80', 'gantry/web']);
     assert.equal(noImage.exit, 125);
     assert.match(noImage.stderr, /invalid (containerPort|publish|proto|start port|hostPort)/i);
 
     await daemon.restart('SIGKILL');
     for (const [address, page] of pages) assert.equal(await fetchPage(daemon, address), page, address);
-    const still = await daemon.docker(['run', '-d', '--name', 'f', '-p', '8080:8080', 'web']);
+    const still = await daemon.docker(['run', '-d', '--name', 'f', '-p', '8080:8080', 'gantry/web']);
     assert.equal(still.exit, 125, 'the port is taken after a restart, too');
   },
 );
