@@ -1,0 +1,98 @@
+import { createReadStream, readSync, openSync, closeSync } from 'node:fs';
+import { Readable, type Transform } from 'node:stream';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { EngineError } from '#base/errors.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+const CHUNK = 256 * 1024;
+/** 128 MiB: what `zstd --long` needs at most by default; larger windows are a memory bomb. */
+const ZSTD_WINDOW_LOG_MAX = 27;
+
+/** Tells by the first bytes. Errors: `invalidArgument` for formats that are known but not read. */
+export function detectCompression(head: Uint8Array): Compression {
+  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
+  if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return 'zstd';
+  if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) throw unsupported('bzip2');
+  if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a && head[3] === 0x58 && head[4] === 0x5a) throw unsupported('xz');
+  return 'none';
+}
+
+function unsupported(name: string): EngineError {
+  return new EngineError('invalidArgument', `archives compressed with ${name} are not supported`, {
+    hint: 'Decompress it first, or use gzip or zstd.',
+  });
+}
+
+function decoder(compression: 'gzip' | 'zstd'): Transform {
+  if (compression === 'gzip') return createGunzip({ chunkSize: CHUNK });
+  return createZstdDecompress({ chunkSize: CHUNK, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } });
+}
+
+async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGenerator<Buffer> {
+  const transform = decoder(compression);
+  source.once('error', (error) => transform.destroy(error));
+  source.pipe(transform);
+  try {
+    for await (const chunk of transform) yield chunk as Buffer;
+  } catch (error) {
+    throw decodeError(error);
+  } finally {
+    source.destroy();
+    transform.destroy();
+  }
+}
+
+/** A broken stream gets the text clients know; a failing disk keeps its own. */
+function decodeError(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
+  if (error.code === 'Z_BUF_ERROR') return new EngineError('invalidArgument', 'unexpected EOF', { cause: error });
+  if (!error.code.startsWith('Z_') && !error.code.startsWith('ZSTD_')) return error;
+  return new EngineError('invalidArgument', `damaged compressed archive: ${error.message}`, { cause: error });
+}
+
+/** The plain bytes of a file, whatever it is compressed with. */
+export function decompressFile(path: string): AsyncIterable<Buffer> {
+  const head = Buffer.alloc(6);
+  const fd = openSync(path, 'r');
+  try {
+    readSync(fd, head, 0, head.length, 0);
+  } finally {
+    closeSync(fd);
+  }
+  const compression = detectCompression(head);
+  const source = createReadStream(path, { highWaterMark: compression === 'none' ? 1024 * 1024 : CHUNK });
+  return compression === 'none' ? source : decoded(source, compression);
+}
+
+/** The plain bytes of a stream that is read as slowly as its consumer wants. */
+export async function* decompressStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const iterator = source[Symbol.asyncIterator]();
+  const held: Buffer[] = [];
+  let size = 0;
+  while (size < 6) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    held.push(asBuffer(next.value));
+    size += next.value.length;
+  }
+  const rest = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield* held;
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done === true) return;
+        yield asBuffer(next.value);
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  };
+  const compression = detectCompression(Buffer.concat(held));
+  if (compression === 'none') yield* rest();
+  else yield* decoded(Readable.from(rest(), { objectMode: false }), compression);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
