@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { e2e } from '../support/e2e.ts';
+import { tarOf } from '../support/images.ts';
+
+const HELP = "\n\nRun 'docker run --help' for more information\n";
+const INIT =
+  'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ' +
+  'unable to start container process: error during container init: ';
+
+/** Arguments of `run` → exit code and standard error, as the reference gives them. */
+const REFUSED: readonly (readonly [string[], number, string])[] = [
+  [['BadRef'], 125, 'docker: invalid reference format: repository name (library/BadRef) must be lowercase'],
+  [
+    ['--name', 'a b', 'busybox', 'true'],
+    125,
+    'docker: Error response from daemon: Invalid container name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed',
+  ],
+  [
+    ['--rm', 'busybox', 'nosuchcmd'],
+    127,
+    `docker: Error response from daemon: ${INIT}exec: "nosuchcmd": executable file not found in $PATH`,
+  ],
+  [
+    ['--rm', 'busybox', '/etc/passwd'],
+    126,
+    `docker: Error response from daemon: ${INIT}exec: "/etc/passwd": permission denied`,
+  ],
+  [
+    ['--rm', 'busybox', '/tmp'],
+    126,
+    `docker: Error response from daemon: ${INIT}exec: "/tmp": is a directory: permission denied`,
+  ],
+  [
+    ['--mount', 'type=bind,src=/nosuchsrc,dst=/x', 'busybox'],
+    125,
+    'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /nosuchsrc',
+  ],
+  [
+    ['-m', '5m', 'busybox', 'true'],
+    125,
+    'docker: Error response from daemon: Minimum memory limit allowed is 6MB',
+  ],
+  [
+    ['--cap-add', 'nosuch', 'busybox', 'true'],
+    125,
+    'docker: Error response from daemon: invalid CapAdd: unknown capability: "CAP_NOSUCH"',
+  ],
+  [
+    ['--rm', '-u', 'nosuchuser', 'busybox', 'true'],
+    125,
+    'docker: Error response from daemon: unable to find user nosuchuser: no matching entries in passwd file',
+  ],
+  [
+    ['-v', '/a:b', 'busybox', 'true'],
+    125,
+    `docker: Error response from daemon: invalid volume specification: '/a:b': invalid mount config for type "bind": invalid mount path: 'b' mount path must be absolute`,
+  ],
+];
+
+e2e('refusals of run: text, exit code, nothing left behind', {}, async (daemon) => {
+  for (const [args, exit, text] of REFUSED) {
+    const result = await daemon.docker(['run', ...args]);
+    assert.deepEqual([result.exit, result.stderr], [exit, text + HELP], args.join(' '));
+  }
+  const missing = await daemon.docker(['run', '--pull', 'never', 'nosuch:1']);
+  assert.equal(missing.exit, 125);
+  assert.equal(missing.stderr, `docker: Error response from daemon: No such image: nosuch:1${HELP}`);
+});
+
+e2e('a name that is taken, a port that is taken', {}, async (daemon) => {
+  const id = await daemon.mustDocker([
+    'run',
+    '-d',
+    '--name',
+    'dup',
+    '-p',
+    '7070:80',
+    'busybox',
+    'sleep',
+    '600',
+  ]);
+  const name = await daemon.docker(['run', '--name', 'dup', 'busybox', 'true']);
+  assert.equal(name.exit, 125);
+  const text = `The container name "/dup" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`;
+  assert.equal(name.stderr, `docker: Error response from daemon: Conflict. ${text}${HELP}`);
+  const port = await daemon.docker(['run', '--rm', '-p', '7070:81', 'busybox', 'true']);
+  assert.equal(port.exit, 125);
+  assert.match(port.stderr, /Bind for (0\.0\.0\.0|:::):7070 failed: port is already allocated/);
+});
+
+const HOSTILE: readonly (readonly [string, Parameters<typeof tarOf>[0]])[] = [
+  ['a path that climbs', [{ path: '../../../../tmp/CANARY/climbed', content: 'x' }]],
+  ['an absolute path', [{ path: '/tmp/CANARY/absolute', content: 'x' }]],
+  [
+    'through a symbolic link',
+    [
+      { path: 'out', type: 'symlink', target: '/tmp/CANARY' },
+      { path: 'out/through', content: 'x' },
+    ],
+  ],
+  [
+    'through a climbing symbolic link',
+    [
+      { path: 'up', type: 'symlink', target: '../../../../../../../../tmp/CANARY' },
+      { path: 'up/through', content: 'x' },
+    ],
+  ],
+];
+
+e2e('broken and hostile archives leave host files alone', {}, async (daemon) => {
+  const canary = `${daemon.root}/canary`;
+  await mkdir(canary);
+  await writeFile(`${canary}/kept`, 'kept');
+  await writeFile(`${daemon.root}/garbage.tar`, 'not a tar');
+  const garbage = await daemon.docker(['load', '-i', `${daemon.root}/garbage.tar`]);
+  assert.equal(garbage.exit, 1);
+  assert.match(garbage.stderr, /unrecognized image format|unexpected EOF|invalid tar header/);
+  for (const [what, entries] of HOSTILE) {
+    const moved = JSON.parse(JSON.stringify(entries).replaceAll('/tmp/CANARY', canary)) as typeof entries;
+    await writeFile(`${daemon.root}/hostile.tar`, tarOf(moved));
+    await daemon.docker(['import', `${daemon.root}/hostile.tar`, 'hostile']);
+    assert.deepEqual(await readdir(canary), ['kept'], what);
+  }
+});
