@@ -10,23 +10,66 @@ export interface Room {
   readonly builtins: readonly string[];
 }
 
-const PLAIN = ['buffer', 'crypto', 'path', 'util', 'events', 'stream', 'stream/promises', 'timers', 'timers/promises', 'string_decoder'];
+const PLAIN = [
+  'buffer',
+  'crypto',
+  'path',
+  'util',
+  'events',
+  'stream',
+  'stream/promises',
+  'timers',
+  'timers/promises',
+  'string_decoder',
+];
 const FILES = ['fs', 'fs/promises'];
 
 export const LAYERS: Readonly<Record<string, Room>> = {
-  base: { purpose: 'things with no domain word in them', rooms: [], builtins: [...PLAIN, ...FILES, 'url', 'tty', 'process', 'async_hooks'] },
-  oci: { purpose: 'OCI vocabulary as plain data and pure functions', rooms: ['base'], builtins: ['buffer', 'crypto'] },
+  base: {
+    purpose: 'things with no domain word in them',
+    rooms: [],
+    builtins: [...PLAIN, ...FILES, 'url', 'tty', 'process', 'async_hooks'],
+  },
+  oci: {
+    purpose: 'OCI vocabulary as plain data and pure functions',
+    rooms: ['base'],
+    builtins: ['buffer', 'crypto'],
+  },
   host: {
     purpose: 'the only room that reaches the kernel or starts a process',
     rooms: ['base'],
     builtins: [...PLAIN, ...FILES, 'module', 'net', 'os', 'url', 'worker_threads', 'process'],
   },
-  api: { purpose: 'Engine API contract: types, codecs, messages', rooms: ['base', 'oci'], builtins: [...PLAIN, 'http', 'net', 'tls', 'url'] },
-  storage: { purpose: 'blobs, snapshots, layer apply, leases', rooms: ['base', 'oci', 'host'], builtins: [...PLAIN, ...FILES, 'zlib', 'worker_threads', 'url'] },
-  network: { purpose: 'networks, sandboxes, endpoints, addresses, ports', rooms: ['base', 'host'], builtins: [...PLAIN, ...FILES, 'net'] },
-  volume: { purpose: 'named storage with owners, bind and tmpfs mounts', rooms: ['base', 'host'], builtins: [...PLAIN, ...FILES] },
-  runtime: { purpose: 'supervise tasks: spec, shim, exit', rooms: ['base', 'oci', 'host'], builtins: [...PLAIN, ...FILES, 'net', 'os'] },
-  image: { purpose: 'names, manifests, unpacked chains', rooms: ['base', 'oci', 'api', 'storage'], builtins: [...PLAIN, ...FILES, 'zlib'] },
+  api: {
+    purpose: 'Engine API contract: types, codecs, messages',
+    rooms: ['base', 'oci'],
+    builtins: [...PLAIN, 'http', 'net', 'tls', 'url'],
+  },
+  storage: {
+    purpose: 'blobs, snapshots, layer apply, leases',
+    rooms: ['base', 'oci', 'host'],
+    builtins: [...PLAIN, ...FILES, 'zlib', 'worker_threads', 'url'],
+  },
+  network: {
+    purpose: 'networks, sandboxes, endpoints, addresses, ports',
+    rooms: ['base', 'host'],
+    builtins: [...PLAIN, ...FILES, 'net'],
+  },
+  volume: {
+    purpose: 'named storage with owners, bind and tmpfs mounts',
+    rooms: ['base', 'host'],
+    builtins: [...PLAIN, ...FILES],
+  },
+  runtime: {
+    purpose: 'supervise tasks: spec, shim, exit',
+    rooms: ['base', 'oci', 'host'],
+    builtins: [...PLAIN, ...FILES, 'net', 'os'],
+  },
+  image: {
+    purpose: 'names, manifests, unpacked chains',
+    rooms: ['base', 'oci', 'api', 'storage'],
+    builtins: [...PLAIN, ...FILES, 'zlib'],
+  },
   container: {
     purpose: 'lifecycle of a container record',
     rooms: ['base', 'oci', 'api', 'storage', 'runtime', 'network', 'volume', 'image'],
@@ -37,10 +80,28 @@ export const LAYERS: Readonly<Record<string, Room>> = {
     rooms: ['base', 'oci', 'api', 'host', 'storage', 'network', 'volume', 'runtime', 'image', 'container'],
     builtins: [...PLAIN, ...FILES, 'http', 'https', 'net', 'tls', 'os', 'url', 'process', 'perf_hooks', 'v8'],
   },
-  cli: { purpose: 'argv to client calls to text', rooms: ['base', 'oci', 'api'], builtins: [...PLAIN, ...FILES, 'net', 'tls', 'http', 'os', 'tty', 'url', 'process', 'readline', 'child_process'] },
+  cli: {
+    purpose: 'argv to client calls to text',
+    rooms: ['base', 'oci', 'api'],
+    builtins: [
+      ...PLAIN,
+      ...FILES,
+      'net',
+      'tls',
+      'http',
+      'os',
+      'tty',
+      'url',
+      'process',
+      'readline',
+      'child_process',
+    ],
+  },
 };
 
 /** Folders whose files are public besides a room's own depth 1: `api/client` is an address of its own. */
 export const PUBLIC_FOLDERS: readonly string[] = ['api/client'];
 /** Rooms that may import `api/client`: engine rooms never do. */
 export const CLIENT_IMPORTERS: readonly string[] = ['cli'];
+/** npm packages that become part of the executables, and the room that may use each. */
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = { daemon: ['find-my-way'] };
