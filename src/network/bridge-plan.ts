@@ -5,6 +5,7 @@ import {
   formatAddress,
   formatPrefix,
   isLoopback,
+  overlaps,
   parseAddress,
   parseInterface,
   prefixOf,
@@ -110,12 +111,7 @@ function chooseIpv4(settings: NetworkSettings, host: HostNetwork, context: { cho
   if (range !== null) return firstHost(range);
   const before = remembered === null ? null : parseInterface(remembered);
   // The subnet of last time, so that addresses stay what they were after a reboot; unless somebody took it meanwhile.
-  if (before !== null) {
-    const pool = [{ base: formatPrefix(before.prefix), size: before.prefix.length }];
-    if (taken.every((other) => other.family !== 4 || !(contains(other, before.address) || contains(before.prefix, { family: 4, value: other.base })))) {
-      return firstHost(firstFreeSubnet(pool, taken));
-    }
-  }
+  if (before !== null && !taken.some((other) => overlaps(before.prefix, other))) return firstHost(before.prefix);
   const pools = (settings.addressPools ?? []).length > 0 ? (settings.addressPools ?? []) : DEFAULT_ADDRESS_POOLS;
   return firstHost(firstFreeSubnet(pools.filter((pool) => !pool.base.includes(':')), taken));
 }
