@@ -72,7 +72,7 @@ export interface OpenOptions {
   readonly noSymlinks?: boolean;
   /** Does not wait for the other end of a FIFO. */
   readonly nonBlocking?: boolean;
-  /** For `create`; the umask is not applied. Default 0o644. */
+  /** For `create`; with `exclusive` the umask is not applied. Default 0o644. */
   readonly mode?: number;
 }
 
@@ -100,7 +100,7 @@ export interface FileTree {
   /** `directory` is a descriptor opened for reading (not O_PATH). Without `.` and `..`, in the kernel's order. */
   readDirectory(directory: number): readonly DirectoryEntry[];
   readLink(root: number, path: FilePath): Buffer;
-  /** The umask is not applied by any of the creating calls. */
+  /** The umask is not applied by mkdir and mknod. */
   mkdir(root: number, path: FilePath, mode: number): void;
   mknod(root: number, path: FilePath, node: MknodOptions): void;
   symlink(target: FilePath, root: number, path: FilePath): void;

@@ -45,7 +45,6 @@ export type LinkOperation =
       /** Name of the bridge. */
       readonly bridge?: string;
       readonly mtu?: number;
-      /** Isolated ports of a bridge do not reach each other. */
       readonly peer: { readonly netns: number; readonly name: string; readonly mac?: string };
     }
   | { readonly kind: 'removeLink'; readonly name: string }
