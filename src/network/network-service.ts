@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, readFileSync, rmSync, writeFileSync, readdirSync } from 'node:fs';
+import { closeSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
@@ -127,7 +127,8 @@ async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
     ephemeralRange: () => ephemeralRange(kernel),
   });
   const hostIpv6 = kernel.system.readSysctl('net/ipv6/conf/all/disable_ipv6') === '0';
-  const sandboxes = new Sandboxes({ kernel, log, settings, claims, rest, bridge: network, guard, closeFd: closeSync, hostIpv6 });
+  const plainNetworks = { host: record.host.id, none: record.none.id };
+  const sandboxes = new Sandboxes({ kernel, log, settings, claims, rest, bridge: network, plainNetworks, guard, closeFd: closeSync, hostIpv6 });
   return { record, bridge: network?.plan ?? null, sandboxes, guard, rest };
 }
 

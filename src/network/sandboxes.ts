@@ -31,6 +31,8 @@ export interface SandboxesOptions {
   readonly settings: NetworkSettings;
   readonly claims: PortClaims;
   readonly rest: AddressRest;
+  /** Ids of the networks that need no work. */
+  readonly plainNetworks: { readonly host: string; readonly none: string };
   /** Null with `--bridge none`: containers then have no network. */
   readonly bridge: BridgeNetwork | null;
   /** Null with `--iptables=false`. */
@@ -146,7 +148,7 @@ export class Sandboxes {
 
   #plainEndpoint(name: 'host' | 'none'): EndpointFacts {
     return {
-      networkId: '',
+      networkId: this.#options.plainNetworks[name],
       networkName: name,
       endpointId: randomId(),
       macAddress: '',
