@@ -25,4 +25,9 @@ export const LIMITS = {
   eventHistory: 256,
   /** One durable record file. */
   recordBytes: 16 * MIB,
+  /** Payload of a frame from or to a shim; requests that carry an OCI runtime's arguments may be larger. */
+  shimFrameBytes: 64 * KIB,
+  shimRequestBytes: 256 * KIB,
+  /** A file that a shim or an OCI runtime leaves in a task directory. */
+  taskFileBytes: MIB,
 } as const;

@@ -1,0 +1,159 @@
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCode } from '#base/errors.ts';
+import { isJsonObject, type JsonObject, parseJson } from '#base/json.ts';
+import { LIMITS } from '#base/limits.ts';
+import type { ExitRecord } from '../task.ts';
+
+/*
+ * The files of a task directory. It lies on a tmpfs: nothing here is flushed, and a reboot takes it away. Whoever writes a file
+ * writes it under another name first, so a reader sees a whole file or none; still, what is read is checked like any input.
+ */
+
+/** Written by this process before anything else happens to a task: intent first, record afterwards. */
+export interface TaskMeta {
+  readonly version: 1;
+  readonly id: string;
+  /** Counts the starts of one directory's life; for logs. */
+  readonly startedBy: number;
+  readonly bootId: string;
+  readonly cgroupPath: string;
+  readonly runtime: string;
+  /** Where the OCI runtime keeps its own state of this container. */
+  readonly runtimeState: string;
+}
+
+export interface ProcessFile {
+  readonly pid: number;
+  readonly startTime: number;
+  readonly startedAtNanos: bigint;
+}
+
+export interface EndedExec {
+  readonly execId: string;
+  readonly pid: number;
+  readonly exit: ExitRecord;
+}
+
+const META = 'task.json';
+
+async function readBounded(path: string): Promise<string | null> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, 'r');
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(LIMITS.taskFileBytes), 0, LIMITS.taskFileBytes, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function readObject(path: string): Promise<JsonObject | null> {
+  const text = await readBounded(path);
+  return text === null ? null : parseObject(text);
+}
+
+function parseObject(text: string): JsonObject | null {
+  try {
+    const json = parseJson(text, 'task file');
+    return isJsonObject(json) ? json : null;
+  } catch {
+    return null;
+  }
+}
+
+function integer(value: unknown): number {
+  const number = typeof value === 'string' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value;
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : 0;
+}
+
+function nanos(value: unknown): bigint {
+  return typeof value === 'string' && /^[0-9]{1,19}$/.test(value) ? BigInt(value) : 0n;
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  await writeText(`${path}.tmp`, text);
+  await rename(`${path}.tmp`, path);
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A fresh task directory with its intent; whatever an earlier one left is gone. */
+export async function createTaskDirectory(directory: string, meta: TaskMeta): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(join(directory, 'rootfs'), { recursive: true, mode: 0o700 });
+  await writeWhole(join(directory, META), JSON.stringify(meta));
+}
+
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeText(path, JSON.stringify(value));
+}
+
+/** null: no intent was written (nothing was done yet), or it cannot be read. */
+export async function readTaskMeta(directory: string): Promise<TaskMeta | null> {
+  const json = await readObject(join(directory, META));
+  if (json === null) return null;
+  const { id, bootId, cgroupPath, runtime, runtimeState, startedBy } = json;
+  const texts = [id, bootId, cgroupPath, runtime, runtimeState];
+  if (!texts.every((value): value is string => typeof value === 'string')) return null;
+  const [a = '', b = '', c = '', d = '', e = ''] = texts;
+  return { version: 1, id: a, startedBy: integer(startedBy), bootId: b, cgroupPath: c, runtime: d, runtimeState: e };
+}
+
+/** `shim.pid`: the shim's own process. */
+export async function readShimPid(directory: string): Promise<{ pid: number; startTime: number } | null> {
+  const json = await readObject(join(directory, 'shim.pid'));
+  return json === null ? null : { pid: integer(json.pid), startTime: integer(json.startTime) };
+}
+
+/** `init`: there once the start succeeded. */
+export async function readInit(directory: string): Promise<ProcessFile | null> {
+  const json = await readObject(join(directory, 'init'));
+  if (json === null || integer(json.pid) === 0) return null;
+  return { pid: integer(json.pid), startTime: integer(json.startTime), startedAtNanos: nanos(json.startedAtNs) };
+}
+
+function exitRecord(json: JsonObject): ExitRecord {
+  const signal = integer(json.signal);
+  return {
+    exitCode: integer(json.exitCode) & 0xff,
+    ...(signal > 0 ? { signal } : {}),
+    oomKilled: json.oomKilled === true,
+    exitedAtNanos: nanos(json.exitedAtNs),
+    ...(typeof json.reason === 'string' ? { reason: json.reason } : {}),
+  };
+}
+
+/** `exit`. `pid` 0: the start failed. */
+export async function readExit(directory: string): Promise<{ pid: number; exit: ExitRecord } | null> {
+  const json = await readObject(join(directory, 'exit'));
+  return json === null ? null : { pid: integer(json.pid), exit: exitRecord(json) };
+}
+
+/** In the shim's place, for one that was killed: a later boot finds the same record. */
+export function writeExit(directory: string, pid: number, exit: ExitRecord): Promise<void> {
+  const { exitCode, signal = 0, oomKilled, exitedAtNanos, reason } = exit;
+  const json = { version: 1, pid, exitCode, signal, oomKilled, exitedAtNs: String(exitedAtNanos), reason };
+  return writeWhole(join(directory, 'exit'), JSON.stringify(json));
+}
+
+/** `execs`: what ended, also while no daemon was there. A torn last line is skipped, later lines win. */
+export async function readEndedExecs(directory: string): Promise<Map<string, EndedExec>> {
+  const ended = new Map<string, EndedExec>();
+  for (const line of ((await readBounded(join(directory, 'execs'))) ?? '').split('\n')) {
+    const json = line === '' ? null : parseObject(line);
+    if (json === null || typeof json.id !== 'string') continue;
+    ended.set(json.id, { execId: json.id, pid: integer(json.pid), exit: exitRecord(json) });
+  }
+  return ended;
+}

@@ -1,0 +1,61 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { connect, Socket } from 'node:net';
+import type { Kernel } from '#host/kernel.ts';
+
+export interface ShimSpawnOptions {
+  readonly shimPath: string;
+  readonly id: string;
+  readonly directory: string;
+  /** Cgroup outside of the daemon's, so that stopping the daemon's leaves the shim alone. */
+  readonly cgroup: string;
+  readonly rootfsFd: number;
+  readonly netnsFd?: number;
+}
+
+const CONTROL_FD = 3;
+const ROOTFS_FD = 4;
+/** Number of the network namespace's descriptor in the shim; `/proc/<shim>/fd/5` is its path for the OCI runtime. */
+export const NETNS_FD = 5;
+
+/** A new shim's first control connection. The spawned half has exited when this returns; the shim itself is nobody's child. */
+export async function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, options: ShimSpawnOptions): Promise<Socket> {
+  const [ours, theirs] = kernel.sockets.pair();
+  const socket = new Socket({ fd: ours, readable: true, writable: true });
+  const fds = new Map([
+    [CONTROL_FD, theirs],
+    [ROOTFS_FD, options.rootfsFd],
+  ]);
+  if (options.netnsFd !== undefined) fds.set(NETNS_FD, options.netnsFd);
+  try {
+    await kernel.processes.spawn({
+      path: options.shimPath,
+      argv: ['gantry-shim', 'serve', options.id],
+      env: {},
+      cwd: options.directory,
+      fds,
+      cgroup: options.cgroup,
+    });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    closeSync(theirs);
+  }
+}
+
+/** A further connection to a running shim. Its socket's path may be longer than an address can be, hence by descriptor. */
+export async function connectShim(directory: string): Promise<Socket> {
+  const handle = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const socket = connect({ path: `/proc/self/fd/${handle}/shim.sock` });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    socket.once('connect', () => resolve());
+    socket.once('error', reject);
+    await promise;
+    socket.off('error', reject);
+    return socket;
+  } finally {
+    closeSync(handle);
+  }
+}
