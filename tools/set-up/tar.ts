@@ -49,6 +49,8 @@ function splitPath(path: string): { name: string; prefix: string } {
 function header(entry: TarEntry, sizeBytes: number): Buffer {
   const type = entry.type ?? 'file';
   const { name, prefix } = splitPath(entry.path);
+  if (Buffer.byteLength(entry.target ?? '') > 100)
+    throw new Error(`the link's target is too long: ${entry.target}`);
   const block = Buffer.alloc(BLOCK);
   block.write(name, 0);
   block.write(octal(entry.mode ?? DEFAULT_MODES[type], 8), 100);
