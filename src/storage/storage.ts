@@ -1,8 +1,19 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
 import type { Files, Mounts } from '#host/kernel.ts';
+import { FileContentStore } from './content/file-content-store.ts';
 import type { ContentStore } from './content-store.ts';
-import type { Leases } from './lease.ts';
+import { LayerRecords, type LayerRecord } from './layer/layer-records.ts';
+import { LayerStore, type LayerTrees } from './layer/layer-store.ts';
+import { Tombstones } from './layer/tombstones.ts';
+import { WorkerPool } from './layer/worker-pool.ts';
+import { Leases } from './lease.ts';
+import { OverlayLayout } from './overlay/overlay-layout.ts';
+import { OverlaySnapshotter } from './overlay/overlay-snapshotter.ts';
+import { OverlayTrees } from './overlay/overlay-trees.ts';
 import type { Snapshotter, SnapshotterName } from './snapshotter.ts';
+import { VfsSnapshotter, VfsTrees } from './vfs/vfs-snapshotter.ts';
 
 export interface StorageOptions {
   /** Absolute path of the data root. */
@@ -14,6 +25,9 @@ export interface StorageOptions {
   readonly snapshotter?: SnapshotterName;
   /** Threads that unpack layers. Default: 2. */
   readonly workers?: number;
+  /** Entry module of those threads, where it does not lie beside this one. */
+  readonly workerEntry?: URL;
+  readonly flushDelayMs?: number;
 }
 
 export interface Storage {
@@ -21,4 +35,39 @@ export interface Storage {
   readonly snapshotter: Snapshotter;
   readonly leases: Leases;
   close(): Promise<void>;
+}
+
+const DEFAULT_WORKERS = 2;
+
+/**
+ * Opens everything below the data root: `content/` (blobs), `layers/<driver>/` (records), `overlay2/` or `vfs/dir/` (trees),
+ * and repairs what an unclean end left.
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const { root, log, kernel } = options;
+  const driver = options.snapshotter ?? 'overlay2';
+  const directory = driver === 'overlay2' ? join(root, 'overlay2') : join(root, 'vfs', 'dir');
+  await mkdir(directory, { recursive: true, mode: 0o710 });
+  const content = await FileContentStore.open(join(root, 'content'));
+  const tombstones = await Tombstones.open(join(directory, '.removed'), kernel.files, log);
+  const records = await LayerRecords.open(join(root, 'layers', driver), log);
+  const entry = options.workerEntry === undefined ? {} : { entry: options.workerEntry };
+  const pool = new WorkerPool({ threads: options.workers ?? DEFAULT_WORKERS, ...entry });
+  const storeWith = (trees: LayerTrees): LayerStore => {
+    const delay = options.flushDelayMs === undefined ? {} : { flushDelayMs: options.flushDelayMs };
+    const { bootId } = options;
+    return new LayerStore({ directory, records, trees, pool, content, files: kernel.files, bootId, log, ...delay });
+  };
+  let snapshotter: Snapshotter;
+  if (driver === 'overlay2') {
+    const layout = new OverlayLayout(directory);
+    const parents = (top: LayerRecord): string[] => store.chain(top.chainId).map((record) => record.cacheId);
+    const trees = new OverlayTrees(layout, tombstones, parents);
+    const store = storeWith(trees);
+    snapshotter = await OverlaySnapshotter.open({ layout, trees, store, tombstones, pool, kernel, bootId: options.bootId });
+  } else {
+    const trees = new VfsTrees({ root: directory, tombstones, pool });
+    snapshotter = await VfsSnapshotter.open({ root: directory, trees, store: storeWith(trees), tombstones, pool, kernel });
+  }
+  return { content, snapshotter, leases: new Leases(), close: () => snapshotter.close() };
 }

@@ -13,7 +13,8 @@ export type LayerJob =
       /** Directories of the layers below, top first. */
       readonly lowers: readonly string[];
     }
-  | { readonly kind: 'copy'; readonly source: string; readonly target: string };
+  | { readonly kind: 'copy'; readonly source: string; readonly target: string }
+  | { readonly kind: 'usage'; readonly source: string };
 
 export interface LayerJobResult {
   readonly sizeBytes: number;

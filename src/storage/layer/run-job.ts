@@ -6,6 +6,7 @@ import type { LayerJob, LayerJobResult } from './apply-job.ts';
 import { copyTree } from './copy-tree.ts';
 import { decompressFile } from './decompress.ts';
 import { TarParser } from './tar-parser.ts';
+import { treeUsage } from './tree-usage.ts';
 
 type ApplyJob = Extract<LayerJob, { kind: 'apply' }>;
 
@@ -19,6 +20,7 @@ export async function runLayerJob(files: Files, job: LayerJob): Promise<LayerJob
   };
   try {
     if (job.kind === 'copy') return copyTree(files, open(job.source), open(job.target));
+    if (job.kind === 'usage') return treeUsage(files, open(job.source));
     const lowerRoots = job.lowers.map(open);
     return await applyArchive(files, job, { root: open(job.target), lowerRoots });
   } finally {
@@ -42,7 +44,7 @@ async function applyArchive(
     parser.finish();
     const actual = `sha256:${hash.digest('hex')}`;
     if (actual !== job.diffId) {
-      throw new EngineError('invalidArgument', `wrong diff id calculated on extraction invalid diffID for layer: expected "${job.diffId}", got "${actual}"`);
+      throw new EngineError('invalidArgument', `invalid diffID for layer: expected "${job.diffId}", got "${actual}"`);
     }
     writer.finish();
     return writer.usage;

@@ -1,0 +1,104 @@
+import { chmod, chown, mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCode } from '#base/errors.ts';
+import type { LayerRecord } from '../layer/layer-records.ts';
+import type { LayerTrees, StagedTree } from '../layer/layer-store.ts';
+import type { Tombstones } from '../layer/tombstones.ts';
+import { shortLink, type OverlayLayout } from './overlay-layout.ts';
+
+interface RootAttributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const DEFAULT_ROOT: RootAttributes = { mode: 0o755, uid: 0, gid: 0 };
+
+/** What makes one directory of `overlay2/`. */
+export interface OverlayDirectory {
+  /** Where it is written; its short link names `name`. */
+  readonly path: string;
+  readonly name: string;
+  /** Directories below, top first. */
+  readonly lower: readonly string[];
+  readonly root: RootAttributes;
+}
+
+/** Layers as directories `overlay2/<cache id>/{diff,work,link,lower}`. */
+export class OverlayTrees implements LayerTrees {
+  readonly #layout: OverlayLayout;
+  readonly #tombstones: Tombstones;
+  readonly #parents: (top: LayerRecord) => readonly string[];
+
+  /** `parents` gives the cache ids from a layer down to its base. */
+  constructor(layout: OverlayLayout, tombstones: Tombstones, parents: (top: LayerRecord) => readonly string[]) {
+    this.#layout = layout;
+    this.#tombstones = tombstones;
+    this.#parents = parents;
+  }
+
+  async stage(cacheId: string, parent: LayerRecord | null): Promise<StagedTree> {
+    const lower = parent === null ? [] : this.#parents(parent);
+    const path = this.#layout.staged(cacheId);
+    await this.#tombstones.bury(path);
+    await this.make({ path, name: cacheId, lower, root: await this.rootOf(lower[0]) });
+    const lowers = lower.map((name) => this.#layout.diff(name));
+    return { target: join(path, 'diff'), lowers, whiteouts: 'overlay' };
+  }
+
+  async publish(cacheId: string): Promise<void> {
+    const target = this.#layout.directory(cacheId);
+    await this.#tombstones.bury(target);
+    await rename(this.#layout.staged(cacheId), target);
+    await this.linkTo(cacheId);
+  }
+
+  async discard(cacheId: string): Promise<void> {
+    await this.#tombstones.bury(this.#layout.staged(cacheId));
+  }
+
+  async exists(cacheId: string): Promise<boolean> {
+    return stat(this.#layout.diff(cacheId)).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+  }
+
+  async remove(cacheId: string): Promise<void> {
+    for (const name of [cacheId, `${cacheId}-init`]) {
+      await rm(this.#layout.link(name), { force: true });
+      await this.#tombstones.bury(this.#layout.directory(name));
+    }
+  }
+
+  /** What a new directory's root looks like: as the root of the layer below. */
+  async rootOf(lower: string | undefined): Promise<RootAttributes> {
+    if (lower === undefined) return DEFAULT_ROOT;
+    const { mode, uid, gid } = await stat(this.#layout.diff(lower));
+    return { mode: mode & 0o7777, uid, gid };
+  }
+
+  /** Nothing of this is flushed. */
+  async make(directory: OverlayDirectory): Promise<void> {
+    const { path, name, lower, root } = directory;
+    const diff = join(path, 'diff');
+    await mkdir(path, { mode: 0o710 });
+    await Promise.all([
+      mkdir(diff, { mode: 0o700 }).then(async () => {
+        if (root.uid !== 0 || root.gid !== 0) await chown(diff, root.uid, root.gid);
+        await chmod(diff, root.mode);
+      }),
+      mkdir(join(path, 'work'), { mode: 0o700 }),
+      writeFile(join(path, 'link'), shortLink(name), { mode: 0o644 }),
+      lower.length === 0
+        ? undefined
+        : writeFile(join(path, 'lower'), lower.map((each) => `l/${shortLink(each)}`).join(':'), { mode: 0o644 }),
+    ]);
+  }
+
+  async linkTo(name: string): Promise<void> {
+    await symlink(join('..', name, 'diff'), this.#layout.link(name)).catch((error: unknown) => {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    });
+  }
+}

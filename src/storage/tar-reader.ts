@@ -1,0 +1,58 @@
+import type { TarEntry } from './layer/tar-header.ts';
+import { decompressStream } from './layer/decompress.ts';
+import { TarParser } from './layer/tar-parser.ts';
+
+/** An entry of an archive; the path is a byte string (one character per byte). */
+export type ArchiveEntry = TarEntry;
+
+export interface ArchiveMember {
+  readonly entry: ArchiveEntry;
+  /** To be read before the next member is asked for; what is left unread is skipped. */
+  readonly content: AsyncIterable<Buffer>;
+}
+
+type Step = { readonly kind: 'entry'; readonly entry: TarEntry } | { readonly kind: 'data'; readonly chunk: Buffer } | { readonly kind: 'end' };
+
+/** Turns chunks into steps, a bounded number at a time: those of one chunk. */
+async function* steps(source: AsyncIterable<Buffer>): AsyncGenerator<Step> {
+  let queue: Step[] = [];
+  const parser = new TarParser({
+    entry: (entry) => queue.push({ kind: 'entry', entry }),
+    data: (chunk) => queue.push({ kind: 'data', chunk }),
+    entryEnd: () => queue.push({ kind: 'end' }),
+  });
+  for await (const chunk of source) {
+    parser.push(chunk);
+    const batch = queue;
+    queue = [];
+    yield* batch;
+  }
+  parser.finish();
+}
+
+/** Reads an archive, compressed or not, member by member, as slowly as the caller takes it. Errors: `invalidArgument`. */
+export async function* readArchive(source: AsyncIterable<Uint8Array>): AsyncGenerator<ArchiveMember> {
+  const iterator = steps(decompressStream(source));
+  try {
+    for (;;) {
+      const next = await iterator.next();
+      if (next.done === true) return;
+      if (next.value.kind !== 'entry') continue;
+      let ended = false;
+      const content = async function* (): AsyncGenerator<Buffer> {
+        while (!ended) {
+          const step = await iterator.next();
+          if (step.done === true || step.value.kind === 'end') ended = true;
+          else if (step.value.kind === 'data') yield step.value.chunk;
+        }
+      };
+      yield { entry: next.value.entry, content: content() };
+      while (!ended) {
+        const step = await iterator.next();
+        if (step.done === true || step.value.kind === 'end') ended = true;
+      }
+    }
+  } finally {
+    await iterator.return(undefined);
+  }
+}

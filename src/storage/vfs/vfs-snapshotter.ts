@@ -1,0 +1,185 @@
+import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '#base/errors.ts';
+import { isFullId, type ContainerId } from '#base/ids.ts';
+import type { Files, Mounts } from '#host/kernel.ts';
+import type { ChainId } from '#oci/chain-id.ts';
+import { writeInitLayer } from '../layer/init-layer.ts';
+import type { LayerRecord } from '../layer/layer-records.ts';
+import type { LayerStore, LayerTrees, StagedTree } from '../layer/layer-store.ts';
+import type { Tombstones } from '../layer/tombstones.ts';
+import type { WorkerPool } from '../layer/worker-pool.ts';
+import type { GraphDriver, Layer, LayerCommit, RootfsHandle, Snapshotter, Usage } from '../snapshotter.ts';
+
+export interface VfsTreesOptions {
+  /** `vfs/dir` below the data root. */
+  readonly root: string;
+  readonly tombstones: Tombstones;
+  readonly pool: WorkerPool;
+}
+
+/** Every layer is a whole tree of its own: a copy of its parent's with the archive's changes. */
+export class VfsTrees implements LayerTrees {
+  readonly #options: VfsTreesOptions;
+
+  constructor(options: VfsTreesOptions) {
+    this.#options = options;
+  }
+
+  directory(name: string): string {
+    return join(this.#options.root, name);
+  }
+
+  #staged(name: string): string {
+    return join(this.#options.root, `.staged-${name}`);
+  }
+
+  async stage(cacheId: string, parent: Pick<LayerRecord, 'cacheId'> | null): Promise<StagedTree> {
+    const target = this.#staged(cacheId);
+    await this.#options.tombstones.bury(target);
+    await mkdir(target, { mode: 0o755 });
+    if (parent !== null) await this.#options.pool.run({ kind: 'copy', source: this.directory(parent.cacheId), target });
+    return { target, lowers: [], whiteouts: 'merge' };
+  }
+
+  async publish(cacheId: string): Promise<void> {
+    await this.#options.tombstones.bury(this.directory(cacheId));
+    await rename(this.#staged(cacheId), this.directory(cacheId));
+  }
+
+  async discard(cacheId: string): Promise<void> {
+    await this.#options.tombstones.bury(this.#staged(cacheId));
+  }
+
+  async exists(cacheId: string): Promise<boolean> {
+    return stat(this.directory(cacheId)).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+  }
+
+  async remove(cacheId: string): Promise<void> {
+    await this.#options.tombstones.bury(this.directory(cacheId));
+  }
+}
+
+export interface VfsDeps {
+  readonly root: string;
+  readonly trees: VfsTrees;
+  readonly store: LayerStore;
+  readonly tombstones: Tombstones;
+  readonly pool: WorkerPool;
+  readonly kernel: { readonly files: Files; readonly mounts: Mounts };
+}
+
+/** `vfs`: whole copies, for file systems on which overlayfs does not work. Slow and large, but without any mount option. */
+export class VfsSnapshotter implements Snapshotter {
+  readonly name = 'vfs';
+  readonly #deps: VfsDeps;
+  readonly #writables = new Set<ContainerId>();
+
+  private constructor(deps: VfsDeps) {
+    this.#deps = deps;
+  }
+
+  static async open(deps: VfsDeps): Promise<VfsSnapshotter> {
+    const snapshotter = new VfsSnapshotter(deps);
+    await deps.store.recover();
+    const layers = new Set(deps.store.all().map((record) => record.cacheId));
+    for (const name of await readdir(deps.root)) {
+      if (name.startsWith('.staged-')) await deps.tombstones.bury(join(deps.root, name));
+      else if (isFullId(name) && !layers.has(name)) snapshotter.#writables.add(name as ContainerId);
+    }
+    return snapshotter;
+  }
+
+  commitLayer(request: LayerCommit): Promise<Layer> {
+    return this.#deps.store.commit(request);
+  }
+
+  layer(chainId: ChainId): Layer | null {
+    return this.#deps.store.get(chainId) ?? null;
+  }
+
+  hasLayer(chainId: ChainId): boolean {
+    return this.#deps.store.get(chainId) !== undefined;
+  }
+
+  /** A container's tree is a copy: it stands on no layer. */
+  removeLayer(chainId: ChainId): Promise<void> {
+    return this.#deps.store.remove(chainId);
+  }
+
+  async layerUsage(chainId: ChainId): Promise<Usage> {
+    const { sizeBytes, inodes } = this.#deps.store.require(chainId);
+    return { sizeBytes, inodes };
+  }
+
+  layers(): readonly Layer[] {
+    return this.#deps.store.all();
+  }
+
+  sync(): Promise<void> {
+    return this.#deps.store.sync();
+  }
+
+  async createWritable(id: ContainerId, parent: ChainId | null): Promise<void> {
+    const { trees, store, kernel } = this.#deps;
+    if (this.#writables.has(id)) throw new EngineError('alreadyExists', `container ${id} has a writable layer already`);
+    const { target } = await trees.stage(id, parent === null ? null : store.require(parent));
+    const fd = kernel.files.openRoot(target);
+    try {
+      writeInitLayer(kernel.files, { image: fd, target: fd });
+    } finally {
+      kernel.files.close(fd);
+    }
+    await trees.publish(id);
+    this.#writables.add(id);
+  }
+
+  hasWritable(id: ContainerId): boolean {
+    return this.#writables.has(id);
+  }
+
+  async removeWritable(id: ContainerId): Promise<void> {
+    if (!isFullId(id)) return;
+    await this.#deps.trees.remove(id);
+    this.#writables.delete(id);
+  }
+
+  async writableUsage(id: ContainerId): Promise<Usage> {
+    this.#require(id);
+    return this.#deps.pool.run({ kind: 'usage', source: this.#deps.trees.directory(id) });
+  }
+
+  writables(): readonly ContainerId[] {
+    return [...this.#writables];
+  }
+
+  async rootfs(id: ContainerId): Promise<RootfsHandle> {
+    this.#require(id);
+    const { files, mounts } = this.#deps.kernel;
+    const fd = await mounts.cloneTree(this.#deps.trees.directory(id));
+    let closing: Promise<void> | null = null;
+    return { fd, close: () => (closing ??= files.slow.close(fd)) };
+  }
+
+  /** The reference has no data for this driver either. */
+  graphDriverData(): GraphDriver {
+    return { name: this.name, data: {} };
+  }
+
+  idle(): Promise<void> {
+    return this.#deps.tombstones.idle();
+  }
+
+  async close(): Promise<void> {
+    await this.#deps.store.close();
+    await this.#deps.tombstones.idle();
+    await this.#deps.pool.close();
+  }
+
+  #require(id: ContainerId): void {
+    if (!this.#writables.has(id)) throw new EngineError('notFound', `container ${id} has no writable layer`);
+  }
+}
