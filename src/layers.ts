@@ -43,7 +43,7 @@ export const LAYERS: Readonly<Record<string, Room>> = {
   api: {
     purpose: 'Engine API contract: types, codecs, messages',
     rooms: ['base', 'oci'],
-    builtins: [...PLAIN, 'http', 'net', 'tls', 'url'],
+    builtins: [...PLAIN, 'fs', 'net', 'tls', 'url'],
   },
   storage: {
     purpose: 'blobs, snapshots, layer apply, leases',

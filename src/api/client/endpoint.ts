@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { ConnectionError, ClientError } from './errors.ts';
 
 /** Where a daemon listens. */
@@ -48,7 +48,7 @@ function open(endpoint: Endpoint, tls: TlsFiles | undefined): Socket {
   if (endpoint.kind === 'unix') return connectPlain({ path: endpoint.path, allowHalfOpen: true });
   const { host, port } = endpoint;
   if (tls === undefined) return connectPlain({ host, port, allowHalfOpen: true, noDelay: true });
-  return connectTls({
+  const options: ConnectionOptions & { allowHalfOpen: boolean } = {
     host,
     port,
     servername: host,
@@ -57,7 +57,8 @@ function open(endpoint: Endpoint, tls: TlsFiles | undefined): Socket {
     ...(tls.ca !== undefined && tls.verify && { ca: readFileSync(tls.ca) }),
     ...(tls.cert !== undefined && { cert: readFileSync(tls.cert) }),
     ...(tls.key !== undefined && { key: readFileSync(tls.key) }),
-  });
+  };
+  return connectTls(options);
 }
 
 /** Connects; a failure is a `ConnectionError` with the text users know. */

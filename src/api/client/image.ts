@@ -1,0 +1,74 @@
+import type { ImageInspect } from '../generated-image.ts';
+import type * as op from '../generated-image-operations.ts';
+import type { ApiResponse, EngineClient } from './client.ts';
+import { asQuery } from './query.ts';
+
+/** One line of what load, import and pull send. */
+export interface ProgressLine {
+  readonly stream?: string;
+  readonly status?: string;
+  readonly id?: string;
+  readonly progress?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly aux?: unknown;
+  readonly error?: string;
+  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+}
+
+/** Slashes of a reference stay: they are part of the path. */
+const at = (name: string, verb: string): string => `/images/${name.split('/').map(encodeURIComponent).join('/')}${verb}`;
+
+export function list(client: EngineClient, options?: op.ImageListQuery): Promise<op.ImageListReply> {
+  return client.json('GET', '/images/json', { query: asQuery(options) });
+}
+
+export function inspect(client: EngineClient, name: string, options?: op.ImageInspectQuery): Promise<ImageInspect> {
+  return client.json('GET', at(name, '/json'), { query: asQuery(options) });
+}
+
+export function history(client: EngineClient, name: string): Promise<op.ImageHistoryReply> {
+  return client.json('GET', at(name, '/history'));
+}
+
+export function load(
+  client: EngineClient,
+  archive: AsyncIterable<Uint8Array>,
+  options?: op.ImageLoadQuery,
+): AsyncGenerator<ProgressLine> {
+  return client.lines('POST', '/images/load', { stream: archive, contentType: 'application/x-tar', query: asQuery(options) });
+}
+
+/** Import: `fromSrc` is `-` and `archive` the root file system. */
+export function importArchive(
+  client: EngineClient,
+  archive: AsyncIterable<Uint8Array>,
+  options: op.ImageCreateQuery,
+): AsyncGenerator<ProgressLine> {
+  return client.lines('POST', '/images/create', { stream: archive, contentType: 'application/x-tar', query: asQuery(options) });
+}
+
+/** `auth`: the X-Registry-Auth header, base64url. */
+export function pull(
+  client: EngineClient,
+  options: op.ImageCreateQuery,
+  auth?: string,
+): AsyncGenerator<ProgressLine> {
+  const headers: Record<string, string> = auth === undefined ? {} : { 'x-registry-auth': auth };
+  return client.lines('POST', '/images/create', { query: asQuery(options), headers });
+}
+
+export function save(client: EngineClient, options: op.ImageGetAllQuery): Promise<ApiResponse> {
+  return client.call('GET', '/images/get', { query: asQuery(options) });
+}
+
+export async function tag(client: EngineClient, name: string, options: op.ImageTagQuery): Promise<void> {
+  await client.send('POST', at(name, '/tag'), { query: asQuery(options) });
+}
+
+export function remove(client: EngineClient, name: string, options?: op.ImageDeleteQuery): Promise<op.ImageDeleteReply> {
+  return client.json('DELETE', at(name, ''), { query: asQuery(options) });
+}
+
+export function prune(client: EngineClient, options?: op.ImagePruneQuery): Promise<op.ImagePruneReply> {
+  return client.json('POST', '/images/prune', { query: asQuery(options) });
+}
