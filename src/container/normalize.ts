@@ -1,11 +1,12 @@
+import * as messages from '#api/messages.ts';
 import type { JsonObject } from '#base/json.ts';
+import type { ImageDefaults } from '#oci/image-config.ts';
 import type { MountInput } from '#volume/model.ts';
 import { CONFIG_FIELDS, mergeConfig } from './normalize/config.ts';
 import { parseEndpoints } from './normalize/endpoints.ts';
 import { Fields, invalid } from './normalize/fields.ts';
 import { parseHostConfig, type HostConfigSources } from './normalize/host-config.ts';
 import { checkConflicts } from './normalize/modes.ts';
-import type { ResolvedImage } from './ports.ts';
 import type { ContainerConfig, EndpointWish, HostConfig } from './record.ts';
 
 /*
@@ -22,7 +23,7 @@ export interface CheckedBody {
 /** The checks that need no image. Errors: `invalidArgument` with the reference's texts. */
 export function checkBody(raw: JsonObject | null, sources: HostConfigSources): CheckedBody {
   const body = new Fields(raw ?? {});
-  if (!body.hasAny(CONFIG_FIELDS)) throw invalid('config cannot be empty in order to create a container');
+  if (!body.hasAny(CONFIG_FIELDS)) throw invalid(messages.configEmpty());
   const image = body.text('Image');
   const host = body.object('HostConfig') ?? new Fields({}, '.HostConfig');
   const hostConfig = parseHostConfig(host, sources);
@@ -48,12 +49,12 @@ export interface NormalizedContainer {
 /** `shortId` is the default host name; on the host's UTS or network it is `machineHostname`. */
 export function normalizeContainer(
   checked: CheckedBody,
-  image: ResolvedImage,
+  image: ImageDefaults,
   names: { readonly shortId: string; readonly machineHostname: string },
 ): NormalizedContainer {
   const { body, hostConfig } = checked;
   const usesHostName = hostConfig.UTSMode === 'host' || hostConfig.NetworkMode === 'host';
-  const config = mergeConfig(body, image.defaults, usesHostName ? names.machineHostname : names.shortId);
+  const config = mergeConfig(body, image, usesHostName ? names.machineHostname : names.shortId);
   const words = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   return {
     config,

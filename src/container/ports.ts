@@ -1,10 +1,11 @@
 import type { Clock } from '#base/clock.ts';
 import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
+import type { ImageService } from '#image/image-service.ts';
 import type { NetworkService } from '#network/service.ts';
-import type { ImageDefaults } from '#oci/image-config.ts';
 import type { HostFacts as SpecHostFacts } from '#runtime/spec.ts';
 import type { TaskHandlers, TaskService } from '#runtime/task.ts';
+import type { Snapshotter } from '#storage/snapshotter.ts';
 import type { VolumeService } from '#volume/service.ts';
 
 /*
@@ -41,37 +42,12 @@ export type NetworkPort = Pick<NetworkService, 'sandbox' | 'restore' | 'list' | 
 
 export type VolumePort = Pick<VolumeService, 'planMounts' | 'acquire' | 'specMounts' | 'release' | 'restore'>;
 
-export interface ResolvedImage {
-  /** `sha256:…` of the config. */
-  readonly id: string;
-  /** Of the top layer; null for an image without layers. */
-  readonly chainId: string | null;
-  readonly defaults: ImageDefaults;
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant: string;
-  readonly sizeBytes: number;
-}
+export type ImagePort = Pick<ImageService, 'resolve' | 'hold' | 'get'>;
 
-export interface ImagePort {
-  /** Throws `notFound` with the text that clients match. */
-  resolve(reference: string): Promise<ResolvedImage>;
-}
-
-export interface RootfsHandle {
-  readonly fd: number;
-  close(): Promise<void>;
-}
-
-export interface SnapshotPort {
-  /** `overlay2`, `vfs`. */
-  readonly name: string;
-  createWritable(id: ContainerId, parent: string | null): Promise<void>;
-  removeWritable(id: ContainerId): Promise<void>;
-  writableUsage(id: ContainerId): Promise<number>;
-  rootfs(id: ContainerId): Promise<RootfsHandle>;
-  graphDriverData(id: ContainerId): { readonly name: string; readonly data: Readonly<Record<string, string>> };
-}
+export type SnapshotPort = Pick<
+  Snapshotter,
+  'name' | 'createWritable' | 'removeWritable' | 'hasWritable' | 'writableUsage' | 'layerUsage' | 'writables' | 'rootfs' | 'graphDriverData'
+>;
 
 /** Access to a container's file tree, resolved inside it (`openat2` with RESOLVE_IN_ROOT), never on the host. */
 export interface RootTreePort {
@@ -86,13 +62,14 @@ export interface RootTreePort {
 }
 
 /** Facts about the machine that decide about warnings and defaults. */
-export interface MachineFacts extends SpecHostFacts {
+export interface MachineFacts {
   readonly cpus: number;
-  readonly memoryBytes: number;
   readonly cgroupVersion: 1 | 2;
   readonly hasBlkioWeight: boolean;
-  readonly hasSwapLimit: boolean;
+  readonly hostname: string;
   readonly bootId: string;
+  /** What runtime specs depend on. */
+  readonly spec: SpecHostFacts;
 }
 
 export interface ContainerEvent {

@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { ContainerRecord, ContainerStatus } from './record.ts';
 
@@ -27,24 +28,24 @@ type Subject = Pick<ContainerRecord, 'id' | 'name'>;
 type Refusal = (subject: Subject) => EngineError;
 type Outcome = ContainerStatus | Refusal;
 
-const notRunning: Refusal = ({ id }) => new EngineError('conflict', `container ${id} is not running`);
+const notRunning: Refusal = ({ id }) => new EngineError('conflict', messages.containerNotRunning(id));
 const unchanged: Refusal = () => new EngineError('notModified', '');
-const alreadyPaused: Refusal = ({ id }) => new EngineError('conflict', `Container ${id} is already paused`);
-const notPaused: Refusal = ({ id }) => new EngineError('internal', `Container ${id} is not paused`);
-const restarting: Refusal = ({ id }) => new EngineError('conflict', `Container ${id} is restarting, wait until the container is running`);
-const pausedStart: Refusal = () => new EngineError('conflict', 'cannot start a paused container, try unpause instead');
-const marked: Refusal = () => new EngineError('conflict', 'container is marked for removal and cannot be started');
+const alreadyPaused: Refusal = ({ id }) => new EngineError('conflict', messages.containerAlreadyPaused(id));
+const notPaused: Refusal = ({ id }) => new EngineError('internal', messages.containerNotPaused(id));
+const restarting: Refusal = ({ id }) => new EngineError('conflict', messages.containerRestarting(id));
+const pausedStart: Refusal = () => new EngineError('conflict', messages.startPaused());
+const marked: Refusal = () => new EngineError('conflict', messages.startMarkedForRemoval());
 const deadStart: Refusal = () => new EngineError('conflict', 'container is dead and cannot be started');
-const pausedExec: Refusal = ({ name }) => new EngineError('conflict', `Container ${name} is paused, unpause the container before exec`);
+const pausedExec: Refusal = ({ name }) => new EngineError('conflict', messages.containerPausedExec(name));
 const pausedAttach: Refusal = ({ name }) =>
   new EngineError('conflict', `container ${name} is paused, unpause the container before attach`);
 const runningRemove: Refusal = ({ name }) =>
-  new EngineError('conflict', `cannot remove container "${name}": container is running: stop the container before removing or force remove`);
+  new EngineError('conflict', messages.removeRunning(name));
 const pausedRemove: Refusal = ({ name }) =>
-  new EngineError('conflict', `cannot remove container "${name}": container is paused and must be unpaused first`);
+  new EngineError('conflict', messages.removePaused(name));
 const restartingRemove: Refusal = ({ name }) =>
-  new EngineError('conflict', `cannot remove container "${name}": container is restarting: stop the container before removing or force remove`);
-const inProgress: Refusal = ({ name }) => new EngineError('conflict', `removal of container ${name} is already in progress`);
+  new EngineError('conflict', messages.removeRestarting(name));
+const inProgress: Refusal = ({ name }) => new EngineError('conflict', messages.removalInProgress(name));
 
 const NOT_RUNNING_ROW = {
   stop: unchanged,

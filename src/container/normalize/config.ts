@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import type { Healthcheck as ImageHealthcheck, ImageDefaults } from '#oci/image-config.ts';
 import type { ContainerConfig, Healthcheck } from '../record.ts';
 import { invalid, mapFrom, type Fields } from './fields.ts';
@@ -69,14 +70,14 @@ function commandOf(fields: Fields, image: ImageDefaults): { Cmd: readonly string
   }
   // `--entrypoint ""` arrives as one empty word: no entrypoint at all, not even the image's.
   if (entrypoint?.length === 1 && entrypoint[0] === '') entrypoint = null;
-  if ((entrypoint ?? []).length === 0 && (command ?? []).length === 0) throw invalid('no command specified');
+  if ((entrypoint ?? []).length === 0 && (command ?? []).length === 0) throw invalid(messages.noCommand());
   return { Cmd: command, Entrypoint: entrypoint };
 }
 
 function workingDirectory(own: string, image: string): string {
   const wish = own === '' ? image : own;
   if (wish === '') return '';
-  if (!wish.startsWith('/')) throw invalid(`the working directory '${wish}' is invalid, it needs to be an absolute path`);
+  if (!wish.startsWith('/')) throw invalid(messages.relativeWorkingDirectory(wish));
   return cleanPath(wish);
 }
 
@@ -93,7 +94,7 @@ export function cleanPath(path: string): string {
 /** The config of a create body over an image's defaults. Errors: `invalidArgument` with the reference's texts. */
 export function mergeConfig(fields: Fields, image: ImageDefaults, hostname: string): ContainerConfig {
   const stopSignal = fields.text('StopSignal') || image.stopSignal;
-  if (stopSignal !== '' && parseSignal(stopSignal) === null) throw invalid(`invalid signal: ${stopSignal}`);
+  if (stopSignal !== '' && parseSignal(stopSignal) === null) throw invalid(messages.invalidSignal(stopSignal));
   const healthcheck = mergeHealthcheck(parseHealthcheck(fields.object('Healthcheck')), image.healthcheck);
   const ports = exposedPorts(image.exposedPorts, fields.keys('ExposedPorts'));
   const volumes = [...new Set([...(image.volumes ?? []), ...(fields.keys('Volumes') ?? [])])];

@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import { isIP } from 'node:net';
 import { isJsonObject } from '#base/json.ts';
 import type { MountRequest } from '#volume/model.ts';
@@ -58,7 +59,7 @@ function consoleSize(fields: Fields): readonly [number, number] {
 
 function parseRuntime(fields: Fields, settings: ContainerSettings): string {
   const runtime = fields.text('Runtime') || settings.defaultRuntime;
-  if (!settings.runtimes.includes(runtime)) throw invalid(`unknown or invalid runtime name: ${runtime}`);
+  if (!settings.runtimes.includes(runtime)) throw invalid(messages.unknownRuntime(runtime));
   return runtime;
 }
 

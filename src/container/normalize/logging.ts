@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { ContainerSettings } from '../ports.ts';
 import type { LogConfig } from '../record.ts';
@@ -18,10 +19,10 @@ export function parseLogConfig(hostConfig: Fields, settings: ContainerSettings):
   if (ABSENT.includes(type)) {
     throw new EngineError('notImplemented', `logging driver "${type}" is not available in this engine: use json-file or none`);
   }
-  if (type !== 'json-file' && type !== 'none') throw invalid(`error looking up logging plugin ${type}: plugin "${type}" not found`);
+  if (type !== 'json-file' && type !== 'none') throw invalid(messages.unknownLogDriver(type));
   if (type === 'json-file') {
     for (const key of Object.keys(config)) {
-      if (!JSON_FILE_OPTIONS.includes(key)) throw invalid(`unknown log opt '${key}' for json-file log driver`);
+      if (!JSON_FILE_OPTIONS.includes(key)) throw invalid(messages.unknownLogOption(key, 'json-file'));
     }
   }
   return { Type: type, Config: mapFrom(Object.entries(config)) };

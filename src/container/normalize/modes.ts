@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import type { HostConfig } from '../record.ts';
 import type { MachineFacts } from '../ports.ts';
 import { invalid, type Fields } from './fields.ts';
@@ -28,7 +29,7 @@ export function parseModes(fields: Fields, facts: MachineFacts, apiVersion: stri
   const cgroupns = minorVersion(apiVersion) < 41 ? '' : fields.text('CgroupnsMode');
   const isolation = fields.text('Isolation');
   const named = (mode: string): boolean => (joined(mode) ?? '') !== '';
-  check(['', 'none', 'private', 'host', 'shareable'].includes(ipc) || named(ipc), `invalid IPC mode: ${ipc}`);
+  check(['', 'none', 'private', 'host', 'shareable'].includes(ipc) || named(ipc), messages.invalidIpcMode(ipc));
   check(['', 'host', 'private'].includes(pid) || named(pid), `invalid PID mode: ${pid}`);
   check(['', 'host'].includes(uts), `invalid UTS mode: ${uts}`);
   check(['', 'host'].includes(userns), `invalid userns mode: ${userns}`);
@@ -51,8 +52,8 @@ export function parseModes(fields: Fields, facts: MachineFacts, apiVersion: stri
 /** Wishes of the config that a mode rules out. */
 export function checkConflicts(modes: Modes, wish: { hostname: string; hasPorts: boolean; hasLinks: boolean; hasDns: boolean; hasHosts: boolean }): void {
   const joins = joined(modes.NetworkMode) !== null;
-  if (joins && wish.hostname !== '') throw invalid('conflicting options: hostname and the network mode');
-  if (modes.UTSMode === 'host' && wish.hostname !== '') throw invalid('conflicting options: hostname and the UTS mode');
+  if (joins && wish.hostname !== '') throw invalid(messages.hostnameWithNetworkMode());
+  if (modes.UTSMode === 'host' && wish.hostname !== '') throw invalid(messages.hostnameWithUtsMode());
   if (joins && wish.hasLinks) throw invalid("conflicting options: container type network can't be used with links. This would result in undefined behavior");
   if (joins && wish.hasDns) throw invalid('conflicting options: dns and the network mode');
   if (joins && wish.hasHosts) throw invalid('conflicting options: custom host-to-IP mapping and the network mode');

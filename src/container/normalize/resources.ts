@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import type { HostConfig, ThrottleDevice, Ulimit, WeightDevice } from '../record.ts';
 import type { MachineFacts } from '../ports.ts';
 import { invalid, type Fields } from './fields.ts';
@@ -26,27 +27,27 @@ function parseCpuSet(text: string): readonly number[] | null {
   return members;
 }
 
-function checkCpuSet(text: string, options: { what: string; thing: string; available: number }): void {
+function checkCpuSet(text: string, options: { what: 'cpus' | 'mems'; thing: 'CPUs' | 'memory nodes'; available: number }): void {
   if (text === '') return;
   const members = parseCpuSet(text);
-  if (members === null) throw invalid(`Invalid value ${text} for cpuset ${options.what}: invalid format: ${text}`);
+  if (members === null) throw invalid(messages.cpusetInvalid(options.what, text));
   if (members.some((member) => member >= options.available)) {
     const range = options.available === 1 ? '0' : `0-${options.available - 1}`;
-    throw invalid(`Requested ${options.thing} are not available - requested ${text}, available: ${range}`);
+    throw invalid(messages.cpusetUnavailable(options.thing, text, range));
   }
 }
 
 function checkMemory(wish: { memory: number; swap: number; reservation: number; swappiness: number | null }): void {
   const { memory, swap, reservation, swappiness } = wish;
-  if (memory !== 0 && memory < MINIMUM_MEMORY) throw invalid('Minimum memory limit allowed is 6MB');
-  if (memory > 0 && swap > 0 && swap < memory) throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
-  if (memory === 0 && swap > 0) throw invalid('You should always set the Memory limit when using Memoryswap limit, see usage');
+  if (memory !== 0 && memory < MINIMUM_MEMORY) throw invalid(messages.memoryTooSmall());
+  if (memory > 0 && swap > 0 && swap < memory) throw invalid(messages.swapBelowMemory());
+  if (memory === 0 && swap > 0) throw invalid(messages.swapWithoutMemory());
   if (swappiness !== null && (swappiness < -1 || swappiness > 100)) {
     throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
   }
   if (reservation > 0 && reservation < MINIMUM_MEMORY) throw invalid('Minimum memory reservation allowed is 6MB');
   if (memory > 0 && reservation > 0 && memory < reservation) {
-    throw invalid('Minimum memory limit can not be less than memory reservation limit, see usage');
+    throw invalid(messages.memoryBelowReservation());
   }
 }
 
@@ -55,12 +56,12 @@ function checkCpu(fields: Fields, facts: MachineFacts): void {
   const period = fields.integer('CpuPeriod');
   const quota = fields.integer('CpuQuota');
   if (nano > 0 && period > 0) throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
-  if (nano > 0 && quota > 0) throw invalid('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
+  if (nano > 0 && quota > 0) throw invalid(messages.cpusAndQuota());
   if (nano < 0 || nano > facts.cpus * 1e9) {
     throw invalid(`range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`);
   }
   if (period !== 0 && (period < 1000 || period > 1_000_000)) {
-    throw invalid('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
+    throw invalid(messages.cpuPeriodRange());
   }
   if (quota > 0 && quota < 1000) throw invalid('CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if (fields.integer('CpuShares') < 0) throw invalid('CPU shares cannot be negative');
@@ -77,7 +78,7 @@ function blockWeight(fields: Fields, facts: MachineFacts, warnings: string[]): {
   const weight = fields.integer('BlkioWeight');
   const devices = fields.objects('BlkioWeightDevice')?.map((item) => ({ Path: item.text('Path'), Weight: item.integer('Weight') })) ?? null;
   if (!facts.hasBlkioWeight) {
-    if (weight > 0) warnings.push('Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.');
+    if (weight > 0) warnings.push(messages.blkioWeightDiscarded());
     if (devices !== null && devices.length > 0) {
       warnings.push('Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.');
     }

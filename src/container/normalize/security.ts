@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import type { HostConfig } from '../record.ts';
 import { invalid, type Fields } from './fields.ts';
 
@@ -10,10 +11,10 @@ const CAPABILITIES: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-function checkCapabilities(list: readonly string[] | null, field: string): void {
+function checkCapabilities(list: readonly string[] | null, field: 'CapAdd' | 'CapDrop'): void {
   for (const name of list ?? []) {
     const plain = name.toUpperCase().replace(/^CAP_/, '');
-    if (plain !== 'ALL' && !CAPABILITIES.has(plain)) throw invalid(`invalid ${field}: unknown capability: "CAP_${plain}"`);
+    if (plain !== 'ALL' && !CAPABILITIES.has(plain)) throw invalid(messages.unknownCapability(field, `CAP_${plain}`));
   }
 }
 
@@ -41,7 +42,7 @@ export function parseSecurityOptions(options: readonly string[] | null): Securit
     const value = option.slice(at + 1);
     switch (option.slice(0, at)) {
       case 'no-new-privileges':
-        if (!/^(?:1|0|t|f|true|false)$/i.test(value)) throw invalid(`invalid --security-opt 2: "${option}"`);
+        if (!/^(?:1|0|t|f|true|false)$/i.test(value)) throw invalid(messages.invalidSecurityOption(option));
         noNewPrivileges = /^(?:1|t|true)$/i.test(value);
         break;
       case 'seccomp':
@@ -53,7 +54,7 @@ export function parseSecurityOptions(options: readonly string[] | null): Securit
       case 'label':
         break;
       default:
-        throw invalid(`invalid --security-opt 2: "${option}"`);
+        throw invalid(messages.invalidSecurityOption(option));
     }
   }
   return { noNewPrivileges, seccomp, apparmor };

@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { ContainerId } from '#base/ids.ts';
 
@@ -7,7 +8,7 @@ const VALID_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 export function checkName(name: string): string {
   const plain = name.startsWith('/') ? name.slice(1) : name;
   if (!VALID_NAME.test(plain) || plain.length > 255) {
-    throw new EngineError('invalidArgument', `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    throw new EngineError('invalidArgument', messages.invalidContainerName(name));
   }
   return plain;
 }
@@ -23,8 +24,7 @@ export class NameIndex {
     if (holder !== undefined && holder !== id) {
       throw new EngineError(
         'conflict',
-        `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
-          'You have to remove (or rename) that container to be able to reuse that name.',
+        messages.nameConflict(name, holder),
       );
     }
     this.#byName.set(name, id);
@@ -54,10 +54,10 @@ export class NameIndex {
     if (named !== undefined && this.#ids.has(named)) return named;
     const matches = [...this.#ids].filter((id) => id.startsWith(reference));
     if (matches.length > 1) {
-      throw new EngineError('invalidArgument', `multiple IDs found with provided prefix: ${reference}`);
+      throw new EngineError('invalidArgument', messages.ambiguousPrefix(reference));
     }
     const [only] = matches;
-    if (only === undefined) throw new EngineError('notFound', `No such container: ${reference}`);
+    if (only === undefined) throw new EngineError('notFound', messages.noSuchContainer(reference));
     return only;
   }
 }
