@@ -1,0 +1,20 @@
+#!/bin/sh
+# Builds the native programs that need no Node: dist/native/gantry-shim, static. `build.sh sanitize` adds the build for tests:
+# gantry-shim-sanitized and frame-fuzz, with AddressSanitizer and UndefinedBehaviorSanitizer.
+set -eu
+cd "$(dirname "$0")/.."
+out=dist/native
+mkdir -p "$out"
+warnings='-std=gnu11 -Wall -Wextra -Werror'
+if command -v musl-gcc >/dev/null 2>&1; then compiler=musl-gcc; else compiler=${CC:-cc}; fi
+# The new file takes its name only when it is whole: a running test keeps the old one.
+"$compiler" $warnings -O2 -static -s -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,-z,norelro \
+	-o "$out/gantry-shim.new" native/shim/*.c
+mv "$out/gantry-shim.new" "$out/gantry-shim"
+if [ "${1:-}" = sanitize ]; then
+	checks='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+	${CC:-cc} $warnings $checks -o "$out/gantry-shim-sanitized.new" native/shim/*.c native/shim/test/sanitizer-options.c
+	mv "$out/gantry-shim-sanitized.new" "$out/gantry-shim-sanitized"
+	${CC:-cc} $warnings $checks -Inative/shim -o "$out/frame-fuzz" native/shim/test/frame-fuzz.c native/shim/frame.c \
+		native/shim/json-line.c native/shim/test/sanitizer-options.c
+fi

@@ -1,0 +1,47 @@
+/* Connections of the daemon: control and attach. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "loop.h"
+
+enum role { ROLE_FREE, ROLE_GREETING, ROLE_CONTROL, ROLE_ATTACH };
+
+struct process;
+
+struct connection {
+	struct source source;
+	enum role role;
+	unsigned generation; /* grows when the entry is used again */
+	uint8_t *in;
+	size_t in_length;
+	uint8_t *out;
+	size_t out_start, out_length;
+	bool read_closed; /* the peer sends no more */
+	bool dead; /* the peer takes no more */
+	/* attach only */
+	struct process *process;
+	unsigned want; /* enum attach_flag: the output it gets */
+	bool has_stdin;
+	bool stdin_blocked;
+	size_t stdin_done; /* bytes of the current STDIN frame already with the process */
+	uint64_t position; /* in the process's stream of frames */
+	uint32_t frame_left; /* rest of the frame at `position`, when only some frames are wanted */
+	bool end_queued;
+};
+
+enum handled { HANDLED, HANDLED_BLOCKED, HANDLED_CLOSE };
+
+void connections_open(void);
+void connection_add(int fd);
+void connection_close(struct connection *connection);
+/* Handles buffered frames, sends what can be sent, closes what has to be closed. */
+void connection_work(struct connection *connection);
+void connection_queue(struct connection *connection, const struct writer *writer);
+bool connection_flush(struct connection *connection);
+void connection_each(void (*visit)(struct connection *connection));
+int connection_count(enum role role);
+void listen_open(void);
+void listen_close(void);

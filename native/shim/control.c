@@ -1,0 +1,358 @@
+/* Job: the control role of a connection: requests in, replies and events out. */
+#define _GNU_SOURCE
+#include "control.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "console.h"
+#include "exit.h"
+#include "log.h"
+#include "oom.h"
+#include "process.h"
+#include "protocol.h"
+#include "record.h"
+#include "runtime.h"
+#include "stdio-streams.h"
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+static uint8_t bytes[REPLY_BYTES];
+static struct writer writer = {.bytes = bytes, .capacity = sizeof(bytes)};
+static bool released;
+
+static void begin(uint8_t type, uint16_t tag) {
+	writer.length = 0;
+	frame_begin(&writer, type, tag);
+}
+
+static void send_to(struct connection *connection) {
+	frame_end(&writer);
+	connection_queue(connection, &writer);
+}
+
+static void send_if_control(struct connection *connection) {
+	if (connection->role == ROLE_CONTROL)
+		connection_queue(connection, &writer);
+}
+
+static void broadcast(void) {
+	frame_end(&writer);
+	connection_each(send_if_control);
+}
+
+static void ok(struct connection *connection, uint16_t tag) {
+	begin(FRAME_OK, tag);
+	send_to(connection);
+}
+
+static void refuse(struct connection *connection, uint16_t tag, int error, const char *message) {
+	begin(FRAME_ERROR, tag);
+	put_int(&writer, FIELD_ERRNO, (uint64_t)error);
+	put_text(&writer, FIELD_MESSAGE, message);
+	send_to(connection);
+}
+
+static void answer(struct connection *connection, uint16_t tag, int error, const char *message) {
+	if (error)
+		refuse(connection, tag, error, message);
+	else
+		ok(connection, tag);
+}
+
+static void put_id(const struct process *process) {
+	if (process->id[0])
+		put_text(&writer, FIELD_EXEC_ID, process->id);
+}
+
+static void put_end(const struct process *process) {
+	put_int(&writer, FIELD_EXIT_CODE, (uint64_t)process->exit_code);
+	put_int(&writer, FIELD_SIGNAL, (uint64_t)process->signal);
+	if (process == process_main())
+		put_int(&writer, FIELD_OOM_KILLED, process->oom_killed);
+	put_int(&writer, FIELD_TIME_NS, process->exited_ns);
+}
+
+static void put_exec_state(struct process *process) {
+	if (process == process_main() || (process->state != PROCESS_STARTING && process->state != PROCESS_RUNNING))
+		return;
+	uint16_t tag = (uint16_t)(bytes[6] | bytes[7] << 8);
+	if (writer.capacity - writer.length < 256)
+		return;
+	frame_begin(&writer, FRAME_EXEC_STATE, tag);
+	put_id(process);
+	put_int(&writer, FIELD_PID, (uint64_t)process->pid);
+	put_int(&writer, FIELD_TIME_NS, process->started_ns);
+	frame_end(&writer);
+}
+
+static void hello(struct connection *connection, uint16_t tag) {
+	const struct process *init = process_main();
+	begin(FRAME_HELLO, tag);
+	put_int(&writer, FIELD_VERSION, PROTOCOL_VERSION);
+	put_int(&writer, FIELD_STATE, init->state);
+	put_int(&writer, FIELD_PID, (uint64_t)getpid());
+	put_int(&writer, FIELD_START_TIME, record_start_time(getpid()));
+	frame_end(&writer);
+	if (init->state >= PROCESS_RUNNING) {
+		frame_begin(&writer, FRAME_INIT, tag);
+		put_int(&writer, FIELD_PID, (uint64_t)init->known_pid);
+		put_int(&writer, FIELD_START_TIME, init->start_time);
+		put_int(&writer, FIELD_TIME_NS, init->started_ns);
+		if (init->state >= PROCESS_ENDED)
+			put_end(init);
+		frame_end(&writer);
+	}
+	process_each(put_exec_state);
+	frame_begin(&writer, FRAME_OK, tag);
+	send_to(connection);
+}
+
+void control_started(struct process *process) {
+	struct connection *connection = process->requester;
+	process->requester = NULL;
+	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
+		return;
+	begin(FRAME_STARTED, process->tag);
+	put_id(process);
+	put_int(&writer, FIELD_PID, (uint64_t)process->known_pid);
+	put_int(&writer, FIELD_START_TIME, process->start_time);
+	put_int(&writer, FIELD_TIME_NS, process->started_ns);
+	send_to(connection);
+}
+
+static void put_stderr(const struct process *process) {
+	static uint8_t text[64 * KIB];
+	ssize_t got = process->err.fd < 0 ? 0 : read(process->err.fd, text, sizeof(text));
+	size_t length = got < 0 ? 0 : (size_t)got;
+	size_t kept = length < STDERR_TAIL_BYTES ? length : STDERR_TAIL_BYTES;
+	put_bytes(&writer, FIELD_STDERR_TAIL, text + length - kept, kept);
+}
+
+void control_failed(struct process *process, int status, const struct child_error *failure) {
+	static uint8_t tail[LOG_TAIL_BYTES];
+	struct connection *connection = process->requester;
+	process->requester = NULL;
+	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
+		return;
+	begin(FRAME_FAILED, process->tag);
+	put_id(process);
+	put_int(&writer, FIELD_RUNTIME_STATUS, (uint64_t)status);
+	put_bytes(&writer, FIELD_LOG_TAIL, tail, record_tail(process->runtime_log, tail, sizeof(tail)));
+	put_stderr(process);
+	if (failure->error) {
+		put_int(&writer, FIELD_ERRNO, (uint64_t)failure->error);
+		put_text(&writer, FIELD_MESSAGE, failure->step);
+	}
+	send_to(connection);
+}
+
+void control_exit(const struct process *process) {
+	begin(process == process_main() ? FRAME_EXIT : FRAME_EXEC_EXIT, 0);
+	put_id(process);
+	put_int(&writer, FIELD_PID, (uint64_t)process->known_pid);
+	put_end(process);
+	broadcast();
+}
+
+void control_oom(uint64_t count) {
+	begin(FRAME_OOM, 0);
+	put_int(&writer, FIELD_COUNT, count);
+	broadcast();
+}
+
+bool control_released(void) {
+	return released;
+}
+
+static bool strings_valid(const struct frame *frame) {
+	struct field field;
+	size_t offset = 0, arguments = 0, variables = 0;
+	while (field_next(frame, &offset, &field) == 1) {
+		if (field.number != FIELD_ARGV && field.number != FIELD_ENV)
+			continue;
+		if (memchr(field.data, 0, field.length))
+			return false;
+		arguments += field.number == FIELD_ARGV;
+		variables += field.number == FIELD_ENV;
+	}
+	return arguments >= 1 && arguments <= MAX_ARGUMENTS && variables <= MAX_ARGUMENTS;
+}
+
+/* Reads what START and EXEC have in common. */
+static bool prepare(struct process *process, const struct frame *frame) {
+	if (!strings_valid(frame) || !field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
+		!field_text(frame, FIELD_RUNTIME_LOG, process->runtime_log, sizeof(process->runtime_log)) ||
+		!field_text(frame, FIELD_CONSOLE_SOCKET, process->console_name, sizeof(process->console_name)) ||
+		process->pid_file[0] == 0)
+		return false;
+	process->flags = (unsigned)field_int(frame, FIELD_FLAGS, 0);
+	process->terminal = process->console_name[0] != 0;
+	if (field_has(frame, FIELD_WIDTH)) {
+		process->resized = true;
+		process->width = (uint16_t)field_int(frame, FIELD_WIDTH, 0);
+		process->height = (uint16_t)field_int(frame, FIELD_HEIGHT, 0);
+	}
+	return true;
+}
+
+static int prepare_main(const struct frame *frame) {
+	static char log_path[MAX_PATH_BYTES + 1], attrs[MAX_ATTRS_BYTES + 1];
+	static char oom_v1[MAX_PATH_BYTES + 1], oom_v2[MAX_PATH_BYTES + 1], spill[MAX_PATH_BYTES + 1];
+	if (!field_text(frame, FIELD_LOG_PATH, log_path, sizeof(log_path)) ||
+		!field_text(frame, FIELD_LOG_ATTRS, attrs, sizeof(attrs)) ||
+		!field_text(frame, FIELD_OOM_V1_DIR, oom_v1, sizeof(oom_v1)) ||
+		!field_text(frame, FIELD_OOM_V2_DIR, oom_v2, sizeof(oom_v2)) ||
+		!field_text(frame, FIELD_SPILL_DIR, spill, sizeof(spill)))
+		return EINVAL;
+	struct log_options options = {
+		.path = log_path,
+		.attrs = attrs,
+		.max_size_bytes = field_int(frame, FIELD_LOG_MAX_SIZE, 0),
+		.max_files = field_int(frame, FIELD_LOG_MAX_FILE, 1),
+	};
+	int error = log_open(&options);
+	oom_remember(oom_v1, oom_v2);
+	char *slash = strrchr(log_path, '/');
+	if (spill[0] == 0 && slash) {
+		*slash = 0;
+		memcpy(spill, log_path, strlen(log_path) + 1);
+	}
+	ring_limits(field_int(frame, FIELD_SPILL_LIMIT, SPILL_DEFAULT_BYTES), spill);
+	return error;
+}
+
+static void launch(struct connection *connection, const struct frame *frame, struct process *process) {
+	const char *step = "log file";
+	process->state = PROCESS_STARTING;
+	process->requester = connection;
+	process->requester_generation = connection->generation;
+	process->tag = frame->tag;
+	int error = process == process_main() ? prepare_main(frame) : 0;
+	if (!error)
+		error = runtime_spawn(process, frame, &step);
+	if (error)
+		exit_failed_start(process, error, step);
+}
+
+static void start(struct connection *connection, const struct frame *frame) {
+	struct process *process = process_main();
+	if (process->state != PROCESS_NEW || released)
+		refuse(connection, frame->tag, EALREADY, "start");
+	else if (!prepare(process, frame))
+		refuse(connection, frame->tag, EINVAL, "start");
+	else
+		launch(connection, frame, process);
+}
+
+static void exec(struct connection *connection, const struct frame *frame) {
+	char id[MAX_EXEC_ID + 1];
+	if (!field_text(frame, FIELD_EXEC_ID, id, sizeof(id)) || id[0] == 0) {
+		refuse(connection, frame->tag, EINVAL, "exec");
+		return;
+	}
+	struct process *process = process_find(id);
+	if (process_main()->state != PROCESS_RUNNING) {
+		refuse(connection, frame->tag, ESRCH, "exec");
+		return;
+	}
+	if (process && process->state != PROCESS_NEW) {
+		refuse(connection, frame->tag, EEXIST, "exec");
+		return;
+	}
+	if (!process)
+		process = process_reserve(id);
+	if (!process) {
+		refuse(connection, frame->tag, EAGAIN, "exec");
+	} else if (!prepare(process, frame)) {
+		refuse(connection, frame->tag, EINVAL, "exec");
+		process->streams_ended = true;
+		attach_progress(process);
+		process_settle(process);
+	} else {
+		launch(connection, frame, process);
+	}
+}
+
+static struct process *addressed(const struct frame *frame) {
+	char id[MAX_EXEC_ID + 1];
+	return field_text(frame, FIELD_EXEC_ID, id, sizeof(id)) ? process_find(id) : NULL;
+}
+
+static int send_signal(const struct process *process, uint64_t number) {
+	if (number == 0 || number > 64)
+		return EINVAL;
+	if (process->state != PROCESS_RUNNING || process->pidfd < 0)
+		return ESRCH;
+	return syscall(SYS_pidfd_send_signal, process->pidfd, (int)number, NULL, 0) < 0 ? errno : 0;
+}
+
+static int close_input(struct process *process) {
+	if (process->state >= PROCESS_ENDED)
+		return ESRCH;
+	process->close_stdin = true;
+	if (process->state == PROCESS_RUNNING && !process->terminal)
+		stdin_close(process);
+	return 0;
+}
+
+static void release(struct connection *connection, uint16_t tag) {
+	struct process *process = process_main();
+	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING) {
+		refuse(connection, tag, EBUSY, "release");
+		return;
+	}
+	released = true;
+	listen_close();
+	record_remove_shim();
+	if (process->state == PROCESS_NEW) {
+		process->state = PROCESS_FAILED;
+		stdio_close(process);
+		attach_progress(process);
+	}
+	runtime_drop_rootfs();
+	ok(connection, tag);
+}
+
+enum handled control_frame(struct connection *connection, const struct frame *frame) {
+	struct process *process = addressed(frame);
+	int error = ESRCH;
+	switch (frame->type) {
+	case FRAME_CONTROL:
+	case FRAME_STATUS:
+		hello(connection, frame->tag);
+		break;
+	case FRAME_START:
+		start(connection, frame);
+		break;
+	case FRAME_EXEC:
+		exec(connection, frame);
+		break;
+	case FRAME_RESIZE:
+		if (process)
+			error = console_resize(process, (unsigned)field_int(frame, FIELD_WIDTH, 0), (unsigned)field_int(frame, FIELD_HEIGHT, 0));
+		answer(connection, frame->tag, error, "resize");
+		break;
+	case FRAME_SIGNAL:
+		if (process)
+			error = send_signal(process, field_int(frame, FIELD_SIGNAL, 0));
+		answer(connection, frame->tag, error, "signal");
+		break;
+	case FRAME_CLOSE_STDIN:
+		if (process)
+			error = close_input(process);
+		answer(connection, frame->tag, error, "close stdin");
+		break;
+	case FRAME_RELEASE:
+		release(connection, frame->tag);
+		break;
+	default:
+		refuse(connection, frame->tag, ENOSYS, "request");
+	}
+	return HANDLED;
+}

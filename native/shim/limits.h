@@ -1,0 +1,30 @@
+/* Every bound of the shim in one place, with its unit in the name. */
+#pragma once
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+#define MAX_CONNECTIONS 192
+#define MAX_EXECS 256
+#define MAX_PROCESSES (MAX_EXECS + 1) /* the container's main process comes first */
+#define MAX_EXEC_ID 64
+#define MAX_NAME 255
+#define MAX_PATH_BYTES 4095
+#define MAX_CONSOLE_NAME 100
+#define MAX_ARGUMENTS 64
+#define MAX_ATTRS_BYTES (16u * KIB)
+#define MAX_REQUEST_BYTES (256u * KIB)
+#define MAX_PAYLOAD_BYTES (64u * KIB)
+#define CHUNK_BYTES (64u * KIB)
+#define LINE_BYTES (16u * KIB)
+#define LOG_TAIL_BYTES (16u * KIB)
+#define STDERR_TAIL_BYTES (8u * KIB)
+#define REPLY_BYTES (64u * KIB)
+#define OUTPUT_QUEUE_BYTES (512u * KIB)
+#define OUTPUT_PAUSE_BYTES (64u * KIB)
+#define RING_BYTES MIB
+#define SPILL_DEFAULT_BYTES (1024ull * MIB)
+#define SPILL_PUNCH_BYTES (16ull * MIB)
+#define READS_PER_WAKE 16
+#define HANG_UP_GRACE_NS 2000000000ull
+#define TERMINAL_RETRY_NS 500000000ull

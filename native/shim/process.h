@@ -1,0 +1,60 @@
+/* One entry per process that the shim looks after: the container's main process and its execs. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "limits.h"
+#include "loop.h"
+#include "ring.h"
+
+/* The numbers from NEW to FAILED are those of the STATE field. */
+enum process_state {
+	PROCESS_NEW = 0,
+	PROCESS_STARTING = 1,
+	PROCESS_RUNNING = 2,
+	PROCESS_ENDED = 3,
+	PROCESS_FAILED = 4,
+	PROCESS_FREE = 5,
+};
+
+struct connection;
+
+struct process {
+	enum process_state state;
+	char id[MAX_EXEC_ID + 1]; /* "" = the main process */
+	pid_t runtime_pid; /* 0 = no runtime at work */
+	pid_t pid; /* 0 = unknown or reaped */
+	pid_t known_pid; /* stays after the end, for records */
+	int pidfd;
+	uint64_t start_time, started_ns, exited_ns;
+	int exit_code, signal;
+	bool oom_killed;
+	struct connection *requester;
+	unsigned requester_generation;
+	uint16_t tag;
+	char pid_file[MAX_NAME + 1], runtime_log[MAX_NAME + 1], console_name[MAX_CONSOLE_NAME + 1];
+	unsigned flags;
+	bool terminal, resized, close_stdin;
+	uint16_t width, height;
+	int error_fd; /* what failed between fork and exec */
+	struct source in, out, err, console;
+	struct connection *stdin_owner; /* in the middle of a frame */
+	bool paused, streams_ended;
+	uint64_t deadline_ns; /* 0 = none; see stdio_deadline */
+	struct ring ring;
+};
+
+void processes_open(void);
+struct process *process_main(void);
+struct process *process_find(const char *id);
+/* A free entry named `id`, or NULL when the table is full. */
+struct process *process_reserve(const char *id);
+/* Calls for every entry in use. */
+void process_each(void (*visit)(struct process *process));
+struct process *process_by_pid(pid_t pid);
+bool process_runtime_at_work(void);
+bool process_any_running(void);
+/* Gives an entry back when nothing needs it any more. */
+void process_settle(struct process *process);

@@ -1,0 +1,21 @@
+/* The standard streams of a process: from its pipes or terminal to log and clients, and back. */
+#pragma once
+#include <stdint.h>
+
+#include "connection.h"
+
+struct process;
+
+/* Output is looked at from now on. */
+void stdio_watch(struct process *process);
+/* The process has ended: takes what it has written; what others still hold open gets a time limit. */
+void stdio_drain(struct process *process);
+/* Clients have taken output: a waiting process may go on. */
+void stdio_room(struct process *process);
+void stdio_close(struct process *process);
+void stdin_close(struct process *process);
+/* Acts on a deadline that has passed; returns the next one, 0 = none. */
+uint64_t stdio_deadline(struct process *process, uint64_t now_ns);
+
+enum handled stdin_write(struct connection *connection, const struct frame *frame);
+enum handled stdin_end(struct connection *connection);
