@@ -1,0 +1,105 @@
+import type { Links, Namespaces, PortAddress, Sockets } from '../kernel.ts';
+import { errnoNumber, kernelError } from './errno.ts';
+import { AF, addressBytes, macBytes, socketAddress } from './socket-address.ts';
+import { check, type Sys } from './sys.ts';
+
+const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
+const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 } as const;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_PEERCRED = 17;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const BACKLOG = 4096;
+const FIRST_INHERITED = 3;
+const ETH_P_ARP = 0x0806;
+
+export interface SocketDeps {
+  readonly sys: Sys;
+  readonly namespaces: Pick<Namespaces, 'inNetwork'>;
+  readonly links: Pick<Links, 'find'>;
+}
+
+export function createSockets({ sys, namespaces, links }: SocketDeps): Sockets {
+  return {
+    holdPort: (address) => holdPort(sys, address),
+    inherited: () => inherited(process.env),
+    peerCredentials: (fd) => {
+      const buffer = Buffer.alloc(12);
+      const size = Buffer.from([12, 0, 0, 0]);
+      sys.call(undefined, 'getsockopt', fd, SOL_SOCKET, SO_PEERCRED, buffer, size);
+      return { pid: buffer.readInt32LE(0), uid: buffer.readUInt32LE(4), gid: buffer.readUInt32LE(8) };
+    },
+    pair: () => {
+      const fds = new Int32Array(2);
+      sys.call(undefined, 'socketpair', AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0, fds);
+      return [fds[0] ?? -1, fds[1] ?? -1];
+    },
+    sendFds: (socket, fds, message = Buffer.alloc(1)) => {
+      check(sys.native.sendFds(socket, Int32Array.from(fds), message), 'sendmsg');
+    },
+    receiveFds: async (socket) => {
+      const received = await sys.native.receiveFds(socket);
+      if (typeof received === 'number') throw kernelError(-received, 'recvmsg');
+      const [fds, message] = received;
+      if (message.length === 0) throw kernelError(errnoNumber('ECONNRESET'), 'recvmsg');
+      return { fds, message };
+    },
+    announce: ({ netns, link, mac, address }) => {
+      const index = links.find(link, netns)?.index;
+      if (index === undefined) throw kernelError(errnoNumber('ENODEV'), 'announce', link);
+      namespaces.inNetwork(netns, () => sendGratuitousArp(sys, index, { mac: macBytes(mac), address: addressBytes(address) }));
+    },
+  };
+}
+
+/**
+ * SO_REUSEADDR as the reference: a TCP port whose last connections linger can be had again. Not for UDP, where it would
+ * let two owners share a port.
+ */
+function holdPort(sys: Sys, { protocol, address, port }: PortAddress): { fd: number; port: number } {
+  const name = socketAddress(address, port);
+  const v6 = name.length === 28;
+  const label = v6 ? `[${address}]:${port}` : `${address}:${port}`;
+  const stream = protocol !== 'udp';
+  const type = (stream ? SOCK.STREAM : SOCK.DGRAM) | SOCK.CLOEXEC | SOCK.NONBLOCK;
+  const fd = sys.call(label, 'socket', v6 ? AF.INET6 : AF.INET, type, PROTOCOLS[protocol]);
+  try {
+    const on = Buffer.from([1, 0, 0, 0]);
+    if (v6) sys.call(label, 'setsockopt', fd, IPPROTO_IPV6, IPV6_V6ONLY, on, on.length);
+    if (stream) sys.call(label, 'setsockopt', fd, SOL_SOCKET, SO_REUSEADDR, on, on.length);
+    sys.call(label, 'bind', fd, name, name.length);
+    if (stream) sys.call(label, 'listen', fd, BACKLOG);
+    const size = Buffer.from([name.length, 0, 0, 0]);
+    sys.call(label, 'getsockname', fd, name, size);
+    return { fd, port: name.readUInt16BE(2) };
+  } catch (error) {
+    sys.raw('close', fd);
+    throw error;
+  }
+}
+
+/** sd_listen_fds(3). */
+function inherited(env: NodeJS.ProcessEnv): readonly number[] {
+  const count = env['LISTEN_PID'] === String(process.pid) ? Number(env['LISTEN_FDS'] ?? 0) : 0;
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
+  return Number.isInteger(count) && count > 0 ? Array.from({ length: count }, (_unused, index) => FIRST_INHERITED + index) : [];
+}
+
+/** A request for one's own address, to everybody (RFC 5227): neighbours that know the address correct its MAC. */
+function sendGratuitousArp(sys: Sys, index: number, own: { mac: Buffer; address: Buffer }): void {
+  const header = Buffer.from([0, 1, 0x08, 0, 6, 4, 0, 1]);
+  const packet = Buffer.concat([header, own.mac, own.address, Buffer.alloc(6), own.address]);
+  const target = Buffer.alloc(20);
+  target.writeUInt16LE(AF.PACKET, 0);
+  target.writeUInt16BE(ETH_P_ARP, 2);
+  target.writeInt32LE(index, 4);
+  target.writeUInt8(6, 11);
+  target.fill(0xff, 12, 18);
+  const fd = sys.call('arp', 'socket', AF.PACKET, SOCK.DGRAM | SOCK.CLOEXEC, 0);
+  try {
+    sys.call('arp', 'sendto', fd, packet, packet.length, 0, target, target.length);
+  } finally {
+    sys.raw('close', fd);
+  }
+}

@@ -1,0 +1,66 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import * as os from 'node:os';
+import { join } from 'node:path';
+import type { Namespaces, System, SystemFacts } from '../kernel.ts';
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** os-release(5): shell-like assignments, values perhaps quoted. */
+export function parseOsRelease(text: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const [, name, raw] = /^\s*([A-Z0-9_]+)=(.*?)\s*$/.exec(line) ?? [];
+    if (name === undefined || raw === undefined) continue;
+    values.set(name, raw.replace(/^(['"])(.*)\1$/, '$2').replace(/\\(.)/g, '$1'));
+  }
+  return values;
+}
+
+function memoryField(meminfo: string, name: string): number {
+  const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
+function readFacts(): SystemFacts {
+  const osRelease = parseOsRelease(textOf('/etc/os-release') || textOf('/usr/lib/os-release'));
+  const meminfo = textOf('/proc/meminfo');
+  const modules = textOf('/sys/kernel/security/lsm').split(',');
+  return {
+    hostname: os.hostname(),
+    kernelVersion: os.release(),
+    operatingSystem: osRelease.get('PRETTY_NAME') ?? osRelease.get('NAME') ?? 'Linux',
+    osVersion: osRelease.get('VERSION_ID') ?? '',
+    machine: os.machine(),
+    cpus: os.availableParallelism(),
+    memoryBytes: memoryField(meminfo, 'MemTotal'),
+    swapBytes: memoryField(meminfo, 'SwapTotal'),
+    bootId: textOf('/proc/sys/kernel/random/boot_id').trim(),
+    seccomp: textOf('/proc/sys/kernel/seccomp/actions_avail') !== '',
+    apparmor: textOf('/sys/module/apparmor/parameters/enabled').trim() === 'Y',
+    selinux: modules.includes('selinux') && existsSync('/sys/fs/selinux/enforce'),
+    cgroupNamespaces: existsSync('/proc/self/ns/cgroup'),
+    userNamespaces: existsSync('/proc/self/ns/user'),
+  };
+}
+
+export function createSystem(namespaces: Pick<Namespaces, 'inNetwork'>): System {
+  const at = <T>(netns: number | undefined, work: () => T): T =>
+    netns === undefined ? work() : namespaces.inNetwork(netns, work);
+  const file = (name: string): string => join('/proc/sys', name);
+  return {
+    facts: readFacts,
+    hasApparmorProfile: (name) =>
+      textOf('/sys/kernel/security/apparmor/profiles')
+        .split('\n')
+        .some((line) => line.replace(/ \([a-z]+\)$/, '') === name),
+    readSysctl: (name, netns) =>
+      at(netns, () => (existsSync(file(name)) ? readFileSync(file(name), 'utf8').trim() : null)),
+    writeSysctl: (name, value, netns) => at(netns, () => writeFileSync(file(name), value)),
+  };
+}
