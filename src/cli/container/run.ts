@@ -1,0 +1,112 @@
+import { writeFileSync } from 'node:fs';
+import * as containers from '#api/client/container.ts';
+import { ApiError } from '#api/client/errors.ts';
+import type { ContainerCreateBody } from '#api/generated-container-operations.ts';
+import { type CliContext, ExitWith } from '../context.ts';
+import { UsageError } from '../flags.ts';
+import { createRequest } from './create-body.ts';
+import { forwardSignals } from './signals.ts';
+import { runSession } from './stream.ts';
+
+const PULL_POLICIES = ['always', 'missing', 'never'];
+const HELP = "\n\nRun 'gantry run --help' for more information";
+
+/** 125 the engine refused, 126 the command cannot be executed, 127 it was not found: by the engine's text, as clients do. */
+export function exitCodeOf(message: string): number {
+  const text = message.toLowerCase();
+  if (
+    text.includes('executable file not found') ||
+    text.includes('no such file or directory') ||
+    text.includes('system cannot find')
+  )
+    return 127;
+  if (text.includes('permission denied') || text.includes('not a directory')) return 126;
+  return 125;
+}
+
+async function create(context: CliContext): Promise<string> {
+  const { flags, args, environment } = context;
+  const policy = flags.text('pull') || 'missing';
+  if (!PULL_POLICIES.includes(policy)) {
+    throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
+  }
+  const [image = '', ...command] = args;
+  const request = createRequest({ flags, image, command, environment });
+  const answer = await containers.create(context.client, request.body as ContainerCreateBody, {
+    ...(request.name !== '' && { name: request.name }),
+    ...(request.platform !== '' && { platform: request.platform }),
+  });
+  for (const warning of answer.Warnings ?? []) context.complain(`WARNING: ${warning}\n`);
+  if (flags.has('cidfile')) writeFileSync(flags.text('cidfile'), answer.Id, { flag: 'wx' });
+  return answer.Id;
+}
+
+export async function createCommand(context: CliContext): Promise<number> {
+  context.print(`${await create(context)}\n`);
+  return 0;
+}
+
+interface Attached {
+  readonly ended: Promise<void>;
+}
+
+async function attach(context: CliContext, id: string): Promise<Attached> {
+  const { client, flags } = context;
+  const tty = flags.bool('tty');
+  const stdin = flags.bool('interactive');
+  const detachKeys = flags.text('detach-keys');
+  const hijacked = await containers.attach(client, id, {
+    ...{ stream: true, stdout: true, stderr: true, stdin },
+    ...(detachKeys !== '' && { detachKeys }),
+  });
+  const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
+  return { ended: runSession({ hijacked, stdin, tty, resize }) };
+}
+
+/** Attach before start, so that the first byte is seen; then the exit code of the container is ours. */
+async function runAttached(context: CliContext, id: string): Promise<number> {
+  const { client, flags } = context;
+  if (flags.bool('tty') && flags.bool('interactive') && !process.stdin.isTTY) {
+    throw new ExitWith(1, 'the input device is not a TTY');
+  }
+  const attached = await attach(context, id);
+  const stopForwarding =
+    flags.bool('tty') || flags.text('sig-proxy') === 'false' ? () => undefined : forwardSignals(client, id);
+  const { reply } = await containers.wait(client, id, {
+    condition: flags.bool('rm') ? 'removed' : 'next-exit',
+  });
+  try {
+    await containers.start(client, id);
+    await attached.ended;
+    const state = flags.bool('rm') ? undefined : (await containers.inspect(client, id)).State;
+    if (state?.Running === true) return 0;
+    return (await reply).StatusCode;
+  } finally {
+    stopForwarding();
+  }
+}
+
+export async function runCommand(context: CliContext): Promise<number> {
+  const { flags, client } = context;
+  let id = '';
+  try {
+    if (flags.bool('detach') && flags.has('attach'))
+      throw new ExitWith(1, 'conflicting options: cannot specify both --attach and --detach');
+    if (flags.bool('rm') && !['', 'no'].includes(flags.text('restart'))) {
+      throw new UsageError('conflicting options: cannot specify both --restart and --rm');
+    }
+    id = await create(context);
+    if (!flags.bool('detach')) return await runAttached(context, id);
+    await containers.start(client, id);
+    context.print(`${id}\n`);
+    return 0;
+  } catch (error) {
+    if (error instanceof ApiError)
+      throw new ExitWith(
+        exitCodeOf(error.message),
+        `gantry: Error response from daemon: ${error.message}${HELP}`,
+      );
+    if (error instanceof UsageError) throw new ExitWith(125, `gantry: ${error.message}${HELP}`);
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import * as containers from '#api/client/container.ts';
+import { type CliContext, ExitWith, forEachArgument } from '../context.ts';
+import { forwardSignals } from './signals.ts';
+import { runSession } from './stream.ts';
+
+async function startAttached(context: CliContext, name: string): Promise<number> {
+  const { client, flags } = context;
+  const container = await containers.inspect(client, name);
+  const id = container.Id ?? name;
+  const tty = container.Config?.Tty ?? false;
+  const stdin = flags.bool('interactive') && (container.Config?.OpenStdin ?? false);
+  const detachKeys = flags.text('detach-keys');
+  const query = { stream: true, stdout: true, stderr: true, stdin, ...(detachKeys !== '' && { detachKeys }) };
+  const hijacked = await containers.attach(client, id, query);
+  const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
+  const ended = runSession({ hijacked, stdin, tty, resize });
+  const condition = container.HostConfig?.AutoRemove === true ? 'removed' : 'next-exit';
+  const { reply } = await containers.wait(client, id, { condition });
+  const stopForwarding = tty ? () => undefined : forwardSignals(client, id);
+  try {
+    await containers.start(client, id);
+    await ended;
+    return (await reply).StatusCode;
+  } finally {
+    stopForwarding();
+  }
+}
+
+export async function startCommand(context: CliContext): Promise<number> {
+  const { flags, args, client } = context;
+  if (flags.bool('attach') || flags.bool('interactive')) {
+    if (args.length > 1) throw new ExitWith(1, 'you cannot start and attach multiple containers at once');
+    return startAttached(context, args[0] ?? '');
+  }
+  return forEachArgument(context, async (name) => {
+    await containers.start(client, name);
+    return name;
+  });
+}
+
+export async function attachCommand(context: CliContext): Promise<number> {
+  const { client, flags, args } = context;
+  const container = await containers.inspect(client, args[0] ?? '');
+  const id = container.Id ?? '';
+  if (container.State?.Running !== true) {
+    throw new ExitWith(1, 'cannot attach to a stopped container, start it first');
+  }
+  if (container.State.Paused === true)
+    throw new ExitWith(1, 'cannot attach to a paused container, unpause it first');
+  const tty = container.Config?.Tty ?? false;
+  const stdin = !flags.bool('no-stdin') && (container.Config?.OpenStdin ?? false);
+  const detachKeys = flags.text('detach-keys');
+  const query = { stream: true, stdout: true, stderr: true, stdin, ...(detachKeys !== '' && { detachKeys }) };
+  const { reply } = await containers.wait(client, id, {});
+  const hijacked = await containers.attach(client, id, query);
+  const stopForwarding =
+    tty || flags.text('sig-proxy') === 'false' ? () => undefined : forwardSignals(client, id);
+  try {
+    const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
+    await runSession({ hijacked, stdin, tty, resize });
+    const state = (await containers.inspect(client, id)).State;
+    return state?.Running === true ? 0 : (await reply).StatusCode;
+  } finally {
+    stopForwarding();
+  }
+}

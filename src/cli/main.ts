@@ -1,0 +1,150 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { EngineClient } from '#api/client/client.ts';
+import { DEFAULT_HOST, tlsFilesBelow, type TlsFiles } from '#api/client/endpoint.ts';
+import { ApiError, ConnectionError } from '#api/client/errors.ts';
+import type { CommandDefinition, CommandTable } from './command-table.ts';
+import { ExitWith } from './context.ts';
+import { type FlagValues, parseFlags, UsageError } from './flags.ts';
+import { COMMANDS } from './generated/table.ts';
+import { commandHelp, programHelp } from './help.ts';
+import { VERBS } from './verbs.ts';
+
+const USAGE_EXIT = 125;
+
+/** The definition of the program itself: its flags stand before the command. */
+function programOf(table: CommandTable): CommandDefinition {
+  const program = table.find((command) => command.name === '');
+  if (program === undefined) throw new Error('the table has no entry for the program itself');
+  return program;
+}
+
+interface Chosen {
+  readonly command: CommandDefinition;
+  readonly words: readonly string[];
+}
+
+/** Finds a command by its name or an alias of up to two words. */
+export function chooseCommand(table: CommandTable, words: readonly string[]): Chosen {
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(' ');
+    const command = table.find((c) => (c.name === name || c.aliases.includes(name)) && c.name !== '');
+    if (command !== undefined && words.length >= length) return { command, words: words.slice(length) };
+  }
+  throw new UsageError(`unknown command: gantry ${words[0] ?? ''}`);
+}
+
+function checkArguments(command: CommandDefinition, count: number): void {
+  const { minimum, maximum } = command.arguments;
+  const help = `\n\nUsage:  ${command.usage}\n\nRun 'gantry ${command.name} --help' for more information`;
+  const plural = (n: number): string => `${n} argument${n === 1 ? '' : 's'}`;
+  if (minimum === maximum && count !== minimum) {
+    const wanted = minimum === 0 ? 'accepts no arguments' : `requires ${plural(minimum)}`;
+    throw new ExitWith(1, `gantry: 'gantry ${command.name}' ${wanted}${help}`);
+  }
+  if (count < minimum)
+    throw new ExitWith(1, `gantry: 'gantry ${command.name}' requires at least ${plural(minimum)}${help}`);
+  if (maximum !== null && count > maximum) {
+    throw new ExitWith(1, `gantry: 'gantry ${command.name}' requires at most ${plural(maximum)}${help}`);
+  }
+}
+
+function tlsOf(global: FlagValues): TlsFiles | undefined {
+  const verify = global.bool('tlsverify') || (process.env['DOCKER_TLS_VERIFY'] ?? '') !== '';
+  if (!verify && !global.bool('tls')) return undefined;
+  const files = tlsFilesBelow(process.env['DOCKER_CERT_PATH'] ?? join(homedir(), '.docker'), verify);
+  const given = (flag: string, fallback: string | undefined): string | undefined =>
+    global.has(flag) ? global.text(flag) : fallback;
+  const [ca, cert, key] = [
+    given('tlscacert', files.ca),
+    given('tlscert', files.cert),
+    given('tlskey', files.key),
+  ];
+  return {
+    verify,
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+}
+
+function clientOf(global: FlagValues): EngineClient {
+  const host =
+    global.text('host') || process.env['GANTRY_HOST'] || process.env['DOCKER_HOST'] || DEFAULT_HOST;
+  const tls = tlsOf(global);
+  const apiVersion = process.env['DOCKER_API_VERSION'];
+  return new EngineClient({
+    host,
+    ...(tls !== undefined && { tls }),
+    ...(apiVersion !== undefined && apiVersion !== '' && { apiVersion }),
+  });
+}
+
+async function runCommandLine(words: readonly string[]): Promise<number> {
+  const program = programOf(COMMANDS);
+  const print = (text: string): void => void process.stdout.write(text);
+  const complain = (text: string): void => void process.stderr.write(text);
+  const global = parseFlags(program, words);
+  if (global.flags.bool('version')) {
+    print('gantry version 0.1.0\n');
+    return 0;
+  }
+  if (global.args.length === 0 || global.flags.bool('help')) {
+    print(programHelp(program, COMMANDS));
+    return 0;
+  }
+  const { command, words: rest } = chooseCommand(COMMANDS, global.args);
+  let parsed: ReturnType<typeof parseFlags>;
+  try {
+    parsed = parseFlags(command, rest);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(
+      `${error.message}\n\nUsage:  ${command.usage}\n\nRun 'gantry ${command.name} --help' for more information`,
+    );
+  }
+  if (parsed.flags.has('help')) {
+    print(commandHelp(command));
+    return 0;
+  }
+  checkArguments(command, parsed.args.length);
+  const load = Object.hasOwn(VERBS, command.name) ? VERBS[command.name] : undefined;
+  if (load === undefined)
+    throw new ExitWith(
+      1,
+      `gantry ${command.name} is not there yet; the docker command line can be used meanwhile`,
+    );
+  const verb = await load();
+  return verb({
+    client: clientOf(global.flags),
+    command,
+    ...parsed,
+    environment: process.env,
+    print,
+    complain,
+  });
+}
+
+/** Prints an error as its kind wants and returns the exit code. */
+function report(error: unknown): number {
+  const say = (text: string): void => void (text !== '' && process.stderr.write(`${text}\n`));
+  if (error instanceof ExitWith) {
+    say(error.message);
+    return error.code;
+  }
+  if (error instanceof UsageError) {
+    say(error.message);
+    return USAGE_EXIT;
+  }
+  if (error instanceof ApiError) say(`Error response from daemon: ${error.message}`);
+  else if (error instanceof ConnectionError) say(error.message);
+  else say(error instanceof Error ? error.message : String(error));
+  return error instanceof ConnectionError && ['run'].includes(process.argv[2] ?? '') ? USAGE_EXIT : 1;
+}
+
+process.stdout.on('error', () => process.exit(1));
+try {
+  process.exitCode = await runCommandLine(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = report(error);
+}
