@@ -1,6 +1,7 @@
 /**
- * The door to every npm script. Plain JavaScript, so that it runs on any Node from 20 on: it makes sure that the npm packages
- * and the system packages which a command needs are there, then continues as tools/<command>.ts on the pinned Node.
+ * The door to every npm script. Plain JavaScript, so that it runs on any Node from 20 on: it makes sure that
+ * the npm packages and the system packages which a command needs are there, then continues as
+ * tools/<command>.ts on the pinned Node.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -110,7 +111,8 @@ function installModules() {
   const missing = missingModules(JSON.parse(text));
   if (known === hash && missing.length === 0 && isExecutable(NODE)) return;
   process.stdout.write('installing npm packages\n');
-  // No package here needs its install script: esbuild runs from its platform package, Node's are plain binaries.
+  // No package here needs its install script: esbuild runs from its platform package, Node's are plain
+  // binaries.
   const options = [
     '--include=dev',
     '--include=optional',
@@ -119,8 +121,9 @@ function installModules() {
     '--no-fund',
     '--loglevel=error',
   ];
-  // `install --no-save` instead of `ci`: it keeps to the lock file as well, and it accepts registries (mirrors) that do not carry
-  // the packages of foreign platforms, for which `ci` wants entries in the lock file.
+  // `install --no-save` instead of `ci`: it keeps to the lock file as well, and it accepts registries
+  // (mirrors) that do not carry the packages of foreign platforms, for which `ci` wants entries in the lock
+  // file.
   const result = spawnSync('npm', ['install', '--no-save', ...options], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -165,7 +168,10 @@ function installSystemPackages(requirements) {
     fail(`apt-get succeeded, but these are still not there: ${still.map((m) => m.needs).join(', ')}`);
 }
 
-/** Become the pinned Node. Where this Node cannot exec, stay as a parent that passes signals and the exit status on. */
+/**
+ * Become the pinned Node. Where this Node cannot exec, stay as a parent that passes signals and the exit
+ * status on.
+ */
 function become(args) {
   if (typeof process.execve === 'function') process.execve(NODE, [NODE, ...args], process.env);
   const child = spawn(NODE, args, { stdio: 'inherit' });

@@ -1,4 +1,7 @@
-/** `npm start`: builds, starts the daemon if none answers, and greets from inside a container. Safe to run again. */
+/**
+ * `npm start`: builds, starts the daemon if none answers, and greets from inside a container. Safe to run
+ * again.
+ */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { buildAll } from './build.ts';

@@ -1,6 +1,7 @@
 /**
- * `npm test [-- PATH…]`: builds, runs every `*.test.ts` in a process of its own and looks for what the run left behind.
- * A file that fails beside others runs once more alone: if it passes then, it is reported as flaky and counts as passed.
+ * `npm test [-- PATH…]`: builds, runs every `*.test.ts` in a process of its own and looks for what the run
+ * left behind. A file that fails beside others runs once more alone: if it passes then, it is reported as
+ * flaky and counts as passed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -88,7 +89,9 @@ function printSlowest(results: readonly FileResult[]): void {
   );
 }
 
-/** Reports everything that fails the run although no test failed; returns how many such problems there are. */
+/**
+ * Reports everything that fails the run although no test failed; returns how many such problems there are.
+ */
 async function countProblems(
   results: readonly FileResult[],
   before: ReadonlySet<string>,

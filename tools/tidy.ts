@@ -1,4 +1,7 @@
-/** The rules about form that no other tool checks: lengths, parameters, names, unfinished work, words that do not belong here. */
+/**
+ * The rules about form that no other tool checks: lengths, parameters, names, unfinished work, words that do
+ * not belong here.
+ */
 import { parseSync } from 'oxc-parser';
 import { finish, readSources, type SourceFile } from './source/files.ts';
 import { type Node, walk } from './source/walk.ts';

@@ -1,7 +1,10 @@
 import { make } from '../../tools/build-steps/target.ts';
 import { ARCHIVES, imageTargets } from '../../tools/set-up/images.ts';
 
-/** Test images; `busybox` → busybox:latest, `hello` → gantry/hello:latest, `web` → gantry/web:latest (httpd on 8080). */
+/**
+ * Test images; `busybox` → busybox:latest, `hello` → gantry/hello:latest, `web` → gantry/web:latest (httpd on
+ * 8080).
+ */
 export type ArchiveName = keyof typeof ARCHIVES;
 
 /** The path of an archive that `load` (or, for `rootfs`, `import`) accepts; made first if it is not there. */

@@ -13,7 +13,10 @@ function workerBundleName(path: string): string {
   return `${relative(SOURCE, path).replaceAll('/', '-').replace(/\.ts$/, '')}.cjs`;
 }
 
-/** Points `new URL('./x-worker.ts', import.meta.url)` at the worker's own bundle, and refuses one that does not exist. */
+/**
+ * Points `new URL('./x-worker.ts', import.meta.url)` at the worker's own bundle, and refuses one that does
+ * not exist.
+ */
 const workerUrls: Plugin = {
   name: 'worker-urls',
   setup(build) {
@@ -32,8 +35,8 @@ const workerUrls: Plugin = {
 };
 
 /**
- * CommonJS, not ES modules: Node starts such a bundle in half the time (docs/decisions/0005-bundles.md). It follows that a main
- * file has no top-level await.
+ * CommonJS, not ES modules: Node starts such a bundle in half the time (docs/decisions/0005-bundles.md). It
+ * follows that a main file has no top-level await.
  */
 async function bundle(entry: string, output: string): Promise<string[]> {
   const result = await build({
@@ -53,7 +56,7 @@ async function bundle(entry: string, output: string): Promise<string[]> {
     loader: { '.json': 'json' },
     plugins: [workerUrls],
     legalComments: 'none',
-    logLevel: 'error',
+    logLevel: 'silent',
     metafile: true,
     write: false,
   });

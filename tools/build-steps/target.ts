@@ -41,7 +41,10 @@ function hashOf(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-/** The modification time decides when it is unchanged, else the content: a fresh checkout of the same text builds nothing. */
+/**
+ * The modification time decides when it is unchanged, else the content: a fresh checkout of the same text
+ * builds nothing.
+ */
 function isUnchanged(input: InputStamp): boolean {
   const path = join(ROOT, input.path);
   const stat = statSync(path, { throwIfNoEntry: false });
@@ -69,7 +72,10 @@ function stampOf(path: string): InputStamp {
   return { path: relative(ROOT, path), mtimeMs: stat.mtimeMs, sizeBytes: stat.size, hash: hashOf(path) };
 }
 
-/** Makes one target if it is not fresh. The stamp is taken before the run: an edit during the run builds again next time. */
+/**
+ * Makes one target if it is not fresh. The stamp is taken before the run: an edit during the run builds again
+ * next time.
+ */
 export async function make(target: Target): Promise<'fresh' | 'built'> {
   if (isFresh(target)) return 'fresh';
   const before = new Map(target.inputs.map((path) => [path, stampOf(path)]));

@@ -45,8 +45,9 @@ export class Engine {
       const type = call.file === undefined ? 'application/json' : 'application/x-tar';
       const sending = request(
         { socketPath: this.socket, path, method: call.method ?? 'GET', headers: { 'content-type': type } },
-        (answer) =>
-          readBody(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject),
+        (answer) => {
+          readBody(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject);
+        },
       );
       sending.setTimeout(call.timeLimitMs ?? CALL_LIMIT_MS, () =>
         sending.destroy(new Error(`no answer to ${path}`)),
@@ -96,7 +97,10 @@ export async function startDaemon(engine: Engine, { logFolder, logFile }: Daemon
   }
 }
 
-/** Takes the standard output and error out of the frames (8 bytes: stream, 3 × 0, length) of a log without a terminal. */
+/**
+ * Takes the standard output and error out of the frames (8 bytes: stream, 3 × 0, length) of a log without a
+ * terminal.
+ */
 export function unframe(log: Buffer): string {
   let text = '';
   for (let at = 0; at + 8 <= log.length; ) {

@@ -42,7 +42,9 @@ function configOf(image: ImageSource, layers: readonly Buffer[]): Buffer {
   );
 }
 
-/** What `docker save` wrote for years: manifest.json, a configuration, one folder per layer, `repositories`. */
+/**
+ * What `docker save` wrote for years: manifest.json, a configuration, one folder per layer, `repositories`.
+ */
 export function dockerArchive(image: ImageSource): BuiltImage {
   const layers = image.layers.map(tarOf);
   const config = configOf(image, layers);

@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer';
 
-/** One entry of a tape archive. Times are zero and owners root, unless said, so that the same content gives the same bytes. */
+/**
+ * One entry of a tape archive. Times are zero and owners root, unless said, so that the same content gives
+ * the same bytes.
+ */
 export interface TarEntry {
   readonly path: string;
   readonly type?: 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'fifo';

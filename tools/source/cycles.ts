@@ -4,7 +4,10 @@ interface Visit {
   isOpen: boolean;
 }
 
-/** Groups of nodes that reach each other (Tarjan's strongly connected components of more than one node, or a self-loop). */
+/**
+ * Groups of nodes that reach each other (Tarjan's strongly connected components of more than one node, or a
+ * self-loop).
+ */
 export function findCycles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const visits = new Map<string, Visit>();
   const stack: string[] = [];

@@ -16,7 +16,9 @@ function isText(path: string): boolean {
   return TEXT.test(path) || path.startsWith('bin/') || path.startsWith('.ci/');
 }
 
-/** Every text that people write: sources, scripts and documents, without reference data and generated files. */
+/**
+ * Every text that people write: sources, scripts and documents, without reference data and generated files.
+ */
 export function readSources(): SourceFile[] {
   const below = FOLDERS.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })

@@ -10,7 +10,10 @@ function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split('\n').length;
 }
 
-/** Every module that a file names: imports (also of types), re-exports, `import()` of a literal, and the URLs of its workers. */
+/**
+ * Every module that a file names: imports (also of types), re-exports, `import()` of a literal, and the URLs
+ * of its workers.
+ */
 export function importsOf({ path, text }: SourceFile): Import[] {
   const { module } = parseSync(path, text);
   const found: Import[] = [];

@@ -33,8 +33,14 @@ test('blocks keep their words, paragraphs and place', () => {
 });
 
 test('a long comment behind code moves above it', () => {
-  assert.match(wrap(`  const x = 1; // ${WORDS}\n`), /^ {2}\/\/ word0.*\n {2}\/\/ .*word29\n {2}const x = 1;\n$/);
-  assert.match(wrap(`  int x; /* ${WORDS} */\n`, 'x.c'), /^ {2}\/\*\n {3}\* word0.*\n.*word29\n {3}\*\/\n {2}int x;\n$/);
+  assert.match(
+    wrap(`  const x = 1; // ${WORDS}\n`),
+    /^ {2}\/\/ word0.*\n {2}\/\/ .*word29\n {2}const x = 1;\n$/,
+  );
+  assert.match(
+    wrap(`  int x; /* ${WORDS} */\n`, 'x.c'),
+    /^ {2}\/\*\n {3}\* word0.*\n.*word29\n {3}\*\/\n {2}int x;\n$/,
+  );
 });
 
 test('what looks like a comment in a text is left alone', () => {

@@ -14,7 +14,10 @@ interface Edit extends Range {
   readonly text: string;
 }
 
-/** Breaks lines that are too long at a space; what is left over goes to the front of the next line, if that continues it. */
+/**
+ * Breaks lines that are too long at a space; what is left over goes to the front of the next line, if that
+ * continues it.
+ */
 function flow(lines: readonly string[], width: number): string[] {
   const done: string[] = [];
   const waiting = [...lines];
@@ -37,7 +40,10 @@ function flow(lines: readonly string[], width: number): string[] {
 function isTooLong(text: string, range: Range): boolean {
   const from = text.lastIndexOf('\n', range.start - 1) + 1;
   const to = text.indexOf('\n', range.end);
-  return text.slice(from, to === -1 ? undefined : to).split('\n').some((line) => line.length > LIMIT);
+  return text
+    .slice(from, to === -1 ? undefined : to)
+    .split('\n')
+    .some((line) => line.length > LIMIT);
 }
 
 function indentAt(text: string, start: number): { indent: string; isAlone: boolean } {
@@ -84,7 +90,12 @@ function wrapLines(text: string, ranges: readonly Range[]): Edit | undefined {
   const first = ranges[0];
   const last = ranges.at(-1);
   if (first === undefined || last === undefined) return undefined;
-  const lines = ranges.map((range) => text.slice(range.start + 2, range.end).replace(/^ /, '').trimEnd());
+  const lines = ranges.map((range) =>
+    text
+      .slice(range.start + 2, range.end)
+      .replace(/^ /, '')
+      .trimEnd(),
+  );
   const { indent, isAlone } = indentAt(text, first.start);
   if (!isAlone) return moveUp(text, first, lines);
   const body = flow(lines, LIMIT - indent.length - 3).map((line) => `${indent}// ${line}`.trimEnd());
@@ -109,16 +120,22 @@ export function wrapComments(file: SourceFile): string {
   for (const range of ranges) {
     const previous = groups.at(-1)?.at(-1);
     const isNext =
-      previous !== undefined && isLine(range) && isLine(previous) &&
-      indentAt(text, previous.start).isAlone && /^\n[ \t]*$/.test(text.slice(previous.end, range.start));
+      previous !== undefined &&
+      isLine(range) &&
+      isLine(previous) &&
+      indentAt(text, previous.start).isAlone &&
+      /^\n[ \t]*$/.test(text.slice(previous.end, range.start));
     if (isNext) groups.at(-1)?.push(range);
     else groups.push([range]);
   }
   const edits = groups
     .filter((group) => group.some((range) => isTooLong(text, range)))
-    .map((group) => (group[0] && isLine(group[0]) ? wrapLines(text, group) : group[0] && wrapBlock(text, group[0])))
+    .map((group) =>
+      group[0] && isLine(group[0]) ? wrapLines(text, group) : group[0] && wrapBlock(text, group[0]),
+    )
     .filter((edit) => edit !== undefined);
   let result = text;
-  for (const edit of edits.reverse()) result = result.slice(0, edit.start) + edit.text + result.slice(edit.end);
+  for (const edit of edits.reverse())
+    result = result.slice(0, edit.start) + edit.text + result.slice(edit.end);
   return result;
 }

@@ -17,7 +17,8 @@ function lineOf(event: TestEvent): ReportLine | undefined {
   const { name, skip, todo, details } = event.data;
   if (details.type === 'suite' && event.type === 'test:pass') return undefined;
   if (skip !== undefined && skip !== false) return { outcome: 'skipped', name, reason: reasonOf(skip) };
-  // A test marked `todo` hides a failure as well as a skip does, so it is judged like a skip without a reason.
+  // A test marked `todo` hides a failure as well as a skip does, so it is judged like a skip without a
+  // reason.
   if (todo !== undefined && todo !== false) return { outcome: 'skipped', name, reason: reasonOf(todo) };
   if (event.type === 'test:pass') return { outcome: 'passed', name, reason: '' };
   const error = 'error' in details ? (details.error as Error & { failureType?: string }) : undefined;

@@ -5,7 +5,9 @@ export interface Lane<T> {
   readonly width: number;
 }
 
-/** Runs every item, at most `total` at once and of each lane at most its width; lanes named first go first. */
+/**
+ * Runs every item, at most `total` at once and of each lane at most its width; lanes named first go first.
+ */
 export async function runLanes<T>(
   lanes: readonly Lane<T>[],
   total: number,
@@ -28,6 +30,7 @@ export async function runLanes<T>(
     }
   };
   await Promise.all(Array.from({ length: total }, next));
-  // A worker leaves when every lane with work is full; the workers of that lane then finish it, so nothing is left here.
+  // A worker leaves when every lane with work is full; the workers of that lane then finish it, so nothing is
+  // left here.
   if (state.some((lane) => lane.waiting.length > 0)) throw new Error('the schedule left work undone');
 }

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { ROOT } from '../paths.ts';
 import type { ReportLine } from './reporter.ts';
 
-/** Reason → what has to be there for the test to run. `forbiddenBy` names a variable that makes the skip a failure. */
+/**
+ * Reason → what has to be there for the test to run. `forbiddenBy` names a variable that makes the skip a
+ * failure.
+ */
 export type SkipList = Readonly<Record<string, { readonly needs: string; readonly forbiddenBy?: string }>>;
 
 export function readSkipList(): SkipList {
