@@ -102,9 +102,16 @@ export interface EndedTask {
   readonly exit: ExitRecord;
 }
 
-/** Called directly, once per fact, in the order of the facts; must not throw. */
+export interface ExecState {
+  readonly execId: string;
+  readonly pid: number;
+  /** Absent while it runs. */
+  readonly exit?: ExitRecord;
+}
+
+/** Called directly, once per fact, in the order of the facts, never before the `start` or `exec` in question resolved. */
 export interface TaskHandlers {
-  /** Runs after the task's kernel objects are on their way out; `start` of the same id waits for them itself. */
+  /** The exit file stays until `delete`, so call that when the exit is in the durable record. */
   onExit(id: string, exit: ExitRecord): void;
   onExecExit(id: string, execId: string, exit: ExitRecord): void;
   onOom(id: string): void;
@@ -129,6 +136,13 @@ export interface TaskService {
   /** The running task, or nothing. Synchronous: memory only. */
   get(id: string): RunningTask | undefined;
   isExecRunning(id: string, execId: string): boolean;
+  /** Running execs, and after `reattach` also those that ended while no daemon was there. */
+  execs(id: string): ExecState[];
+  /**
+   * Resolves when the kernel holds nothing any more of a task that ended: cgroup, runtime state, the shim's reference to the root
+   * file system. Wait for it before mounting the same writable layer again or removing it. At once when nothing is pending.
+   */
+  settled(id: string): Promise<void>;
   /** Forgets what is left of an ended task (exit file, task directory); nothing to do for an unknown id. Kills what runs. */
   delete(id: string): Promise<void>;
   /** At boot, once, before anything else: what every task directory turned out to be. Half-started ones are cleaned up. */

@@ -37,11 +37,14 @@ export interface EndedExec {
 
 const META = 'task.json';
 
-async function readBounded(path: string): Promise<string | null> {
+/** The end of a file, at most as much as the limit says; null when there is none. */
+async function readTail(path: string): Promise<string | null> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, 'r');
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(LIMITS.taskFileBytes), 0, LIMITS.taskFileBytes, 0);
+    const { size } = await handle.stat();
+    const length = Math.min(size, LIMITS.taskFileBytes);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
     return buffer.toString('utf8', 0, bytesRead);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null;
@@ -52,7 +55,7 @@ async function readBounded(path: string): Promise<string | null> {
 }
 
 async function readObject(path: string): Promise<JsonObject | null> {
-  const text = await readBounded(path);
+  const text = await readTail(path);
   return text === null ? null : parseObject(text);
 }
 
@@ -150,7 +153,7 @@ export function writeExit(directory: string, pid: number, exit: ExitRecord): Pro
 /** `execs`: what ended, also while no daemon was there. A torn last line is skipped, later lines win. */
 export async function readEndedExecs(directory: string): Promise<Map<string, EndedExec>> {
   const ended = new Map<string, EndedExec>();
-  for (const line of ((await readBounded(join(directory, 'execs'))) ?? '').split('\n')) {
+  for (const line of ((await readTail(join(directory, 'execs'))) ?? '').split('\n')) {
     const json = line === '' ? null : parseObject(line);
     if (json === null || typeof json.id !== 'string') continue;
     ended.set(json.id, { execId: json.id, pid: integer(json.pid), exit: exitRecord(json) });

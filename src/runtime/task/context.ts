@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import type { Log } from '#base/log.ts';
+import type { Kernel } from '#host/kernel.ts';
+import type { Runtimes } from '../runtimes.ts';
+import type { TaskHandlers } from '../task.ts';
+
+/** What every part of the task service works with. */
+export interface TaskContext {
+  readonly kernel: Pick<Kernel, 'processes' | 'sockets' | 'cgroups' | 'files' | 'mounts' | 'system'>;
+  readonly runtimes: Runtimes;
+  /** On a tmpfs. Tasks live in `tasks/<id>`, the OCI runtimes' own state in `runtimes/<name>`. */
+  readonly execRoot: string;
+  /** Absolute path of the `gantry-shim` program. */
+  readonly shimPath: string;
+  /** Cgroup of all shims, outside of the daemon's own: `/gantry-<6 hex>/shims`. */
+  readonly shimCgroup: string;
+  readonly handlers: TaskHandlers;
+  readonly log: Log;
+}
+
+export function tasksRoot(context: Pick<TaskContext, 'execRoot'>): string {
+  return join(context.execRoot, 'tasks');
+}
+
+export function taskDirectory(context: Pick<TaskContext, 'execRoot'>, id: string): string {
+  return join(tasksRoot(context), id);
+}

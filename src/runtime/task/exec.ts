@@ -1,0 +1,83 @@
+import { closeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execFailure } from '../runc/errors.ts';
+import { writeJson } from '../shim/files.ts';
+import { EXEC_FLAG, FIELD, Fields, FRAME } from '../shim/protocol.ts';
+import type { ExecRequest } from '../task.ts';
+import type { TaskContext } from './context.ts';
+import { failureOf, isDirectory } from './launch.ts';
+import { type LiveTask, processOf } from './live-task.ts';
+
+/** Long enough to be unique within a task, short enough for a socket's path. */
+const STEM_LENGTH = 32;
+
+interface ExecFiles {
+  readonly processFile: string;
+  readonly pidFile: string;
+  readonly log: string;
+  readonly consoleSocket: string;
+}
+
+function filesOf(execId: string): ExecFiles {
+  const stem = `x${execId.slice(0, STEM_LENGTH)}`;
+  return { processFile: `${stem}.json`, pidFile: `${stem}.pid`, log: `${stem}.log`, consoleSocket: `${stem}.sock` };
+}
+
+/** A further process in a running task. Its files go when the OCI runtime has done its part. */
+export async function execInTask(context: TaskContext, task: LiveTask, request: ExecRequest): Promise<{ pid: number }> {
+  const runtime = context.runtimes.get(task.meta.runtime);
+  const files = filesOf(request.execId);
+  const { terminal, consoleSize } = request;
+  const root = join(context.execRoot, 'runtimes', runtime.name);
+  const { consoleSocket, ...plain } = files;
+  const call = { root, id: task.id, ...plain };
+  await writeJson(join(task.directory, files.processFile), request.process);
+  task.execs.set(request.execId, { execId: request.execId, pid: 0 });
+  try {
+    const frames = await task.control.request(FRAME.exec, [
+      [FIELD.execId, request.execId],
+      [FIELD.argv, runtime.execArgv(terminal ? { ...call, consoleSocket } : call)],
+      [FIELD.pidFile, files.pidFile],
+      [FIELD.runtimeLog, files.log],
+      [FIELD.consoleSocket, terminal ? consoleSocket : undefined],
+      // A terminal exists even if nobody is attached to it: then its output is dropped.
+      [FIELD.flags, (request.stdin ? EXEC_FLAG.stdinOpen : 0) | (request.detach && !terminal ? EXEC_FLAG.noStreams : 0)],
+      [FIELD.width, consoleSize?.width],
+      [FIELD.height, consoleSize?.height],
+    ]);
+    const last = frames.at(-1);
+    const fields = new Fields(last?.payload ?? Buffer.alloc(0));
+    if (last?.type !== FRAME.started) {
+      const command = request.process.args[0] ?? '';
+      throw execFailure(failureOf(fields, runtime.path), command, (path) => inContainer(context, task, path));
+    }
+    const { pid } = processOf(fields);
+    task.execs.set(request.execId, { execId: request.execId, pid });
+    return { pid };
+  } catch (error) {
+    task.execs.delete(request.execId);
+    throw error;
+  } finally {
+    void removeFiles(task, files);
+  }
+}
+
+async function removeFiles(task: LiveTask, files: ExecFiles): Promise<void> {
+  const names = [files.processFile, files.pidFile, files.log];
+  await Promise.allSettled(names.map((name) => rm(join(task.directory, name), { force: true })));
+}
+
+function inContainer(context: TaskContext, task: LiveTask, path: string): boolean {
+  try {
+    const root = context.kernel.files.openRoot(`/proc/${task.process.pid}/root`);
+    try {
+      // The root was opened by number: it counts only if the number still means this process.
+      return context.kernel.processes.alive(task.process) && isDirectory(context, root, path);
+    } finally {
+      closeSync(root);
+    }
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,177 @@
+import { closeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError, errorMessage } from '#base/errors.ts';
+import { Rollback } from '#base/rollback.ts';
+import type { SpecNamespaceType } from '#oci/runtime-spec.ts';
+import { type RuntimeFailure, startFailure } from '../runc/errors.ts';
+import type { OciRuntime } from '../runc/oci-runtime.ts';
+import { createTaskDirectory, type TaskMeta, writeJson } from '../shim/files.ts';
+import { FIELD, Fields, type FieldValue, FRAME, START_FLAG } from '../shim/protocol.ts';
+import { NETNS_FD, spawnShim } from '../shim/spawn.ts';
+import { TASK_NAMESPACE } from '../spec/namespaces.ts';
+import type { ContainerSpec } from '../spec.ts';
+import type { StartRequest } from '../task.ts';
+import { type TaskContext, taskDirectory } from './context.ts';
+import { killCgroup, LiveTask, processOf } from './live-task.ts';
+import { oomDirectories } from './oom.ts';
+
+export interface LaunchOptions {
+  readonly request: StartRequest;
+  /** Called when the shim takes attach connections, before the container runs. */
+  readonly onAttachable: (task: LiveTask) => Promise<void>;
+  /** Opens a namespace of another running task; its descriptor is closed here. */
+  readonly openNamespace: (id: string, type: SpecNamespaceType) => number;
+}
+
+const PID_FILE = 'init.pid';
+const RUNTIME_LOG = 'runtime.log';
+const CONSOLE_SOCKET = 'console.sock';
+
+/** From intent to running. On any failure nothing is left: no process, no cgroup, no directory. */
+export async function launch(context: TaskContext, options: LaunchOptions): Promise<LiveTask> {
+  const { request } = options;
+  const runtime = context.runtimes.get(request.runtime);
+  const directory = taskDirectory(context, request.id);
+  const meta: TaskMeta = {
+    version: 1,
+    id: request.id,
+    startedBy: process.pid,
+    bootId: context.kernel.system.facts().bootId,
+    cgroupPath: request.cgroupPath,
+    runtime: runtime.name,
+    runtimeState: join(context.execRoot, 'runtimes', runtime.name, request.id),
+  };
+  const task = new LiveTask(context, directory, meta);
+  await using rollback = new Rollback((error) =>
+    context.log.warn('undoing a failed start', { container: request.id, error: errorMessage(error) }),
+  );
+  rollback.push(() => abandon(context, task));
+  await rm(meta.runtimeState, { recursive: true, force: true });
+  await createTaskDirectory(directory, meta);
+  context.kernel.cgroups.create(context.shimCgroup);
+  const control = task.connect(await spawnShim(context.kernel, { ...shimOptions(context, request), directory }));
+  const [hello] = await control.hello();
+  if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
+  const { pid, startTime } = processOf(new Fields(hello.payload));
+  task.shim = { pid, startTime };
+  const held: number[] = [];
+  try {
+    const spec = bindNamespaces(request, pid, (id, type) => {
+      const fd = options.openNamespace(id, type);
+      held.push(fd);
+      return fd;
+    });
+    await writeJson(join(directory, 'config.json'), spec);
+    task.attachable = true;
+    await options.onAttachable(task);
+    await run(context, task, { request, runtime });
+  } finally {
+    for (const fd of held) closeSync(fd);
+  }
+  rollback.commit();
+  return task;
+}
+
+function shimOptions(context: TaskContext, request: StartRequest) {
+  return {
+    shimPath: context.shimPath,
+    id: request.id,
+    cgroup: context.shimCgroup,
+    rootfsFd: request.rootfsFd,
+    ...(request.netnsFd === undefined ? {} : { netnsFd: request.netnsFd }),
+  };
+}
+
+/** Namespaces are given by descriptors that the shim or this process holds: no path of a bare pid outlives its process. */
+function bindNamespaces(
+  request: StartRequest,
+  shimPid: number,
+  open: (id: string, type: SpecNamespaceType) => number,
+): ContainerSpec {
+  const { spec, netnsFd } = request;
+  const namespaces = (spec.linux.namespaces ?? []).map((entry) => {
+    if (entry.path?.startsWith(TASK_NAMESPACE)) {
+      const fd = open(entry.path.slice(TASK_NAMESPACE.length), entry.type);
+      return { type: entry.type, path: `/proc/${process.pid}/fd/${fd}` };
+    }
+    const bound = entry.type === 'network' && entry.path === undefined && netnsFd !== undefined;
+    return bound ? { type: entry.type, path: `/proc/${shimPid}/fd/${NETNS_FD}` } : entry;
+  });
+  return { ...spec, linux: { ...spec.linux, namespaces } };
+}
+
+async function run(context: TaskContext, task: LiveTask, how: { request: StartRequest; runtime: OciRuntime }): Promise<void> {
+  const { request, runtime } = how;
+  const frames = await task.control.request(FRAME.start, startFields(context, task, how));
+  const last = frames.at(-1);
+  const fields = new Fields(last?.payload ?? Buffer.alloc(0));
+  if (last?.type === FRAME.started) return task.started(processOf(fields));
+  const command = request.spec.process.args[0] ?? '';
+  throw startFailure(failureOf(fields, runtime.path), command, (path) => isDirectory(context, request.rootfsFd, path));
+}
+
+function startFields(
+  context: TaskContext,
+  task: LiveTask,
+  how: { request: StartRequest; runtime: OciRuntime },
+): [number, FieldValue][] {
+  const { request, runtime } = how;
+  const { log, consoleSize } = request;
+  const hide = runtime.hidesUnifiedCgroup && context.kernel.cgroups.version === 'hybrid';
+  const flags =
+    (request.openStdin ? START_FLAG.stdinOpen : 0) |
+    (request.stdinOnce ? START_FLAG.stdinOnce : 0) |
+    (hide ? START_FLAG.hideUnifiedCgroup : 0);
+  const consoleSocket = request.terminal ? CONSOLE_SOCKET : undefined;
+  const root = join(context.execRoot, 'runtimes', runtime.name);
+  const call = { root, id: task.id, log: RUNTIME_LOG, pidFile: PID_FILE };
+  const oom = oomDirectories(context.kernel.mounts.table(), request.cgroupPath);
+  return [
+    [FIELD.argv, runtime.startArgv(consoleSocket === undefined ? call : { ...call, consoleSocket })],
+    [FIELD.pidFile, PID_FILE],
+    [FIELD.runtimeLog, RUNTIME_LOG],
+    [FIELD.consoleSocket, consoleSocket],
+    [FIELD.flags, flags],
+    [FIELD.logPath, log?.path],
+    [FIELD.logMaxSize, log?.maxSizeBytes],
+    [FIELD.logMaxFile, log?.maxFiles],
+    [FIELD.oomV1Dir, oom.v1],
+    [FIELD.oomV2Dir, oom.v2],
+    [FIELD.width, consoleSize?.width],
+    [FIELD.height, consoleSize?.height],
+  ];
+}
+
+export function failureOf(fields: Fields, runtimePath: string): RuntimeFailure {
+  const step = fields.text(FIELD.message);
+  return {
+    status: fields.int(FIELD.runtimeStatus),
+    logTail: fields.text(FIELD.logTail),
+    stderrTail: fields.text(FIELD.stderrTail),
+    shimMessage: step === '' ? '' : `${step} (errno ${fields.int(FIELD.errno)})`,
+    runtimePath,
+  };
+}
+
+/** Of a path inside a tree that others control; any doubt is a no. */
+export function isDirectory(context: Pick<TaskContext, 'kernel'>, root: number, path: string): boolean {
+  try {
+    return context.kernel.files.stat(root, path, { follow: true }).type === 'directory';
+  } catch {
+    return false;
+  }
+}
+
+const SIGKILL = 9;
+
+/** Ends whatever a start had begun. */
+export async function abandon(context: TaskContext, task: LiveTask): Promise<void> {
+  if (!(await task.release())) {
+    context.kernel.processes.signal(task.shim, SIGKILL);
+    await killCgroup(context, task.meta.cgroupPath);
+  }
+  await task.removeKernelObjects();
+  task.leave();
+  await rm(task.directory, { recursive: true, force: true });
+}
