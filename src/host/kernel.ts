@@ -314,6 +314,8 @@ export interface PortAddress {
   readonly address: string;
   /** 0: the kernel picks one. */
   readonly port: number;
+  /** False: only bound. Where nobody will ever accept, a client is refused instead of left waiting. */
+  readonly listen?: boolean;
 }
 
 export interface Sockets {

@@ -124,6 +124,7 @@ async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
   const claims = new PortClaims({
     hold: (port) => kernel.sockets.holdPort(port).fd,
     close: closeSync,
+    isServed: (address) => guard !== null && (!address.includes(':') || network?.pool6 != null) && address !== '::1',
     ephemeralRange: () => ephemeralRange(kernel),
   });
   const hostIpv6 = kernel.system.readSysctl('net/ipv6/conf/all/disable_ipv6') === '0';

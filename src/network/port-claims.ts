@@ -4,11 +4,13 @@ import type { Protocol, PublishedPort } from './model.ts';
 import { addressesClash, type PortWish } from './port-bindings.ts';
 
 /** Binds a host port, so that nobody else on the host gets it; gives the descriptor. Throws with an errno name as `code`. */
-export type HoldPort = (port: { readonly protocol: Protocol; readonly address: string; readonly port: number }) => number;
+export type HoldPort = (port: { readonly protocol: Protocol; readonly address: string; readonly port: number; readonly listen: boolean }) => number;
 
 export interface PortClaimsOptions {
   readonly hold: HoldPort;
   readonly close: (fd: number) => void;
+  /** Whether packets to an address of that family are led to containers: a socket that nobody serves must not accept. */
+  readonly isServed: (address: string) => boolean;
   /** First and last port for bindings that name none. */
   readonly ephemeralRange: () => readonly [first: number, last: number];
 }
@@ -102,7 +104,7 @@ export class PortClaims {
     const held: number[] = [];
     for (const hostIp of wish.hostIps) {
       try {
-        held.push(this.#options.hold({ protocol: wish.protocol, address: hostIp, port }));
+        held.push(this.#options.hold({ protocol: wish.protocol, address: hostIp, port, listen: this.#options.isServed(hostIp) }));
         ports.push({ protocol: wish.protocol, containerPort: wish.containerPort, hostIp, hostPort: port });
       } catch (error) {
         const code = errorCode(error);

@@ -55,15 +55,14 @@ export function planHostSide(input: EndpointInput, netns: number): LinkOperation
 }
 
 /**
- * Settings inside the namespace, before the link goes up. The notify ones make the kernel tell the neighbours about the new
- * MAC as soon as the link is up.
+ * Settings inside the namespace, before the link goes up. `ndisc_notify` makes the kernel tell the neighbours about the new
+ * MAC as soon as the link is up; for IPv4 the sandbox announces it itself.
  */
 export function planSysctls(facts: EndpointFacts): (readonly [name: string, value: string])[] {
+  if (facts.ipv6Address === '') return [[`net/ipv6/conf/${CONTAINER_LINK}/disable_ipv6`, '1']];
   return [
-    [`net/ipv4/conf/${CONTAINER_LINK}/arp_notify`, '1'],
-    ...(facts.ipv6Address === ''
-      ? [[`net/ipv6/conf/${CONTAINER_LINK}/disable_ipv6`, '1'] as const]
-      : [[`net/ipv6/conf/${CONTAINER_LINK}/ndisc_notify`, '1'] as const, [`net/ipv6/conf/${CONTAINER_LINK}/accept_ra`, '0'] as const]),
+    [`net/ipv6/conf/${CONTAINER_LINK}/ndisc_notify`, '1'],
+    [`net/ipv6/conf/${CONTAINER_LINK}/accept_ra`, '0'],
   ];
 }
 

@@ -55,9 +55,9 @@ export function createSockets({ sys, namespaces, links }: SocketDeps): Sockets {
 
 /**
  * SO_REUSEADDR as the reference: a TCP port whose last connections linger can be had again. Not for UDP, where it would
- * let two owners share a port.
+ * let two owners share a port, nor where nobody listens, for the same reason.
  */
-function holdPort(sys: Sys, { protocol, address, port }: PortAddress): { fd: number; port: number } {
+function holdPort(sys: Sys, { protocol, address, port, listen = true }: PortAddress): { fd: number; port: number } {
   const name = socketAddress(address, port);
   const v6 = name.length === 28;
   const label = v6 ? `[${address}]:${port}` : `${address}:${port}`;
@@ -67,9 +67,9 @@ function holdPort(sys: Sys, { protocol, address, port }: PortAddress): { fd: num
   try {
     const on = Buffer.from([1, 0, 0, 0]);
     if (v6) sys.call(label, 'setsockopt', fd, IPPROTO_IPV6, IPV6_V6ONLY, on, on.length);
-    if (stream) sys.call(label, 'setsockopt', fd, SOL_SOCKET, SO_REUSEADDR, on, on.length);
+    if (stream && listen) sys.call(label, 'setsockopt', fd, SOL_SOCKET, SO_REUSEADDR, on, on.length);
     sys.call(label, 'bind', fd, name, name.length);
-    if (stream) sys.call(label, 'listen', fd, BACKLOG);
+    if (stream && listen) sys.call(label, 'listen', fd, BACKLOG);
     const size = Buffer.from([name.length, 0, 0, 0]);
     sys.call(label, 'getsockname', fd, name, size);
     return { fd, port: name.readUInt16BE(2) };
