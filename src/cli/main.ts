@@ -143,8 +143,11 @@ function report(error: unknown): number {
 }
 
 process.stdout.on('error', () => process.exit(1));
-try {
-  process.exitCode = await runCommandLine(process.argv.slice(2));
-} catch (error) {
-  process.exitCode = report(error);
-}
+runCommandLine(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.exitCode = report(error);
+  },
+);
