@@ -67,6 +67,37 @@ function device(text: string): { PathOnHost: string; PathInContainer: string; Cg
   };
 }
 
+function capability(text: string): string {
+  const name = text.toUpperCase();
+  return name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`;
+}
+
+/** `all`, or how many. */
+function deviceRequests(flags: FlagValues): JsonObject[] {
+  return flags
+    .list('gpus')
+    .map((text) => ({ Count: text === 'all' ? -1 : Number(text), Capabilities: [['gpu']] }));
+}
+
+/** What `--ip`, `--ip6` and `--network-alias` ask of the networks. */
+function endpoints(flags: FlagValues): JsonObject {
+  const networks = [...flags.list('network'), ...flags.list('net')];
+  const names = networks.length > 0 ? networks : ['default'];
+  const [v4, v6] = [flags.text('ip'), flags.text('ip6')];
+  const aliases = [...flags.list('network-alias'), ...flags.list('net-alias')];
+  const isPlain = v4 === '' && v6 === '' && aliases.length === 0;
+  if (isPlain && names.length === 1) return {};
+  const settings = {
+    ...((v4 !== '' || v6 !== '') && {
+      IPAMConfig: { ...(v4 !== '' && { IPv4Address: v4 }), ...(v6 !== '' && { IPv6Address: v6 }) },
+    }),
+    ...(aliases.length > 0 && { Aliases: aliases }),
+  };
+  const first = names[0] ?? 'default';
+  const named = names.map((name) => [name, name === first ? settings : {}] as const);
+  return { NetworkingConfig: { EndpointsConfig: Object.fromEntries(named) } };
+}
+
 function ulimit(text: string): { Name: string; Soft: number; Hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text);
   if (match === null)
@@ -88,8 +119,7 @@ function resources(flags: FlagValues): JsonObject {
     Memory: size('memory', '-m, --memory'),
     MemorySwap: size('memory-swap'),
     MemoryReservation: size('memory-reservation'),
-    ...(flags.int('memory-swappiness') >= 0 &&
-      flags.has('memory-swappiness') && { MemorySwappiness: flags.int('memory-swappiness') }),
+    MemorySwappiness: flags.has('memory-swappiness') ? flags.int('memory-swappiness') : -1,
     NanoCpus: flags.has('cpus') ? parseCpus({ flag: '--cpus', value: flags.text('cpus') }) : 0,
     CpuShares: flags.int('cpu-shares'),
     CpuPeriod: flags.int('cpu-period'),
@@ -103,6 +133,7 @@ function resources(flags: FlagValues): JsonObject {
     Devices: flags.list('device').map(device),
     DeviceCgroupRules: [...flags.list('device-cgroup-rule')],
     Ulimits: flags.list('ulimit').map(ulimit),
+    DeviceRequests: deviceRequests(flags),
     ShmSize: size('shm-size'),
   };
 }
@@ -119,7 +150,7 @@ function securityOptions(flags: FlagValues): string[] {
 }
 
 function hostConfig(flags: FlagValues): JsonObject {
-  const network = flags.list('network').at(-1) ?? flags.list('net').at(-1) ?? 'default';
+  const network = flags.list('network')[0] ?? flags.list('net')[0] ?? 'default';
   const tmpfs = Object.fromEntries(
     flags
       .list('tmpfs')
@@ -142,8 +173,8 @@ function hostConfig(flags: FlagValues): JsonObject {
     Links: [...flags.list('link')],
     AutoRemove: flags.bool('rm'),
     RestartPolicy: restartPolicy(flags.text('restart')),
-    CapAdd: [...flags.list('cap-add')],
-    CapDrop: [...flags.list('cap-drop')],
+    CapAdd: flags.list('cap-add').map(capability).toSorted(),
+    CapDrop: flags.list('cap-drop').map(capability).toSorted(),
     Privileged: flags.bool('privileged'),
     ReadonlyRootfs: flags.bool('read-only'),
     SecurityOpt: securityOptions(flags),
@@ -238,6 +269,7 @@ export function createRequest(input: CreateInput): CreateRequest {
     ...(health !== null && { Healthcheck: health }),
     ...(flags.has('mac-address') && { MacAddress: flags.text('mac-address') }),
     HostConfig: hostConfig(flags),
+    ...endpoints(flags),
   };
   return { name: flags.text('name'), platform: flags.text('platform'), body };
 }
