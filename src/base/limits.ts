@@ -22,6 +22,9 @@ export const LIMITS = {
   attachSpillBytes: 1024 * MIB,
   nameLength: 255,
   layersPerImage: 512,
+  /** Files in an archive of images, and those of them that are kept in memory. */
+  archiveMembers: 65_536,
+  archiveDocumentBytes: 32 * MIB,
   eventHistory: 256,
   /** One durable record file. */
   recordBytes: 16 * MIB,

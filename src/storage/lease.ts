@@ -10,10 +10,12 @@ export interface Lease {
 
 export class Leases {
   readonly #held = new Map<string, number>();
+  #open = 0;
 
   open(...names: readonly string[]): Lease {
     const mine = new Set<string>();
     let open = true;
+    this.#open++;
     const hold = (...more: readonly string[]): void => {
       if (!open) return;
       for (const name of more) {
@@ -28,6 +30,7 @@ export class Leases {
       release: () => {
         if (!open) return;
         open = false;
+        this.#open--;
         for (const name of mine) this.#drop(name);
       },
     };
@@ -43,8 +46,8 @@ export class Leases {
     return this.#held.has(name);
   }
 
-  /** Whether any operation is in progress at all. */
+  /** Operations in progress. */
   get count(): number {
-    return this.#held.size;
+    return this.#open;
   }
 }

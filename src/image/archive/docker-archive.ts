@@ -1,0 +1,51 @@
+import { EngineError } from '#base/errors.ts';
+import { isJsonObject, parseJson, type JsonValue } from '#base/json.ts';
+import { LIMITS } from '#base/limits.ts';
+import type { Digest } from '#oci/digest.ts';
+import type { Reference } from '#oci/reference.ts';
+import { parseReference } from '#oci/reference.ts';
+import type { ArchiveIndex } from './archive-index.ts';
+
+/** An image that an archive offers. */
+export interface OfferedImage {
+  readonly config: Buffer;
+  readonly layerBlobs: readonly Digest[];
+  readonly names: readonly Reference[];
+}
+
+export const DOCKER_MANIFEST = 'manifest.json';
+
+function invalid(message: string): EngineError {
+  return new EngineError('invalidArgument', message);
+}
+
+function textList(value: JsonValue | undefined, what: string): string[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw invalid(`invalid manifest: bad ${what}`);
+  return value as string[];
+}
+
+function taggedName(text: string): Reference {
+  const reference = parseReference(text);
+  if (reference.tag === null) throw invalid(`invalid tag ${JSON.stringify(text)}`);
+  return { ...reference, digest: null };
+}
+
+/** Reads `manifest.json` of `docker save`. Errors: `invalidArgument`. */
+export async function readDockerArchive(index: ArchiveIndex): Promise<OfferedImage[]> {
+  const bytes = await index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
+  const manifest = parseJson(bytes.toString('utf8'), DOCKER_MANIFEST);
+  if (!Array.isArray(manifest)) throw invalid('invalid manifest: it is not a list');
+  const images: OfferedImage[] = [];
+  for (const item of manifest) {
+    if (!isJsonObject(item) || typeof item['Config'] !== 'string') throw invalid('invalid manifest: an image without a config');
+    const layers = textList(item['Layers'], 'Layers');
+    if (layers.length > LIMITS.layersPerImage) throw invalid(`invalid manifest: more than ${LIMITS.layersPerImage} layers`);
+    images.push({
+      config: await index.document(item['Config'], LIMITS.imageConfigBytes),
+      layerBlobs: layers.map((path) => index.blob(path)),
+      names: textList(item['RepoTags'], 'RepoTags').map(taggedName),
+    });
+  }
+  return images;
+}

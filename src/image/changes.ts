@@ -1,0 +1,161 @@
+import { EngineError } from '#base/errors.ts';
+import { parsePort, formatPort } from '#api/exposed-port.ts';
+import { unsupportedChange } from '#api/messages.ts';
+import type { ImageDefaults } from '#oci/image-config.ts';
+import { expandVariables, jsonForm, splitWords } from './change-words.ts';
+
+type Mutable = { -readonly [K in keyof ImageDefaults]: ImageDefaults[K] };
+
+const SHELL = ['/bin/sh', '-c'];
+
+function invalid(message: string): EngineError {
+  return new EngineError('invalidArgument', message);
+}
+
+function needsArgument(instruction: string, count: 'one' | 'exactly one'): EngineError {
+  const how = count === 'one' ? 'requires at least one argument' : 'requires exactly one argument';
+  return invalid(`${instruction} ${how}`);
+}
+
+/** `["a","b"]`, or a line for the shell. */
+function command(text: string, defaults: Mutable): readonly string[] {
+  const list = jsonForm(text);
+  if (list !== null) return list;
+  return text === '' ? [] : [...(defaults.shell ?? SHELL), text];
+}
+
+/** `k=v k2="v 2"`, or the old form `k the rest`. */
+function pairs(instruction: string, text: string): [string, string][] {
+  const words = splitWords(text);
+  const [first] = words;
+  if (first === undefined) throw needsArgument(instruction, 'one');
+  if (!first.includes('=')) {
+    const space = text.search(/\s/);
+    if (space < 0) throw invalid(`${instruction} must have two arguments`);
+    return [[text.slice(0, space), text.slice(space).trim()]];
+  }
+  return words.map((word) => {
+    const at = word.indexOf('=');
+    if (at < 0) throw invalid(`Syntax error - can't find = in "${word}". Must be of the form: name=value`);
+    if (at === 0) throw invalid(`${instruction} names can not be blank`);
+    return [word.slice(0, at), word.slice(at + 1)];
+  });
+}
+
+function setEnvironment(defaults: Mutable, text: string): void {
+  const env = [...(defaults.env ?? [])];
+  for (const [key, value] of pairs('ENV', text)) {
+    const at = env.findIndex((entry) => entry.startsWith(`${key}=`));
+    if (at < 0) env.push(`${key}=${value}`);
+    else env[at] = `${key}=${value}`;
+  }
+  defaults.env = env;
+}
+
+function exposedPorts(word: string): string[] {
+  const [range = '', protocol = 'tcp'] = word.split('/');
+  const [from = '', to = from] = range.split('-');
+  const first = parsePort(`${from}/${protocol}`);
+  const last = parsePort(`${to}/${protocol}`);
+  if (first === null || last === null || last.port < first.port || !['tcp', 'udp', 'sctp'].includes(first.protocol)) {
+    throw invalid(`invalid containerPort: ${word}`);
+  }
+  const ports: string[] = [];
+  for (let port = first.port; port <= last.port; port++) ports.push(formatPort(port, first.protocol));
+  return ports;
+}
+
+function union(list: readonly string[] | null, more: readonly string[]): string[] {
+  return [...new Set([...(list ?? []), ...more])];
+}
+
+function workingDirectory(current: string, text: string): string {
+  if (text === '') throw needsArgument('WORKDIR', 'exactly one');
+  const parts: string[] = [];
+  for (const part of (text.startsWith('/') ? text : `${current}/${text}`).split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
+function healthcheck(text: string, defaults: Mutable): void {
+  const match = /^(NONE|CMD)(?:\s+([^]*))?$/i.exec(text);
+  if (match === null) throw invalid('Unknown type in HEALTHCHECK: only NONE and CMD without options are supported here');
+  const none = { intervalNs: 0, timeoutNs: 0, startPeriodNs: 0, startIntervalNs: 0, retries: 0 };
+  if (match[1]?.toUpperCase() === 'NONE') {
+    defaults.healthcheck = { test: ['NONE'], ...none };
+    return;
+  }
+  const list = jsonForm(match[2] ?? '');
+  defaults.healthcheck = { test: list === null ? ['CMD-SHELL', match[2] ?? ''] : ['CMD', ...list], ...none };
+}
+
+function volumes(text: string): readonly string[] {
+  const paths = jsonForm(text) ?? splitWords(text);
+  if (paths.length === 0) throw needsArgument('VOLUME', 'one');
+  if (paths.some((path) => path.trim() === '')) throw invalid('VOLUME specified can not be an empty string');
+  return paths;
+}
+
+function applyOne(defaults: Mutable, instruction: string, text: string, state: { commandSet: boolean }): void {
+  const expanded = (): string => expandVariables(text, defaults.env ?? []);
+  switch (instruction.toUpperCase()) {
+    case 'CMD':
+      defaults.cmd = command(text, defaults);
+      state.commandSet = true;
+      return;
+    case 'ENTRYPOINT':
+      defaults.entrypoint = command(text, defaults);
+      if (!state.commandSet) defaults.cmd = null;
+      return;
+    case 'ENV':
+      setEnvironment(defaults, expanded());
+      return;
+    case 'LABEL':
+      defaults.labels = Object.fromEntries([...Object.entries(defaults.labels ?? {}), ...pairs('LABEL', expanded())]);
+      return;
+    case 'EXPOSE':
+      defaults.exposedPorts = union(
+        defaults.exposedPorts,
+        splitWords(expanded()).flatMap(exposedPorts),
+      );
+      return;
+    case 'USER':
+      if (text === '') throw needsArgument('USER', 'exactly one');
+      defaults.user = expanded();
+      return;
+    case 'WORKDIR':
+      defaults.workingDir = workingDirectory(defaults.workingDir, expanded());
+      return;
+    case 'VOLUME':
+      defaults.volumes = union(defaults.volumes, volumes(expanded()));
+      return;
+    case 'STOPSIGNAL':
+      if (!/^(?:SIG)?[A-Z0-9+]+$/i.test(text)) throw invalid(`invalid signal: ${text}`);
+      defaults.stopSignal = expanded();
+      return;
+    case 'HEALTHCHECK':
+      healthcheck(text, defaults);
+      return;
+    case 'ONBUILD':
+      if (text === '') throw needsArgument('ONBUILD', 'one');
+      defaults.onBuild = [...(defaults.onBuild ?? []), text];
+      return;
+    default:
+      throw invalid(unsupportedChange(instruction));
+  }
+}
+
+/** Applies Dockerfile instructions that change a config and no files. Errors: `invalidArgument`. */
+export function applyChanges(defaults: ImageDefaults, changes: readonly string[]): ImageDefaults {
+  const result: Mutable = { ...defaults };
+  const state = { commandSet: false };
+  for (const line of changes.flatMap((change) => change.split('\n'))) {
+    const trimmed = line.trim();
+    if (trimmed === '' || trimmed.startsWith('#')) continue;
+    const match = /^(\S+)\s*([^]*)$/.exec(trimmed);
+    if (match?.[1] !== undefined) applyOne(result, match[1], match[2] ?? '', state);
+  }
+  return result;
+}

@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import { errorMessage } from '#base/errors.ts';
+import type { Log } from '#base/log.ts';
+import { LIMITS } from '#base/limits.ts';
+import { chainIds, type ChainId } from '#oci/chain-id.ts';
+import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
+import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
+import { familiarName, familiarReference, formatReference, parseReference, type Reference } from '#oci/reference.ts';
+import type { ContentStore } from '#storage/content-store.ts';
+import type { Snapshotter } from '#storage/snapshotter.ts';
+import type { Image } from '../image-service.ts';
+import { imageHex, parseImageRecord, parseReferenceRecord, RecordDirectory } from './image-records.ts';
+import type { ImageRecord, ReferenceRecord } from './image-records.ts';
+
+export interface ImageStoreOptions {
+  readonly root: string;
+  readonly content: ContentStore;
+  readonly snapshotter: Snapshotter;
+  readonly log: Log;
+}
+
+interface StoredImage {
+  readonly record: ImageRecord;
+  readonly config: ImageConfig;
+  readonly chain: readonly ChainId[];
+  readonly sizeBytes: number;
+}
+
+interface StoredReference {
+  readonly record: ReferenceRecord;
+  readonly reference: Reference;
+}
+
+/** Images and their names: all in memory, each in a durable record. Callers hold the image lock while they change it. */
+export class ImageStore {
+  readonly #options: ImageStoreOptions;
+  readonly #imageRecords: RecordDirectory<ImageRecord>;
+  readonly #referenceRecords: RecordDirectory<ReferenceRecord>;
+  readonly #images = new Map<Digest, StoredImage>();
+  readonly #references = new Map<string, StoredReference>();
+
+  private constructor(options: ImageStoreOptions) {
+    this.#options = options;
+    const { root, log } = options;
+    this.#imageRecords = new RecordDirectory({
+      directory: join(root, 'images'),
+      what: 'an image record',
+      parse: parseImageRecord,
+      hexOf: imageHex,
+      log,
+    });
+    this.#referenceRecords = new RecordDirectory({
+      directory: join(root, 'references'),
+      what: 'a reference record',
+      parse: parseReferenceRecord,
+      hexOf: (record) => digestHex(digestOf(record.reference)),
+      log,
+    });
+  }
+
+  /** Lists whole images only: one that misses a part is set aside, and a name without an image goes. */
+  static async open(options: ImageStoreOptions): Promise<ImageStore> {
+    const store = new ImageStore(options);
+    for (const record of await store.#imageRecords.readAll()) {
+      try {
+        store.#images.set(record.id, await store.#load(record));
+      } catch (error) {
+        await store.#imageRecords.setAside(record, errorMessage(error));
+      }
+    }
+    for (const record of await store.#referenceRecords.readAll()) {
+      if (store.#images.has(record.id)) store.#remember(record);
+      else await store.#referenceRecords.remove(record);
+    }
+    return store;
+  }
+
+  async #load(record: ImageRecord): Promise<StoredImage> {
+    const { content, snapshotter } = this.#options;
+    const config = parseImageConfig(await content.readAll(record.id, LIMITS.imageConfigBytes));
+    const chain = chainIds(config.diffIds);
+    let sizeBytes = 0;
+    for (const chainId of chain) {
+      const layer = snapshotter.layer(chainId);
+      if (layer === null) throw new Error(`layer ${chainId} is missing`);
+      if (!(await content.has(layer.blob))) throw new Error(`the archive of layer ${chainId} is missing`);
+      sizeBytes += layer.sizeBytes;
+    }
+    return { record, config, chain, sizeBytes };
+  }
+
+  #remember(record: ReferenceRecord): void {
+    this.#references.set(record.reference, { record, reference: parseReference(record.reference) });
+  }
+
+  has(id: Digest): boolean {
+    return this.#images.has(id);
+  }
+
+  ids(): readonly Digest[] {
+    return [...this.#images.keys()];
+  }
+
+  record(id: Digest): ImageRecord | null {
+    return this.#images.get(id)?.record ?? null;
+  }
+
+  chain(id: Digest): readonly ChainId[] {
+    return this.#images.get(id)?.chain ?? [];
+  }
+
+  children(id: Digest): readonly Digest[] {
+    return [...this.#images.values()].filter((image) => image.record.parent === id).map((image) => image.record.id);
+  }
+
+  /** The image as others see it, with its names of this moment. */
+  get(id: Digest): Image | null {
+    const stored = this.#images.get(id);
+    if (stored === undefined) return null;
+    const names = this.referencesOf(id);
+    const times = [...this.#references.values()].filter((each) => each.record.id === id).map((each) => each.record.taggedAt);
+    return {
+      id,
+      config: stored.config,
+      chainId: stored.chain.at(-1) ?? null,
+      parent: stored.record.parent,
+      repoTags: names.filter((name) => name.digest === null).map(familiarReference),
+      repoDigests: names.filter((name) => name.digest !== null).map((name) => `${familiarName(name)}@${name.digest}`),
+      sizeBytes: stored.sizeBytes,
+      lastTagTime: times.sort().at(-1) ?? '',
+    };
+  }
+
+  referencesOf(id: Digest): readonly Reference[] {
+    return [...this.#references.values()]
+      .filter((each) => each.record.id === id)
+      .map((each) => each.reference)
+      .sort((a, b) => (formatReference(a) < formatReference(b) ? -1 : 1));
+  }
+
+  lookup(reference: Reference): Digest | null {
+    return this.#references.get(formatReference(reference))?.record.id ?? null;
+  }
+
+  /** Two flushes. Every part of the image is durable already. */
+  async add(record: ImageRecord): Promise<void> {
+    const stored = await this.#load(record);
+    await this.#imageRecords.write(record);
+    this.#images.set(record.id, stored);
+  }
+
+  /** One flush. */
+  async remove(id: Digest): Promise<void> {
+    const stored = this.#images.get(id);
+    if (stored === undefined) return;
+    await this.#imageRecords.remove(stored.record);
+    this.#images.delete(id);
+  }
+
+  /** Two flushes. */
+  async tag(reference: Reference, id: Digest, taggedAt: string): Promise<void> {
+    const record: ReferenceRecord = { recordVersion: 1, reference: formatReference(reference), id, taggedAt };
+    await this.#referenceRecords.write(record);
+    this.#remember(record);
+  }
+
+  /** One flush. */
+  async untag(reference: Reference): Promise<boolean> {
+    const name = formatReference(reference);
+    const stored = this.#references.get(name);
+    if (stored === undefined) return false;
+    await this.#referenceRecords.remove(stored.record);
+    this.#references.delete(name);
+    return true;
+  }
+}
