@@ -7,7 +7,10 @@ import { imageTargets } from './set-up/images.ts';
 
 /** Makes in dist/ whatever is not there or older than its sources; returns the names of what was made. */
 export async function buildAll(): Promise<string[]> {
-  const recipe = [join(ROOT, 'package-lock.json'), ...filesBelow(join(ROOT, 'tools/build-steps'), /\.ts$/)];
+  const recipe = [
+    join(ROOT, 'package-lock.json'),
+    ...filesBelow(join(ROOT, 'tools/build-steps'), /^\w+\.ts$/),
+  ];
   const targets = [...bundleTargets(recipe), ...nativeTargets(recipe), ...imageTargets()];
   const built: string[] = [];
   const results = await Promise.allSettled(

@@ -127,6 +127,9 @@ async function makeImages(): Promise<undefined> {
 }
 
 export function imageTargets(): Target[] {
-  const inputs = [findBusybox(), ...filesBelow(join(ROOT, 'tools/set-up'), /\.ts$/)];
+  const inputs = [
+    findBusybox(),
+    ...filesBelow(join(ROOT, 'tools/set-up'), /^(images|image-archive|tar)\.ts$/),
+  ];
   return [{ name: 'images', outputs: Object.values(ARCHIVES), inputs, run: makeImages }];
 }
