@@ -1,0 +1,43 @@
+import type { Kernel } from './kernel.ts';
+import { createCgroups } from './linux/cgroups.ts';
+import { createFiles } from './linux/files.ts';
+import { createFirewall } from './linux/firewall.ts';
+import { createLinks } from './linux/links.ts';
+import { createMounts } from './linux/mounts.ts';
+import { createNamespaces } from './linux/namespaces.ts';
+import { loadNative } from './linux/native.ts';
+import { createProcesses } from './linux/processes.ts';
+import { createSockets } from './linux/sockets.ts';
+import { createSystem } from './linux/system.ts';
+import { Sys } from './linux/sys.ts';
+
+export interface KernelOptions {
+  /**
+   * Absolute path of the shim's binary: its `overlay` job makes overlay mounts on kernels whose fsconfig takes no
+   * `lowerdir+` (before 6.7).
+   */
+  readonly overlayHelper?: string;
+}
+
+/** The Linux this process runs on. Once per process; worker threads may have one each, but only the main thread spawns. */
+export function createKernel(options: KernelOptions = {}): Kernel {
+  const sys = new Sys(loadNative());
+  const namespaces = createNamespaces(sys);
+  const cgroups = createCgroups(sys);
+  const processes = createProcesses(sys, cgroups);
+  const links = createLinks({ sys, namespaces });
+  const sockets = createSockets({ sys, namespaces, links });
+  return {
+    files: createFiles(sys),
+    mounts: createMounts({ sys, processes, sockets, overlayHelper: options.overlayHelper }),
+    links,
+    firewall: createFirewall({ sys, namespaces }),
+    namespaces,
+    cgroups,
+    processes,
+    sockets,
+    system: createSystem(namespaces),
+  };
+}
+
+export { packageRoot } from './linux/native.ts';
