@@ -4,13 +4,34 @@
  */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { buildAll } from './build.ts';
 import { Engine, startDaemon, unframe } from './set-up/engine.ts';
 import { EMBEDDED } from './set-up/images.ts';
 
-const SOCKET = '/run/gantry.sock';
-const PID_FILE = '/run/gantry.pid';
-const LOG = { logFolder: '/var/log/gantry', logFile: '/var/log/gantry/gantryd.log' } as const;
+interface Places {
+  readonly socket: string;
+  readonly pidFile: string;
+  readonly logFile: string;
+  /** The daemon's arguments; none where its defaults are meant. */
+  readonly args: readonly string[];
+}
+
+function placesOf(root: string | undefined): Places {
+  if (root === undefined)
+    return {
+      socket: '/run/gantry.sock',
+      pidFile: '/run/gantry.pid',
+      logFile: '/var/log/gantry/gantryd.log',
+      args: [],
+    };
+  const [socket, pidFile] = [join(root, 'gantry.sock'), join(root, 'gantry.pid')];
+  const roots = ['--data-root', join(root, 'data'), '--exec-root', join(root, 'exec')];
+  const args = [...roots, '--pidfile', pidFile, '-H', `unix://${socket}`];
+  return { socket, pidFile, logFile: join(root, 'gantryd.log'), args };
+}
+
 const OLDEST_KERNEL = [5, 15] as const;
 const GREETING_MEMORY_BYTES = 64 << 20;
 
@@ -27,25 +48,24 @@ function checkMachine(): void {
   if (isOld) throw new Error(`gantry needs Linux ${OLDEST_KERNEL.join('.')} or newer, this is ${release()}`);
 }
 
-function daemonPid(): string {
+function daemonPid({ pidFile }: Places): string {
   try {
-    return readFileSync(PID_FILE, 'utf8').trim();
+    return readFileSync(pidFile, 'utf8').trim();
   } catch {
     return 'unknown';
   }
 }
 
-async function ensureDaemon(engine: Engine, built: readonly string[]): Promise<void> {
+async function ensureDaemon(engine: Engine, places: Places, built: readonly string[]): Promise<void> {
   if (!(await engine.answers())) {
-    await startDaemon(engine, LOG);
-    print(`gantryd started: PID ${daemonPid()}, socket ${SOCKET}, log ${LOG.logFile}`);
+    await startDaemon(engine, places);
+    print(`gantryd started: PID ${daemonPid(places)}, socket ${places.socket}, log ${places.logFile}`);
     return;
   }
-  print(`gantryd is running: PID ${daemonPid()}, socket ${SOCKET}`);
+  const pid = daemonPid(places);
+  print(`gantryd is running: PID ${pid}, socket ${places.socket}`);
   if (built.includes('gantryd.cjs'))
-    print(
-      `  it is an earlier build: kill ${daemonPid()} && npm start changes to the new one, containers go on`,
-    );
+    print(`  it is an earlier build: kill ${pid} && npm start changes to the new one, containers go on`);
 }
 
 async function ensureImage(engine: Engine, isNew: boolean): Promise<void> {
@@ -78,25 +98,34 @@ async function greet(engine: Engine): Promise<string> {
   }
 }
 
-const NEXT = `
+function next({ socket, pidFile }: Places): string {
+  const own = socket === placesOf(undefined).socket ? '' : ` -H unix://${socket}`;
+  return `
 Try next:
-  bin/gantry run --rm -it ${EMBEDDED.reference} sh
-  bin/gantry run -d --name web -p 8080:8080 ${EMBEDDED.reference} httpd -f -p 8080 -h /etc
-  curl http://127.0.0.1:8080/passwd; bin/gantry rm -f web
+  bin/gantry${own} run --rm -it ${EMBEDDED.reference} sh
+  bin/gantry${own} run -d --name web -p 8080:8080 ${EMBEDDED.reference} httpd -f -p 8080 -h /etc
+  curl http://127.0.0.1:8080/passwd; bin/gantry${own} rm -f web
 or, with the docker CLI:
-  export DOCKER_HOST=unix://${SOCKET}
+  export DOCKER_HOST=unix://${socket}
   docker ps -a
-The daemon ends with: kill ${'$'}(cat ${PID_FILE}) (containers go on and are found again)`;
+The daemon ends with kill ${'$'}(cat ${pidFile}); containers go on, and the next daemon finds them.`;
+}
 
-try {
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { root: { type: 'string' } } });
   checkMachine();
+  const places = placesOf(values.root === undefined ? undefined : resolve(values.root));
   const built = await buildAll();
   if (built.length > 0) print(`built ${built.sort().join(', ')}`);
-  const engine = new Engine(SOCKET);
-  await ensureDaemon(engine, built);
+  const engine = new Engine(places.socket);
+  await ensureDaemon(engine, places, built);
   await ensureImage(engine, built.includes('images'));
   print(`\n${await greet(engine)}`);
-  print(NEXT);
+  print(next(places));
+}
+
+try {
+  await main();
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;

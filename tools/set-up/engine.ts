@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, createReadStream, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '../paths.ts';
 
@@ -71,16 +71,16 @@ export class Engine {
   }
 }
 
-export interface DaemonFiles {
-  readonly logFolder: string;
+export interface DaemonCommand {
+  readonly args: readonly string[];
   readonly logFile: string;
 }
 
 /** Starts the daemon in a session of its own and waits for its first answer. */
-export async function startDaemon(engine: Engine, { logFolder, logFile }: DaemonFiles): Promise<void> {
-  mkdirSync(logFolder, { recursive: true });
+export async function startDaemon(engine: Engine, { args, logFile }: DaemonCommand): Promise<void> {
+  mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, 'a');
-  const child = spawn(join(ROOT, 'bin/gantryd'), [], {
+  const child = spawn(join(ROOT, 'bin/gantryd'), args, {
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log],

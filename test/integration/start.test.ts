@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { type CommandResult, must, run, until } from '../support/command.ts';
+import { killProcessesNaming } from '../support/leaks.ts';
+
+const START = join(import.meta.dirname, '../../tools/start.ts');
+const SECOND_RUN_LIMIT_MS = 3000;
+
+function start(root: string): Promise<CommandResult> {
+  const network = `--net=/run/netns/${basename(root)}`;
+  return run('nsenter', [network, '--', process.execPath, START, '--root', root]);
+}
+
+async function pidOf(root: string): Promise<number> {
+  return Number(await readFile(join(root, 'gantry.pid'), 'utf8'));
+}
+
+async function end(root: string): Promise<void> {
+  const pid = await pidOf(root).catch(() => 0);
+  if (pid > 0) {
+    process.kill(pid, 'SIGTERM');
+    const isGone = (): true | undefined => {
+      try {
+        process.kill(pid, 0);
+        return undefined;
+      } catch {
+        return true;
+      }
+    };
+    await until(isGone, { what: 'end of gantryd' });
+  }
+}
+
+test('a start greets from a container, and a second one finds the same daemon', async () => {
+  const root = await mkdtemp('/tmp/gt-start-');
+  await must('ip', ['netns', 'add', basename(root)]);
+  await must('ip', ['-n', basename(root), 'link', 'set', 'lo', 'up']);
+  try {
+    const first = await start(root);
+    assert.equal(first.exit, 0, first.stderr);
+    assert.match(first.stdout, /^gantryd started: PID \d+/m);
+    assert.match(
+      first.stdout,
+      /hostname +[0-9a-f]{12}\n +my PID +1\n +kernel +Linux .*\n +memory limit +64 MiB\n/,
+    );
+    const pid = await pidOf(root);
+
+    const beforeMs = performance.now();
+    const second = await start(root);
+    const tookMs = performance.now() - beforeMs;
+    assert.equal(second.exit, 0, second.stderr);
+    assert.match(second.stdout, new RegExp(`^gantryd is running: PID ${pid},`, 'm'));
+    assert.match(second.stdout, /Hello from inside a container/);
+    assert.doesNotMatch(second.stdout, /^(built|loaded)/m);
+    assert.ok(tookMs < SECOND_RUN_LIMIT_MS, `the second run took ${Math.round(tookMs)} ms`);
+  } finally {
+    await end(root);
+    await killProcessesNaming(`${root}/exec`);
+    await run('ip', ['netns', 'del', basename(root)]);
+    await rm(root, { recursive: true, force: true });
+  }
+});
