@@ -1,0 +1,54 @@
+import type { IncomingMessage } from 'node:http';
+import { EngineError } from '#base/errors.ts';
+import { isJsonObject, parseJson, type JsonObject } from '#base/json.ts';
+import { badContentType, bodyTrailing, bodyWrongType, noContentType } from '#api/messages.ts';
+import { scanJson } from '../json-scan.ts';
+
+const MEDIA_TYPE = /^[!#$%&'*+.^_`|~\w-]+\/[!#$%&'*+.^_`|~\w-]+$/;
+
+/** False when the headers say that there is none. */
+export function hasBody(request: IncomingMessage): boolean {
+  if (request.headers['transfer-encoding'] !== undefined) return true;
+  const length = request.headers['content-length'];
+  return length !== undefined && length !== '0';
+}
+
+/** A body that is said to be JSON; no body needs no type. */
+export function checkJsonType(request: IncomingMessage): void {
+  const value = request.headers['content-type'] ?? '';
+  if (value === '' && !hasBody(request)) return;
+  const type = (value.split(';')[0] ?? '').trim().toLowerCase();
+  if (!MEDIA_TYPE.test(type)) throw new EngineError('invalidArgument', noContentType(value));
+  if (type !== 'application/json') throw new EngineError('invalidArgument', badContentType(type));
+}
+
+export async function readBytes(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of source) {
+    size += chunk.length;
+    if (size > maxBytes) throw new EngineError('tooLarge', `request body is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The object in a JSON text; null for an empty text or `null`. Errors have the reference's texts. */
+export function parseBody(text: string): JsonObject | null {
+  if (text.trim() === '') return null;
+  const scan = scanJson(text);
+  if (scan.error !== null) throw new EngineError('invalidArgument', `invalid JSON: ${scan.error}`);
+  if (text.slice(scan.end).trim() !== '') throw new EngineError('invalidArgument', bodyTrailing());
+  const value = parseJson(text, 'request body');
+  if (value === null) return null;
+  if (isJsonObject(value)) return value;
+  const found = Array.isArray(value) ? 'array' : typeof value;
+  throw new EngineError('invalidArgument', bodyWrongType(found === 'boolean' ? 'bool' : found, '', 'object').replace(' field .', ' '));
+}
+
+/** Reads a JSON body with all the checks. */
+export async function readJson(request: IncomingMessage, maxBytes: number): Promise<JsonObject | null> {
+  checkJsonType(request);
+  if (!hasBody(request)) return null;
+  return parseBody((await readBytes(request as AsyncIterable<Uint8Array>, maxBytes)).toString('utf8'));
+}

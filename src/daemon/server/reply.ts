@@ -1,0 +1,109 @@
+import type { ServerResponse } from 'node:http';
+import { EngineError, errorMessage } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
+import { NO_CONTENT, OK, statusOf } from './http-status.ts';
+
+export const JSON_TYPE = 'application/json';
+
+/** Writes answers: whole ones, and streams that go on until the client leaves. */
+export class Reply {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  get isStarted(): boolean {
+    return this.#response.headersSent;
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#response.setHeader(name, value);
+  }
+
+  /** Ends with a newline, as the reference's encoder does. */
+  json(status: number, value: unknown): void {
+    const body = Buffer.from(`${JSON.stringify(value)}\n`);
+    this.#response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': body.length }).end(body);
+  }
+
+  text(status: number, text: string): void {
+    const body = Buffer.from(text);
+    const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': body.length };
+    this.#response.writeHead(status, headers).end(body);
+  }
+
+  empty(status: number = NO_CONTENT): void {
+    const noLength = status === NO_CONTENT || status < OK;
+    this.#response.writeHead(status, noLength ? {} : { 'content-length': 0 }).end();
+  }
+
+  error(error: unknown): void {
+    const status = statusOf(error);
+    if (status === 304) return this.empty(status);
+    this.json(status, { message: errorMessage(error) });
+  }
+
+  /** Sends status and headers now; the body follows in chunks. */
+  begin(type: string): void {
+    this.#response.writeHead(OK, { 'content-type': type });
+    this.#response.flushHeaders();
+  }
+
+  /** Resolves when more may be written; rejects when the client is gone. */
+  async write(chunk: Uint8Array | string): Promise<void> {
+    if (this.#response.destroyed) throw new EngineError('unavailable', 'the client is gone');
+    if (this.#response.write(chunk)) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.#response.off('drain', done);
+        this.#response.off('close', done);
+        resolve();
+      };
+      this.#response.once('drain', done);
+      this.#response.once('close', done);
+    });
+  }
+
+  /** Writes without waiting; false when the client lags by more than its bound, and is to be dropped. */
+  offer(chunk: string): boolean {
+    this.#response.write(chunk);
+    return this.#response.writableLength <= LIMITS.readerBufferBytes;
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  /** Cuts the connection: the client sees that the answer is not whole. */
+  drop(): void {
+    this.#response.destroy();
+  }
+}
+
+/** JSON lines that report progress; nothing is sent before the first one, so that early errors have a status of their own. */
+export class ProgressStream {
+  readonly #reply: Reply;
+
+  constructor(reply: Reply) {
+    this.#reply = reply;
+  }
+
+  send(line: object): void {
+    if (!this.#reply.isStarted) this.#reply.begin(JSON_TYPE);
+    if (!this.#reply.offer(`${JSON.stringify(line)}\r\n`)) this.#reply.drop();
+  }
+
+  /** An error after the first line travels as a line; `always` also before it. */
+  fail(error: unknown, always = false): void {
+    if (!this.#reply.isStarted && !always) throw error;
+    const message = errorMessage(error);
+    this.send({ errorDetail: { message }, error: message });
+    this.#reply.end();
+  }
+
+  end(): void {
+    if (!this.#reply.isStarted) this.#reply.begin(JSON_TYPE);
+    this.#reply.end();
+  }
+}

@@ -1,0 +1,135 @@
+import { EngineError } from '#base/errors.ts';
+import { parseFilters } from '#api/filters.ts';
+import { pullUnavailable, scratchReserved } from '#api/messages.ts';
+import { parsePlatform, type Platform } from '#oci/platform.ts';
+import { familiarReference, parseReference, withDefaultTag } from '#oci/reference.ts';
+import { isJsonObject, parseJson } from '#base/json.ts';
+import type { ImageBackend } from '../backends.ts';
+import { atLeast, type Call, type Route } from '../call.ts';
+import { CREATED, OK } from '../http-status.ts';
+import { queryFlag, queryText } from '../query.ts';
+import { ProgressStream } from '../reply.ts';
+
+export function imageRoutes(images: ImageBackend): readonly Route[] {
+  const on = (verb: (backend: ImageBackend, call: Call) => Promise<void>) => (call: Call) => verb(images, call);
+  return [
+    ['GET', '/images/json', on(getImagesJson)],
+    ['GET', '/images/get', on(getImagesGet)],
+    ['GET', '/images/{name...}/get', on(getImagesGet)],
+    ['GET', '/images/{name...}/history', on(getImagesHistory)],
+    ['GET', '/images/{name...}/json', on(getImagesByName)],
+    ['POST', '/images/load', on(postImagesLoad)],
+    ['POST', '/images/create', on(postImagesCreate)],
+    ['POST', '/images/prune', on(postImagesPrune)],
+    ['POST', '/images/{name...}/tag', on(postImagesTag)],
+    ['DELETE', '/images/{name...}', on(deleteImages)],
+  ];
+}
+
+/** `{"os":"linux","architecture":"amd64"}`, as newer clients send it, or `linux/amd64`. */
+function platformOf(text: string): Platform | undefined {
+  if (text === '') return undefined;
+  if (!text.startsWith('{')) return parsePlatform(text);
+  const value = parseJson(text, 'platform');
+  if (!isJsonObject(value)) throw new EngineError('invalidArgument', `invalid platform: ${text}`);
+  const field = (name: string): string => (typeof value[name] === 'string' ? value[name] : '');
+  const variant = field('variant');
+  return { os: field('os'), architecture: field('architecture'), ...(variant !== '' && { variant }) };
+}
+
+function platformQuery(query: URLSearchParams): { readonly platform?: Platform } {
+  const platform = platformOf(queryText(query, 'platform'));
+  return platform === undefined ? {} : { platform };
+}
+
+async function getImagesJson(images: ImageBackend, { query, reply }: Call): Promise<void> {
+  const filters = new Map(parseFilters(query.get('filters')));
+  const name = queryText(query, 'filter');
+  if (name !== '') filters.set('reference', [...(filters.get('reference') ?? []), name]);
+  const options = { all: queryFlag(query, 'all'), sharedSize: queryFlag(query, 'shared-size'), filters };
+  reply.json(OK, await images.list(options));
+}
+
+async function getImagesByName(images: ImageBackend, { query, reply, param }: Call): Promise<void> {
+  reply.json(OK, await images.inspect(param('name'), platformQuery(query).platform));
+}
+
+async function getImagesHistory(images: ImageBackend, { query, reply, param }: Call): Promise<void> {
+  reply.json(OK, await images.history(param('name'), platformQuery(query).platform));
+}
+
+/** An archive of images; what goes wrong after the first byte cuts the connection, so that nobody takes half for the whole. */
+async function getImagesGet(images: ImageBackend, call: Call): Promise<void> {
+  const name = call.param('name');
+  const names = name === '' ? call.query.getAll('names').flatMap((value) => value.split(',')) : [name];
+  const archive = await images.save(names, platformQuery(call.query).platform);
+  call.reply.begin('application/x-tar');
+  for await (const chunk of archive) await call.reply.write(chunk as Buffer);
+  call.reply.end();
+}
+
+async function postImagesLoad(images: ImageBackend, call: Call): Promise<void> {
+  const progress = new ProgressStream(call.reply);
+  const platforms = call.query.getAll('platform').map(platformOf).filter((platform) => platform !== undefined);
+  try {
+    await images.load(call.request as AsyncIterable<Uint8Array>, {
+      quiet: queryFlag(call.query, 'quiet'),
+      ...(platforms.length > 0 && { platforms }),
+      onProgress: (line) => progress.send(line),
+    });
+    progress.end();
+  } catch (error) {
+    progress.fail(error, true);
+  }
+}
+
+/** Pull and import share one operation of the API. */
+async function postImagesCreate(images: ImageBackend, call: Call): Promise<void> {
+  const { query } = call;
+  if (query.get('fromSrc') === null) return refusePull(query);
+  if (queryText(query, 'fromSrc') !== '-') {
+    throw new EngineError('notImplemented', 'importing from a URL is not supported: download it and import the file');
+  }
+  const progress = new ProgressStream(call.reply);
+  try {
+    const id = await images.importTar(call.request as AsyncIterable<Uint8Array>, {
+      repo: queryText(query, 'repo'),
+      tag: queryText(query, 'tag'),
+      message: queryText(query, 'message'),
+      changes: query.getAll('changes'),
+      ...platformQuery(query),
+    });
+    progress.send({ status: id });
+    progress.end();
+  } catch (error) {
+    progress.fail(error);
+  }
+}
+
+function refusePull(query: URLSearchParams): never {
+  const name = queryText(query, 'fromImage');
+  platformOf(queryText(query, 'platform'));
+  const tag = queryText(query, 'tag');
+  const separator = tag.startsWith('sha256:') ? '@' : ':';
+  const reference = parseReference(tag === '' ? name : `${name}${separator}${tag}`);
+  if (/^scratch(:|@|$)/.test(familiarReference(reference))) throw new EngineError('permissionDenied', scratchReserved());
+  throw new EngineError('notImplemented', pullUnavailable(familiarReference(withDefaultTag(reference))));
+}
+
+async function postImagesTag(images: ImageBackend, { query, reply, param }: Call): Promise<void> {
+  await images.tag(param('name'), queryText(query, 'repo'), queryText(query, 'tag'));
+  reply.empty(CREATED);
+}
+
+async function postImagesPrune(images: ImageBackend, { query, reply }: Call): Promise<void> {
+  const { deleted, spaceReclaimedBytes } = await images.prune(parseFilters(query.get('filters')));
+  reply.json(OK, { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: spaceReclaimedBytes });
+}
+
+async function deleteImages(images: ImageBackend, call: Call): Promise<void> {
+  const { query } = call;
+  const options = { force: queryFlag(query, 'force'), noPrune: queryFlag(query, 'noprune') };
+  const platforms = atLeast(call, '1.50') ? platformOf(query.getAll('platforms')[0] ?? '') : undefined;
+  const removed = await images.remove(call.param('name'), { ...options, ...(platforms && { platform: platforms }) });
+  call.reply.json(OK, removed);
+}

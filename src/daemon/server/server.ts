@@ -1,0 +1,168 @@
+import { createServer, type IncomingMessage, ServerResponse, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { errorMessage } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
+import type { Log } from '#base/log.ts';
+import { pageNotFound } from '#api/messages.ts';
+import { API_VERSION, checkVersion } from '#api/version.ts';
+import type { Call, Route } from './call.ts';
+import { HijackedConnection, type UpgradeParts } from './hijack.ts';
+import { INTERNAL, statusOf } from './http-status.ts';
+import { refusal, type Transport } from './origin.ts';
+import { Reply } from './reply.ts';
+import { Router } from './router.ts';
+
+export interface ServerOptions {
+  readonly routes: readonly Route[];
+  readonly log: Log;
+  /** The `Server` header, `Gantry/0.1.0 (linux)`. */
+  readonly product: string;
+}
+
+const VERSION_PREFIX = /^\/v(\d{1,4}(?:\.\d{1,4})+)(?=\/)/;
+
+interface Incoming {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse | null;
+  readonly upgrade: UpgradeParts | null;
+}
+
+/** Answers Engine API requests on any number of listeners. */
+export class ApiServer {
+  readonly #router: Router;
+  readonly #options: ServerOptions;
+  readonly #headers: readonly (readonly [string, string])[];
+
+  constructor(options: ServerOptions) {
+    this.#router = new Router(options.routes);
+    this.#options = options;
+    this.#headers = [
+      ['Api-Version', API_VERSION],
+      ['Docker-Experimental', 'false'],
+      ['Ostype', 'linux'],
+      ['Server', options.product],
+    ];
+  }
+
+  /** A node server for one way in. */
+  createListener(transport: Transport, tls?: TlsOptions): Server {
+    const settings = {
+      maxHeaderSize: LIMITS.headerBlockBytes,
+      headersTimeout: LIMITS.headerTimeoutMs,
+      requestTimeout: 0,
+      keepAlive: false,
+    };
+    const listener: RequestListener = (request, response) => void this.#handle(request, response, transport);
+    const server = tls === undefined ? createServer(settings, listener) : createTlsServer({ ...settings, ...tls }, listener);
+    server.on('upgrade', (request, socket, head) => void this.#upgrade({ request, socket, head }, transport));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseMalformed(error, socket));
+    server.keepAliveTimeout = 0;
+    return server;
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse, transport: Transport): Promise<void> {
+    const reply = new Reply(response);
+    for (const [name, value] of this.#headers) response.setHeader(name, value);
+    response.on('error', () => undefined);
+    try {
+      await this.#dispatch({ request, response, upgrade: null }, reply, transport);
+    } catch (error) {
+      this.#report(request, error);
+      if (!response.headersSent) reply.error(error);
+      else if (!response.writableEnded) reply.drop();
+    }
+    // What is left of a body that nobody wanted is not read: the connection ends with the answer.
+    if (!request.complete && response.writableEnded) response.once('finish', () => request.socket.end());
+  }
+
+  /** Requests with `Upgrade`: those that do not hijack are answered as if it had not been there. */
+  async #upgrade(parts: UpgradeParts, transport: Transport): Promise<void> {
+    const reply = new Reply(responseFor(parts, this.#headers));
+    parts.socket.on('error', () => undefined);
+    try {
+      await this.#dispatch({ request: parts.request, response: null, upgrade: parts }, reply, transport);
+    } catch (error) {
+      this.#report(parts.request, error);
+      if (!reply.isStarted) reply.error(error);
+      else parts.socket.destroy();
+    }
+  }
+
+  async #dispatch(incoming: Incoming, reply: Reply, transport: Transport): Promise<void> {
+    const { request } = incoming;
+    const refused = refusal(request, transport);
+    if (refused !== null) return reply.json(403, { message: refused });
+    const url = request.url ?? '/';
+    const at = url.indexOf('?');
+    let path = at < 0 ? url : url.slice(0, at);
+    const version = VERSION_PREFIX.exec(path);
+    if (version !== null) path = path.slice(version[0].length);
+    const apiVersion = version?.[1] ?? API_VERSION;
+    const check = checkVersion(apiVersion);
+    if (!check.ok) {
+      if (check.form === 'text') return reply.text(400, `${check.message}\n`);
+      return reply.json(400, { message: check.message });
+    }
+    if (request.method === 'OPTIONS') return reply.empty(200);
+    const match = this.#router.find(request.method ?? 'GET', path);
+    if (match === null) return reply.json(404, { message: pageNotFound() });
+    await match.handler(callOf(incoming, { reply, apiVersion, params: match.params, search: at < 0 ? '' : url.slice(at) }));
+  }
+
+  #report(request: IncomingMessage, error: unknown): void {
+    const status = statusOf(error);
+    const fields = { method: request.method ?? '', path: request.url ?? '', status, error: errorMessage(error) };
+    if (status < INTERNAL) this.#options.log.debug('request refused', fields);
+    else this.#options.log.error('request failed', { ...fields, ...stackOf(error) });
+  }
+}
+
+/** Programmer's errors carry their stack into the log; errors meant for clients do not need it. */
+function stackOf(error: unknown): Record<string, string> {
+  const plain = error instanceof Error && error.constructor !== Error && error.name !== 'TypeError';
+  return plain || !(error instanceof Error) ? {} : { stack: error.stack ?? '' };
+}
+
+interface CallParts {
+  readonly reply: Reply;
+  readonly apiVersion: string;
+  readonly params: ReadonlyMap<string, string>;
+  readonly search: string;
+}
+
+function callOf(incoming: Incoming, parts: CallParts): Call {
+  const { request, response, upgrade } = incoming;
+  const gone = new AbortController();
+  (response ?? request.socket).once('close', () => gone.abort());
+  return {
+    request,
+    query: new URLSearchParams(parts.search),
+    param: (name) => parts.params.get(name) ?? '',
+    apiVersion: parts.apiVersion,
+    reply: parts.reply,
+    signal: gone.signal,
+    hijack() {
+      if (upgrade !== null) return HijackedConnection.upgraded(upgrade);
+      if (response === null) throw new Error('a request has neither response nor upgrade');
+      return HijackedConnection.plain(request, response);
+    },
+  };
+}
+
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
+}
+
+/** An HTTP answer for a request that node gave up as an upgrade. It takes the socket with its first write only. */
+function responseFor(parts: UpgradeParts, headers: readonly (readonly [string, string])[]): ServerResponse {
+  const response = new ServerResponse(parts.request);
+  response.shouldKeepAlive = false;
+  for (const [name, value] of headers) response.setHeader(name, value);
+  response.on('error', () => undefined);
+  response.once('finish', () => parts.socket.end());
+  if (parts.request.socket === parts.socket) response.assignSocket(parts.request.socket);
+  return response;
+}
