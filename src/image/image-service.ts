@@ -123,6 +123,8 @@ export interface ImageService {
   remove(nameOrId: string, options?: RemoveOptions): Promise<readonly RemovedImage[]>;
   /** Removes dangling images (`dangling=false`: all unused). */
   prune(filters: ImageFilters): Promise<{ readonly deleted: readonly RemovedImage[]; readonly spaceReclaimedBytes: number }>;
+  /** Removes what nothing needs any more; worth calling after a container of a removed image went. */
+  collectGarbage(): Promise<void>;
   /** Keeps an image from being removed while a container is made from it. */
   hold(id: Digest): { release(): void };
 }

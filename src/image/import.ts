@@ -3,7 +3,7 @@ import type { Digest } from '#oci/digest.ts';
 import { EMPTY_DEFAULTS } from '#oci/image-config.ts';
 import { hostPlatform } from '#oci/platform.ts';
 import type { Reference } from '#oci/reference.ts';
-import { decompressedDigest } from '#storage/layer-digest.ts';
+import { decompressedDigest } from '#storage/plain-bytes.ts';
 import { applyChanges } from './changes.ts';
 import { encodeImageConfig } from './encode-config.ts';
 import { IMAGE_LOCK, publish, type ImageDeps } from './deps.ts';

@@ -1,0 +1,78 @@
+import { systemClock, type Clock } from '#base/clock.ts';
+import { KeyedMutex } from '#base/keyed-mutex.ts';
+import type { Log } from '#base/log.ts';
+import type { Storage } from '#storage/storage.ts';
+import { collectGarbage } from './collect.ts';
+import type { ImageDeps } from './deps.ts';
+import type { ImageEvent, ImageService, ImageUsers } from './image-service.ts';
+import { importTar } from './import.ts';
+import { imageHistory, inspectImage } from './inspect.ts';
+import { listImages } from './list.ts';
+import { loadImages } from './load.ts';
+import { pruneImages } from './prune.ts';
+import { removeImage } from './remove.ts';
+import { resolveImage } from './resolve.ts';
+import { saveImages } from './save.ts';
+import { ImageStore } from './store/image-store.ts';
+import { tagImage } from './tag.ts';
+
+export interface ImageServiceOptions {
+  /** The data root: records go to `images/` and `references/`. */
+  readonly root: string;
+  readonly storage: Storage;
+  readonly users: ImageUsers;
+  readonly onEvent: (event: ImageEvent) => void;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** What new images carry as the version of the engine that made them. */
+  readonly engineVersion: string;
+}
+
+/** Reads what is there and collects what an interrupted operation left. */
+export async function openImageService(options: ImageServiceOptions): Promise<ImageService> {
+  const { root, storage, log, users, onEvent, engineVersion } = options;
+  const { content, snapshotter } = storage;
+  const store = await ImageStore.open({ root, content, snapshotter, log });
+  const clock = options.clock ?? systemClock;
+  const deps: ImageDeps = {
+    store,
+    storage,
+    users,
+    onEvent,
+    log,
+    clock,
+    engineVersion,
+    mutex: new KeyedMutex(),
+    held: new Map(),
+  };
+  await collectGarbage(deps);
+  return {
+    resolve: async (name, platform) => resolveImage(store, name, platform),
+    get: (id) => store.get(id),
+    count: () => store.ids().length,
+    list: async (list = {}) => listImages(deps, list),
+    inspect: async (name, platform) => inspectImage(deps, name, platform),
+    history: async (name, platform) => imageHistory(deps, name, platform),
+    load: (source, load) => loadImages(deps, source, load),
+    importTar: (source, how) => importTar(deps, source, how),
+    save: (names, platform) => saveImages(deps, names, platform),
+    tag: (name, repo, tag) => tagImage(deps, name, { repo, tag }),
+    remove: (name, how = {}) => removeImage(deps, name, how),
+    prune: (filters) => pruneImages(deps, filters),
+    collectGarbage: async () => {
+      await collectGarbage(deps);
+    },
+    hold: (id) => {
+      deps.held.set(id, (deps.held.get(id) ?? 0) + 1);
+      let held = true;
+      return {
+        release: () => {
+          const count = deps.held.get(id) ?? 0;
+          if (held && count > 1) deps.held.set(id, count - 1);
+          else if (held) deps.held.delete(id);
+          held = false;
+        },
+      };
+    },
+  };
+}

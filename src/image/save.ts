@@ -1,0 +1,166 @@
+import { Readable } from 'node:stream';
+import { EngineError, isEngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
+import { noSuchImage } from '#api/messages.ts';
+import { MEDIA_TYPES } from '#oci/descriptor.ts';
+import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
+import type { Platform } from '#oci/platform.ts';
+import { familiarName, familiarReference, formatReference, parseAnyReference, withDefaultTag, type Reference } from '#oci/reference.ts';
+import type { Lease } from '#storage/lease.ts';
+import { decompressFile } from '#storage/plain-bytes.ts';
+import { tarEnd, tarHeader, tarPadding } from '#storage/tar-writer.ts';
+import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
+import type { Image } from './image-service.ts';
+import { resolveImage } from './resolve.ts';
+
+interface Chosen {
+  readonly image: Image;
+  readonly names: Reference[];
+}
+
+/** A file of the archive: bytes at hand, or a layer to be streamed. */
+type SavedFile = { readonly path: string; readonly mtime: number } & (
+  | { readonly bytes: Buffer }
+  | { readonly layer: Digest; readonly sizeBytes: number }
+);
+
+function choose(deps: ImageDeps, names: readonly string[], platform: Platform | undefined): Chosen[] {
+  const chosen = new Map<Digest, Chosen>();
+  for (const name of names) {
+    let image: Image;
+    try {
+      image = resolveImage(deps.store, name, platform);
+    } catch (error) {
+      // Here the reference names what was asked for as it was written.
+      if (isEngineError(error, 'notFound') && platform === undefined) throw new EngineError('notFound', noSuchImage(name));
+      throw error;
+    }
+    const entry = chosen.get(image.id) ?? { image, names: [] };
+    chosen.set(image.id, entry);
+    entry.names.push(...askedNames(deps, image, name));
+  }
+  return [...chosen.values()];
+}
+
+/** The tag that was named; for a repository without a tag the default one; for an id none. */
+function askedNames(deps: ImageDeps, image: Image, name: string): Reference[] {
+  const any = parseAnyReference(name);
+  if (any.kind === 'digest' || any.reference.digest !== null) return [];
+  const reference = withDefaultTag(any.reference);
+  return deps.store.lookup(reference) === image.id ? [reference] : [];
+}
+
+const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+const blobPath = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`;
+
+interface Layer {
+  readonly diffId: Digest;
+  readonly blob: Digest;
+  readonly sizeBytes: number;
+}
+
+async function plainLayers(deps: ImageDeps, image: Image): Promise<Layer[]> {
+  const record = deps.store.record(image.id);
+  const layers: Layer[] = [];
+  for (const { diffId, blob } of record?.layers ?? []) {
+    let sizeBytes = 0;
+    if (blob === diffId) ({ sizeBytes } = await deps.storage.content.stat(blob));
+    else for await (const chunk of decompressFile(deps.storage.content.pathOf(blob))) sizeBytes += chunk.length;
+    layers.push({ diffId, blob, sizeBytes });
+  }
+  return layers;
+}
+
+interface SavedImage {
+  readonly files: readonly SavedFile[];
+  readonly dockerEntry: unknown;
+  readonly indexEntries: readonly unknown[];
+}
+
+async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<SavedImage> {
+  const config = await deps.storage.content.readAll(image.id, LIMITS.imageConfigBytes);
+  const layers = await plainLayers(deps, image);
+  const mtime = image.config.created === null ? 0 : Math.max(0, Math.floor(Date.parse(image.config.created) / 1000));
+  const sources = layers.map(({ diffId, sizeBytes }) => ({ mediaType: MEDIA_TYPES.ociLayer, digest: diffId, size: sizeBytes }));
+  const manifest = json({
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.ociManifest,
+    config: { mediaType: MEDIA_TYPES.ociConfig, digest: image.id, size: config.length },
+    layers: sources,
+  });
+  const digest = digestOf(manifest);
+  const descriptor = { mediaType: MEDIA_TYPES.ociManifest, digest, size: manifest.length };
+  const annotated = names.map((name) => ({
+    ...descriptor,
+    annotations: { 'io.containerd.image.name': formatReference(name), 'org.opencontainers.image.ref.name': name.tag },
+  }));
+  return {
+    files: [
+      { path: blobPath(image.id), bytes: config, mtime },
+      ...layers.map(({ diffId, blob, sizeBytes }) => ({ path: blobPath(diffId), layer: blob, sizeBytes, mtime })),
+      { path: blobPath(digest), bytes: manifest, mtime },
+    ],
+    dockerEntry: {
+      Config: blobPath(image.id),
+      RepoTags: names.length === 0 ? null : names.map(familiarReference),
+      Layers: layers.map(({ diffId }) => blobPath(diffId)),
+      LayerSources: Object.fromEntries(sources.map((source) => [source.digest, source])),
+    },
+    indexEntries: annotated.length === 0 ? [descriptor] : annotated,
+  };
+}
+
+function repositories(chosen: readonly Chosen[]): Buffer {
+  const result = new Map<string, Record<string, string>>();
+  for (const { image, names } of chosen) {
+    for (const name of names) {
+      const tags = result.get(familiarName(name)) ?? {};
+      tags[name.tag ?? ''] = digestHex(image.config.diffIds.at(-1) ?? image.id);
+      result.set(familiarName(name), tags);
+    }
+  }
+  return Buffer.from(`${JSON.stringify(Object.fromEntries(result))}\n`);
+}
+
+async function* archive(deps: ImageDeps, chosen: readonly Chosen[], lease: Lease): AsyncGenerator<Buffer> {
+  try {
+    const images: SavedImage[] = [];
+    for (const each of chosen) images.push(await savedImage(deps, each));
+    const directory = (path: string): Buffer =>
+      tarHeader({ path, type: 'directory', mode: 0o755, sizeBytes: 0, mtimeSeconds: 0 });
+    yield directory('blobs/');
+    yield directory('blobs/sha256/');
+    const files = new Map(images.flatMap((image) => image.files).map((file) => [file.path, file]));
+    for (const file of [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) yield* fileBytes(deps, file);
+    const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: images.flatMap((each) => each.indexEntries) };
+    yield* fileBytes(deps, { path: 'index.json', bytes: json(index), mtime: 0 });
+    yield* fileBytes(deps, { path: 'manifest.json', bytes: json(images.map((each) => each.dockerEntry)), mtime: 0 });
+    yield* fileBytes(deps, { path: 'oci-layout', bytes: Buffer.from('{"imageLayoutVersion": "1.0.0"}'), mtime: 0 });
+    if (chosen.some(({ names }) => names.length > 0)) {
+      yield* fileBytes(deps, { path: 'repositories', bytes: repositories(chosen), mtime: 0 });
+    }
+    yield tarEnd();
+  } finally {
+    lease.release();
+  }
+}
+
+async function* fileBytes(deps: ImageDeps, file: SavedFile): AsyncGenerator<Buffer> {
+  const sizeBytes = 'bytes' in file ? file.bytes.length : file.sizeBytes;
+  yield tarHeader({ path: file.path, type: 'file', mode: 0o644, sizeBytes, mtimeSeconds: file.mtime });
+  if ('bytes' in file) yield file.bytes;
+  else yield* decompressFile(deps.storage.content.pathOf(file.layer));
+  yield tarPadding(sizeBytes);
+}
+
+/**
+ * An archive as `docker save` writes it: an OCI layout with `manifest.json` for older readers. Layers are written plain.
+ * Errors: `notFound` before the first byte.
+ */
+export function saveImages(deps: ImageDeps, names: readonly string[], platform?: Platform): Promise<Readable> {
+  return deps.mutex.run(IMAGE_LOCK, async () => {
+    const chosen = choose(deps, names, platform);
+    const lease = deps.storage.leases.open();
+    return Readable.from(archive(deps, chosen, lease), { objectMode: false }).once('close', () => lease.release());
+  });
+}
