@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Kernel } from '#host/kernel.ts';
-import type { HostFacts } from './spec.ts';
+import type { HostFacts } from './spec-input.ts';
 import { capabilitiesOf } from './spec/capabilities.ts';
 
 /** What specs depend on and this host decides. Read once, when the daemon starts. */

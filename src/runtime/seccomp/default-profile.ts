@@ -1,4 +1,4 @@
-import type { SeccompProfile } from './profile.ts';
+import type { SeccompProfile } from './profile-type.ts';
 
 /** System call names, separated by white space. */
 function list(text: string): string[] {

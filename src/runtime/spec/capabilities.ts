@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 import type { SpecCapabilities } from '#oci/runtime-spec.ts';
-import type { CapabilityInput } from '../spec.ts';
+import type { CapabilityInput } from '../spec-input.ts';
 
 /** By number, as linux/capability.h has them. */
 const NAMES: readonly string[] = [

@@ -1,4 +1,4 @@
-import type { SpecInput } from '../spec.ts';
+import type { SpecInput } from '../spec-input.ts';
 
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

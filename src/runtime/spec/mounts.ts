@@ -1,5 +1,5 @@
 import type { SpecMount } from '#oci/runtime-spec.ts';
-import type { MountInput, SpecInput } from '../spec.ts';
+import type { MountInput, SpecInput } from '../spec-input.ts';
 import { mergeTmpfsOptions, TMPFS_DEFAULTS } from './tmpfs.ts';
 
 const BASIC = ['nosuid', 'noexec', 'nodev'];

@@ -1,5 +1,5 @@
 import type { SpecNamespace, SpecNamespaceType } from '#oci/runtime-spec.ts';
-import type { SpecInput } from '../spec.ts';
+import type { SpecInput } from '../spec-input.ts';
 
 /** Prefix of a namespace path that stands for another task's namespace until the start binds it. */
 export const TASK_NAMESPACE = 'task:';

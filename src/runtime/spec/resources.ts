@@ -1,5 +1,5 @@
 import type { SpecCpu, SpecDeviceCgroup, SpecMemory, SpecResources } from '#oci/runtime-spec.ts';
-import type { ResourceInput, SpecInput } from '../spec.ts';
+import type { ResourceInput, SpecInput } from '../spec-input.ts';
 
 const CPU_PERIOD_US = 100_000;
 
