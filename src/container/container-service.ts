@@ -1,5 +1,6 @@
 import type { ContainerId, ExecId } from '#base/ids.ts';
 import type { JsonObject } from '#base/json.ts';
+import type { StreamClient } from './attach/copy.ts';
 import type { OutputFrame, StreamChoice, TaskHandlers } from './ports.ts';
 import type { ContainerRecord } from './record.ts';
 
@@ -7,6 +8,8 @@ import type { ContainerRecord } from './record.ts';
  * The face that routes call. `reference` is always what a client wrote: a full id, a name or a unique prefix of an id.
  * Errors are EngineErrors whose texts are the reference's.
  */
+
+export type { StreamClient };
 
 export interface CreateRequest {
   readonly name: string;
@@ -29,16 +32,6 @@ export interface AttachRequest {
   readonly stream: boolean;
   /** As the client wrote it; empty: the default, ctrl-p ctrl-q. */
   readonly detachKeys: string;
-}
-
-/** The client's end of a hijacked connection. */
-export interface StreamClient {
-  /** Bytes from the client; its end is a half-closed connection. Null when stdin is not wanted. */
-  readonly input: AsyncIterable<Uint8Array> | null;
-  /** Resolves when the client can take more. Rejects when it is gone. */
-  write(frame: OutputFrame): Promise<void>;
-  /** Aborted as soon as the connection is gone. */
-  readonly signal: AbortSignal;
 }
 
 /** A session is checked and ready (status and headers can be sent); `run` copies until an end is reached. */

@@ -59,6 +59,8 @@ export interface RootTreePort {
   makeDirectory(rootFd: number, path: string, owner: { readonly uid: number; readonly gid: number }): Promise<void>;
   /** An empty regular file, mode 0755, unless there is one. */
   ensureFile(rootFd: number, path: string): Promise<void>;
+  /** Unless there is something of that name. */
+  ensureSymlink(rootFd: number, path: string, target: string): Promise<void>;
 }
 
 /** Facts about the machine that decide about warnings and defaults. */

@@ -14,7 +14,7 @@ export interface ReadLogRequest {
   readonly signal: AbortSignal;
   readonly log: Log;
   /** With it the log is followed until this says that nothing writes any more. */
-  readonly follow: { isWriting(): boolean; readonly ended: Promise<void> } | null;
+  readonly follow: { isWriting(): boolean; onChange(listener: () => void): () => void } | null;
 }
 
 /** Wakes a follower: something was written, or whoever writes has ended. */
@@ -47,7 +47,7 @@ export async function* readLog(request: ReadLogRequest): AsyncGenerator<OutputFr
   watcher?.on('error', () => wake.set());
   const onAbort = (): void => wake.set();
   signal.addEventListener('abort', onAbort);
-  void follow?.ended.then(() => wake.set());
+  const stopListening = follow?.onChange(() => wake.set());
   try {
     await reader.seek(request.tail);
     for (;;) {
@@ -59,6 +59,7 @@ export async function* readLog(request: ReadLogRequest): AsyncGenerator<OutputFr
     }
   } finally {
     watcher?.close();
+    stopListening?.();
     signal.removeEventListener('abort', onAbort);
     await reader.close();
   }

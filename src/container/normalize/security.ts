@@ -62,11 +62,11 @@ export function parseSecurityOptions(options: readonly string[] | null): Securit
 
 export type Security = Pick<HostConfig, 'CapAdd' | 'CapDrop' | 'Privileged' | 'SecurityOpt' | 'ReadonlyRootfs' | 'GroupAdd' | 'MaskedPaths' | 'ReadonlyPaths'>;
 
-const MASKED = (
+export const DEFAULT_MASKED_PATHS: readonly string[] = (
   '/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats ' +
   '/proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap'
 ).split(' ');
-const READONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
+export const DEFAULT_READONLY_PATHS: readonly string[] = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
 
 /** Errors: `invalidArgument`. */
 export function parseSecurity(fields: Fields): Security {
@@ -84,7 +84,7 @@ export function parseSecurity(fields: Fields): Security {
     SecurityOpt,
     ReadonlyRootfs: fields.flag('ReadonlyRootfs'),
     GroupAdd: fields.texts('GroupAdd'),
-    MaskedPaths: Privileged ? null : (fields.texts('MaskedPaths') ?? MASKED),
-    ReadonlyPaths: Privileged ? null : (fields.texts('ReadonlyPaths') ?? READONLY),
+    MaskedPaths: Privileged ? null : (fields.texts('MaskedPaths') ?? DEFAULT_MASKED_PATHS),
+    ReadonlyPaths: Privileged ? null : (fields.texts('ReadonlyPaths') ?? DEFAULT_READONLY_PATHS),
   };
 }

@@ -35,6 +35,8 @@ export interface Entry {
   restartTimer: NodeJS.Timeout | null;
   restartDelayMs: number;
   hasOomNotice: boolean;
+  /** A restart is on: auto-remove waits. */
+  keepAfterExit: boolean;
 }
 
 function newEntry(record: ContainerRecord): Entry {
@@ -51,6 +53,7 @@ function newEntry(record: ContainerRecord): Entry {
     restartTimer: null,
     restartDelayMs: 0,
     hasOomNotice: false,
+    keepAfterExit: false,
   };
 }
 

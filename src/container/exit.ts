@@ -1,0 +1,86 @@
+import { rfc3339Nano } from '#base/clock.ts';
+import { errorMessage } from '#base/errors.ts';
+import type { ContainerId } from '#base/ids.ts';
+import type { ExitRecord } from '#runtime/task.ts';
+import type { RunState } from './record.ts';
+import type { Entry } from './record/ledger.ts';
+import { parseTimeNanos } from './record/time.ts';
+import { removeLocked } from './remove.ts';
+import { decideRestart, scheduleRestart } from './restart-policy.ts';
+import { tell, type Room } from './room.ts';
+import { hasProcess, transition } from './state.ts';
+
+/** What the runtime calls when a task ended: waits for its turn, so that a start which is still on is finished first. */
+export function handleExit(room: Room, id: string, exit: ExitRecord): void {
+  const { ledger, deps } = room;
+  void ledger.locks
+    .run(id, async () => {
+      const entry = ledger.byId(id);
+      if (entry === undefined || !hasProcess(entry.record.state.status)) return;
+      await finishRun(room, entry, exit);
+    })
+    .catch((error: unknown) => deps.log.error('the exit of a container could not be handled', { id, reason: errorMessage(error) }));
+}
+
+/** The end of a run, under the container's lock: state, network, events, restart policy, auto-remove, in this order. */
+export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Promise<void> {
+  const { deps, ledger } = room;
+  const { id } = entry.record;
+  const finishedAt = rfc3339Nano(exit.exitedAtNanos);
+  if (exit.oomKilled && !entry.hasOomNotice) tell(room, entry, { action: 'oom' });
+  await deps.networks.sandbox.release(id).catch((error: unknown) => deps.log.error('network not released', { id, reason: errorMessage(error) }));
+  entry.sandbox = null;
+  ledger.setState(entry, endedState(entry, exit, finishedAt));
+  const restart = decideRestart(entry, exit.exitCode);
+  if (restart) ledger.setState(entry, { status: transition(entry.record, 'restart-later') });
+  await ledger.writeRunning(entry, 'ended', deps.facts.bootId);
+  await deps.tasks.delete(id).catch((error: unknown) => deps.log.warn('task directory not removed', { id, reason: errorMessage(error) }));
+  endExecs(room, id);
+  tell(room, entry, { action: 'die', attributes: { execDuration: String(runSeconds(entry, exit)), exitCode: String(exit.exitCode) } });
+  if (restart) scheduleRestart(room, entry, runSeconds(entry, exit));
+  ledger.commitSoon(entry);
+  const isKept = entry.keepAfterExit || restart || !entry.record.hostConfig.AutoRemove;
+  if (!isKept && !entry.removing) {
+    await removeLocked(room, entry, { volumes: true, flushed: false }).catch((error: unknown) => {
+      deps.log.error('a container could not be removed after its exit', { id, reason: errorMessage(error) });
+      for (const notify of [...entry.onRemoved]) notify(errorMessage(error));
+    });
+  }
+  for (const notify of [...entry.onEnd]) notify({ exitCode: exit.exitCode, error: '' });
+}
+
+function endedState(entry: Entry, exit: ExitRecord, finishedAt: string): Partial<RunState> {
+  return {
+    status: transition(entry.record, 'exit'),
+    pid: 0,
+    exitCode: exit.exitCode,
+    oomKilled: exit.oomKilled,
+    error: '',
+    finishedAt,
+  };
+}
+
+function runSeconds(entry: Entry, exit: ExitRecord): number {
+  const started = parseTimeNanos(entry.record.state.startedAt) ?? exit.exitedAtNanos;
+  return Number((exit.exitedAtNanos - started) / 1_000_000_000n);
+}
+
+/** With the container's first process all others end. */
+function endExecs(room: Pick<Room, 'execs'>, id: ContainerId): void {
+  for (const exec of room.execs.ofContainer(id)) if (exec.running) room.execs.end(exec, 137);
+}
+
+export function handleOom(room: Room, id: string): void {
+  const entry = room.ledger.byId(id);
+  if (entry === undefined) return;
+  entry.hasOomNotice = true;
+  tell(room, entry, { action: 'oom' });
+}
+
+export function handleExecExit(room: Room, id: string, end: { readonly execId: string; readonly exitCode: number }): void {
+  const exec = room.execs.find(end.execId);
+  if (exec === undefined) return;
+  room.execs.end(exec, end.exitCode);
+  const entry = room.ledger.byId(id);
+  if (entry !== undefined) tell(room, entry, { action: 'exec_die', attributes: { execID: exec.id, exitCode: String(end.exitCode) } });
+}

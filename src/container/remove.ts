@@ -1,0 +1,81 @@
+import * as messages from '#api/messages.ts';
+import { EngineError, errorMessage } from '#base/errors.ts';
+import type { RemoveRequest } from './container-service.ts';
+import { SIGKILL } from './normalize/signals.ts';
+import type { Entry } from './record/ledger.ts';
+import { tell, type Room } from './room.ts';
+import { hasProcess, transition } from './state.ts';
+import { ended, within } from './run-end.ts';
+
+/** A killed process that does not end within this is stuck in the kernel. */
+const KILL_WAIT_MS = 10_000;
+
+/** One flush. Errors: `conflict` while it runs (without `force`) or is being removed already. */
+export async function removeContainer(room: Room, reference: string, request: RemoveRequest): Promise<void> {
+  const { ledger } = room;
+  const entry = ledger.find(reference);
+  if (request.link) throw new EngineError('notImplemented', 'links between containers are not available in this engine');
+  if (entry.removing) throw new EngineError('conflict', messages.removalInProgress(reference));
+  transition(entry.record, request.force ? 'remove-forced' : 'remove');
+  entry.removing = true;
+  try {
+    if (request.force) await killForRemoval(room, entry);
+    await ledger.locks.run(entry.record.id, async () => {
+      // With auto-remove the exit path was faster.
+      if (entry.buried) return;
+      transition(entry.record, request.force ? 'remove-forced' : 'remove');
+      await removeLocked(room, entry, { volumes: request.volumes, flushed: true });
+    });
+  } finally {
+    entry.removing = false;
+  }
+}
+
+async function killForRemoval(room: Room, entry: Entry): Promise<void> {
+  const { deps, ledger } = room;
+  const end = await ledger.locks.run(entry.record.id, async () => {
+    if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
+    entry.restartTimer = null;
+    entry.stopRequested = true;
+    if (!hasProcess(entry.record.state.status)) return null;
+    const wasPaused = entry.record.state.status === 'paused';
+    const waiting = ended(entry);
+    await deps.tasks.signal(entry.record.id, SIGKILL).catch((error: unknown) => deps.log.debug('kill for removal', { reason: errorMessage(error) }));
+    if (wasPaused) await deps.tasks.resume(entry.record.id);
+    tell(room, entry, { action: 'kill', attributes: { signal: String(SIGKILL) } });
+    return { waiting };
+  });
+  if (end === null) return;
+  if ((await within(end.waiting, KILL_WAIT_MS)) === null) {
+    throw new EngineError('internal', `cannot remove container "${entry.record.name}": could not kill: tried to kill container, but did not receive an exit event`);
+  }
+}
+
+/** Under the container's lock, without a process. The tombstone first: from then on it never comes back. */
+export async function removeLocked(room: Room, entry: Entry, options: { readonly volumes: boolean; readonly flushed: boolean }): Promise<void> {
+  const { deps, ledger } = room;
+  const { id } = entry.record;
+  await ledger.bury(entry, { flushed: options.flushed });
+  if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
+  entry.phase = 'none';
+  await attempt(room, entry, () => ledger.running.remove(id));
+  await attempt(room, entry, () => deps.tasks.delete(id));
+  const isErased = await attempt(room, entry, () => deps.snapshots.removeWritable(id));
+  await attempt(room, entry, () => deps.volumes.release(id, { mounts: entry.record.mounts, removeAnonymous: options.volumes }));
+  ledger.remove(entry);
+  room.execs.forget(id);
+  // The tombstone stays until nothing is left to find by it.
+  if (isErased) await attempt(room, entry, () => ledger.store.erase(id));
+  tell(room, entry, { action: 'destroy' });
+  for (const notify of [...entry.onRemoved]) notify('');
+}
+
+async function attempt(room: Pick<Room, 'deps'>, entry: Entry, step: () => Promise<void>): Promise<boolean> {
+  try {
+    await step();
+    return true;
+  } catch (error) {
+    room.deps.log.error('a step of a removal failed; boot finishes it', { id: entry.record.id, reason: errorMessage(error) });
+    return false;
+  }
+}

@@ -1,0 +1,248 @@
+import * as messages from '#api/messages.ts';
+import { rfc3339Nano } from '#base/clock.ts';
+import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
+import type { ContainerId } from '#base/ids.ts';
+import { LIMITS } from '#base/limits.ts';
+import { Rollback } from '#base/rollback.ts';
+import { join } from 'node:path';
+import type { Sandbox } from '#network/model.ts';
+import type { SpecInput } from '#runtime/spec.ts';
+import { buildRuntimeSpec } from '#runtime/spec.ts';
+import type { LogFile, RunningTask } from '#runtime/task.ts';
+import { resolveUser, type ResolvedUser } from '#runtime/user.ts';
+import { logRotation } from './normalize/logging.ts';
+import { joined } from './normalize/modes.ts';
+import type { ContainerRecord } from './record.ts';
+import type { Entry } from './record/ledger.ts';
+import { removeLocked } from './remove.ts';
+import { tell, type Room } from './room.ts';
+import { readDevices } from './start/devices.ts';
+import { classifyStartFailure } from './start/failure.ts';
+import { networkFileMounts, writeNetworkFiles } from './start/network-files.ts';
+import { readResources } from './start/resources.ts';
+import { prepareTree } from './start/tree.ts';
+import { cgroupPathOf, specInput, type SpecFindings } from './start/spec-input.ts';
+import { hasProcess, transition } from './state.ts';
+
+/** No flush; two with a restart policy the first time. Errors: the reference's texts; everything is undone then. */
+export async function startContainer(room: Room, reference: string): Promise<void> {
+  await room.ledger.locked(reference, async (entry) => {
+    if (entry.removing) throw new EngineError('conflict', messages.startMarkedForRemoval());
+    transition(entry.record, 'start');
+    entry.restartDelayMs = 0;
+    if (entry.record.restartCount !== 0) entry.record = { ...entry.record, restartCount: 0 };
+    await runLocked(room, entry);
+  });
+}
+
+/** Starts under the container's lock. A container that is removed after its exit is removed after a failed start, too. */
+export async function runLocked(room: Room, entry: Entry): Promise<void> {
+  const { ledger, deps } = room;
+  if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
+  entry.restartTimer = null;
+  entry.stopRequested = false;
+  entry.hasOomNotice = false;
+  const before = entry.record;
+  const restarts = before.hostConfig.RestartPolicy.Name !== 'no';
+  try {
+    await ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+    const task = await launch(room, entry);
+    ledger.setState(entry, {
+      status: transition(entry.record, 'started'),
+      pid: task.pid,
+      exitCode: 0,
+      oomKilled: false,
+      error: '',
+      startedAt: rfc3339Nano(task.startedAtNanos),
+    });
+    entry.record = { ...entry.record, hasBeenStarted: true, manuallyStopped: false };
+    await ledger.writeRunning(entry, 'running', deps.facts.bootId);
+    tell(room, entry, { action: 'start' });
+  } catch (error) {
+    throw await failed(room, entry, error);
+  }
+  // After a power cut the policy acts only on what is known to have been started.
+  if (restarts && (!before.hasBeenStarted || before.manuallyStopped)) await ledger.commit(entry);
+  else ledger.commitSoon(entry);
+}
+
+async function failed(room: Room, entry: Entry, cause: unknown): Promise<EngineError> {
+  const { ledger, deps } = room;
+  const { exitCode, error } = classifyStartFailure(cause);
+  entry.sandbox = null;
+  const { status } = entry.record.state;
+  ledger.setState(entry, { status: status === 'restarting' ? 'exited' : status, pid: 0, exitCode, error: error.message });
+  entry.record = { ...entry.record, hasBeenStarted: true };
+  entry.phase = 'ended';
+  await ledger.forgetRunning(entry);
+  ledger.commitSoon(entry);
+  if (entry.record.hostConfig.AutoRemove) {
+    await removeLocked(room, entry, { volumes: true, flushed: false }).catch((reason: unknown) =>
+      deps.log.error('a container could not be removed after its failed start', { id: entry.record.id, reason: errorMessage(reason) }),
+    );
+  }
+  return error;
+}
+
+/** Network and file tree side by side, then the task. Undoes itself. */
+async function launch(room: Room, entry: Entry): Promise<RunningTask> {
+  const { deps, ledger } = room;
+  const { record } = entry;
+  await using rollback = new Rollback((error) => deps.log.warn('undoing a start failed', { id: record.id, reason: errorMessage(error) }));
+  const log = logFile(room, record);
+  const joinedIds = findJoined(room, record);
+  const [network, tree] = await Promise.allSettled([prepareNetwork(room, record), prepareRoot(room, record)]);
+  if (network.status === 'fulfilled' && network.value !== null) rollback.push(() => deps.networks.sandbox.release(record.id));
+  const root = tree.status === 'fulfilled' ? tree.value : null;
+  try {
+    if (tree.status === 'rejected') throw tree.reason;
+    if (network.status === 'rejected') throw network.reason;
+    entry.sandbox = network.value === null ? null : factsOf(network.value);
+    await ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+    const host = joinedIds.network === null ? record : (ledger.byId(joinedIds.network)?.record ?? record);
+    const directory = ledger.store.directoryOf(host.id);
+    if (host === record) {
+      await writeNetworkFiles({ record, sandbox: entry.sandbox, settings: deps.settings, hostGateway: deps.networks.hostGateway(), directory });
+    }
+    const input = await buildInput(room, { record, hostname: host.config.Hostname, user: tree.value.user, joinedIds, directory });
+    const task = await deps.tasks.start({
+      id: record.id,
+      spec: buildRuntimeSpec(input),
+      rootfsFd: tree.value.fd,
+      ...(network.value !== null && network.value.netnsFd !== null && { netnsFd: network.value.netnsFd }),
+      ...(network.value !== null && { heldPorts: network.value.heldPorts }),
+      terminal: record.config.Tty,
+      ...(input.consoleSize !== undefined && { consoleSize: input.consoleSize }),
+      openStdin: record.config.OpenStdin,
+      stdinOnce: record.config.StdinOnce,
+      log,
+      cgroupPath: cgroupPathOf(record, deps.settings),
+      runtime: record.hostConfig.Runtime,
+    });
+    rollback.commit();
+    if (network.value !== null) deps.networks.sandbox.handedOver(record.id);
+    return task;
+  } finally {
+    await root?.close();
+  }
+}
+
+function factsOf({ netnsFd: _netns, heldPorts: _ports, ...facts }: Sandbox): NonNullable<Entry['sandbox']> {
+  return facts;
+}
+
+function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile | null {
+  const { LogConfig } = record.hostConfig;
+  if (LogConfig.Type !== 'json-file') return null;
+  try {
+    return { path: join(room.ledger.store.directoryOf(record.id), `${record.id}-json.log`), ...logRotation(LogConfig) };
+  } catch (error) {
+    throw new EngineError('internal', messages.createTaskFailed(`failed to initialize logging driver: ${errorMessage(error)}`));
+  }
+}
+
+/** Containers whose namespaces this one joins. Errors: `notFound`, `conflict` when one does not run. */
+function findJoined(room: Pick<Room, 'ledger'>, record: ContainerRecord): SpecFindings['joinedIds'] {
+  const running = (mode: string): ContainerId | null => {
+    const reference = joined(mode);
+    if (reference === null) return null;
+    const other = room.ledger.find(reference).record;
+    if (!hasProcess(other.state.status)) throw new EngineError('conflict', `cannot join namespace of a non running container: ${messages.containerNotRunning(other.id)}`);
+    return other.id;
+  };
+  const { NetworkMode, PidMode, IpcMode } = record.hostConfig;
+  return { network: running(NetworkMode), pid: running(PidMode), ipc: running(IpcMode) };
+}
+
+/** Null when another container's network is joined. */
+async function prepareNetwork(room: Pick<Room, 'deps'>, record: ContainerRecord): Promise<Sandbox | null> {
+  const { hostConfig: host, config } = record;
+  const { deps } = room;
+  const mode = host.NetworkMode;
+  if (joined(mode) !== null) return null;
+  if (mode !== 'bridge' && mode !== 'host' && mode !== 'none') {
+    deps.networks.inspect(mode);
+    throw new EngineError('notImplemented', `network ${mode}: only bridge, host and none are available in this engine`);
+  }
+  const wish = record.networks[mode];
+  const isOnBridge = mode === 'bridge';
+  try {
+    return await deps.networks.sandbox.prepare({
+      containerId: record.id,
+      name: record.name,
+      mode,
+      endpoint: { ipv4Address: wish?.IPAMConfig?.IPv4Address, ipv6Address: wish?.IPAMConfig?.IPv6Address, macAddress: wish?.MacAddress || undefined },
+      portBindings: isOnBridge ? portsOf(host) : undefined,
+      exposedPorts: isOnBridge ? Object.keys(config.ExposedPorts ?? {}) : undefined,
+      publishAll: isOnBridge && host.PublishAllPorts,
+    });
+  } catch (error) {
+    const message = errorMessage(error);
+    const kind = isEngineError(error) ? error.kind : 'internal';
+    if (message.startsWith('failed to set up container networking') || kind === 'notFound') throw error;
+    throw new EngineError(kind, messages.networkSetupFailed(message), { cause: error });
+  }
+}
+
+function portsOf(host: ContainerRecord['hostConfig']): Record<string, { hostIp: string; hostPort: string }[] | null> {
+  return Object.fromEntries(
+    Object.entries(host.PortBindings ?? {}).map(([port, list]) => [port, list?.map((b) => ({ hostIp: b.HostIp, hostPort: b.HostPort })) ?? null]),
+  );
+}
+
+interface PreparedRoot {
+  readonly fd: number;
+  readonly user: ResolvedUser;
+  close(): Promise<void>;
+}
+
+/** The container's tree: mounted, its user looked up in it, its working directory made. */
+async function prepareRoot(room: Pick<Room, 'deps'>, record: ContainerRecord): Promise<PreparedRoot> {
+  const { snapshots, tree } = room.deps;
+  const root = await snapshots.rootfs(record.id);
+  try {
+    const user = await lookUpUser(tree, root.fd, { user: record.config.User, groupAdd: record.hostConfig.GroupAdd ?? [] });
+    await prepareTree(tree, root.fd, { workingDir: record.config.WorkingDir, isFirst: !record.hasBeenStarted });
+    return { fd: root.fd, user, close: () => root.close() };
+  } catch (error) {
+    await root.close();
+    throw error;
+  }
+}
+
+/** A damaged or hostile passwd is the same as none: names in it cannot be found then. */
+export async function lookUpUser(
+  tree: Room['deps']['tree'],
+  rootFd: number,
+  wish: { readonly user: string; readonly groupAdd: readonly string[] },
+): Promise<ResolvedUser> {
+  const read = async (path: string): Promise<string | null> => {
+    const bytes = await tree.readFile(rootFd, path, LIMITS.passwdBytes).catch(() => null);
+    return bytes === null ? null : Buffer.from(bytes).toString('utf8');
+  };
+  const [passwd, group] = await Promise.all([read('/etc/passwd'), read('/etc/group')]);
+  return resolveUser({ ...wish, passwd, group });
+}
+
+interface InputParts {
+  readonly record: ContainerRecord;
+  readonly hostname: string;
+  readonly user: ResolvedUser;
+  readonly joinedIds: SpecFindings['joinedIds'];
+  readonly directory: string;
+}
+
+async function buildInput(room: Pick<Room, 'deps'>, parts: InputParts): Promise<SpecInput> {
+  const { deps } = room;
+  const { record } = parts;
+  const [devices, resources] = await Promise.all([readDevices(record.hostConfig), readResources(record.hostConfig)]);
+  // Makes missing bind sources and checks the others again.
+  await deps.volumes.specMounts(record.mounts);
+  const config = { ...record.config, Hostname: parts.hostname };
+  return specInput(
+    { ...record, config },
+    { user: parts.user, devices, resources, joinedIds: parts.joinedIds, networkFiles: networkFileMounts(parts.directory) },
+    { facts: deps.facts, settings: deps.settings },
+  );
+}
+

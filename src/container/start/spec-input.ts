@@ -1,0 +1,101 @@
+import type { DeviceInput, IpcMode, JoinableMode, MountInput, ResourceInput, SpecInput } from '#runtime/spec.ts';
+import type { ResolvedUser } from '#runtime/user.ts';
+import type { MountPoint } from '#volume/model.ts';
+import { joined } from '../normalize/modes.ts';
+import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, parseSecurityOptions } from '../normalize/security.ts';
+import type { ContainerSettings, MachineFacts } from '../ports.ts';
+import type { ContainerRecord } from '../record.ts';
+
+/** What was found out about the host and the container's tree before a spec can be built. */
+export interface SpecFindings {
+  readonly user: ResolvedUser;
+  readonly devices: DeviceInput;
+  readonly resources: ResourceInput;
+  /** Full ids of the containers whose namespaces are joined. */
+  readonly joinedIds: { readonly network: string | null; readonly pid: string | null; readonly ipc: string | null };
+  readonly networkFiles: SpecInput['networkFiles'];
+}
+
+function joinable(mode: string, id: string | null): JoinableMode {
+  if (mode === 'host') return { mode: 'host' };
+  return joined(mode) !== null && id !== null ? { mode: 'container', id } : { mode: 'private' };
+}
+
+function ipcMode(mode: string, id: string | null): IpcMode {
+  if (joined(mode) !== null && id !== null) return { mode: 'container', id };
+  return { mode: mode === 'none' || mode === 'host' || mode === 'shareable' ? mode : 'private' };
+}
+
+/** Shallow destinations first, so that none hides another. */
+export function mountInputs(mounts: readonly MountPoint[]): MountInput[] {
+  const depth = (path: string): number => path.split('/').filter((part) => part !== '').length;
+  return [...mounts]
+    .sort((a, b) => depth(a.destination) - depth(b.destination))
+    .map((mount) =>
+      mount.type === 'tmpfs'
+        ? { type: 'tmpfs', destination: mount.destination, options: [...mount.tmpfsOptions, ...(mount.readOnly ? ['ro'] : [])] }
+        : {
+            type: 'bind',
+            source: mount.source,
+            destination: mount.destination,
+            readonly: mount.readOnly,
+            propagation: mount.propagation,
+            ...(!mount.recursive && { nonRecursive: true }),
+            ...(mount.readOnlyNonRecursive && { readonlyNonRecursive: true }),
+          },
+    );
+}
+
+/** `/docker/<id>`, or below the container's own parent. */
+export function cgroupPathOf(record: ContainerRecord, settings: Pick<ContainerSettings, 'cgroupParent'>): string {
+  const parent = record.hostConfig.CgroupParent || settings.cgroupParent;
+  return `${parent.startsWith('/') ? '' : '/'}${parent.replace(/\/+$/, '')}/${record.id}`;
+}
+
+const same = (a: readonly string[] | null, b: readonly string[]): boolean => a !== null && a.length === b.length && a.every((item, i) => item === b[i]);
+
+/** Plain data in, plain data out: what decides about a container's `config.json`. */
+export function specInput(record: ContainerRecord, findings: SpecFindings, machine: { facts: MachineFacts; settings: ContainerSettings }): SpecInput {
+  const { config, hostConfig: host } = record;
+  const security = parseSecurityOptions(host.SecurityOpt);
+  const [height, width] = host.ConsoleSize;
+  const { joinedIds } = findings;
+  return {
+    id: record.id,
+    args: [record.path, ...record.args],
+    env: config.Env,
+    cwd: config.WorkingDir,
+    user: findings.user,
+    terminal: config.Tty,
+    ...(config.Tty && height > 0 && width > 0 && { consoleSize: { height, width } }),
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    rootfsReadonly: host.ReadonlyRootfs,
+    ...(host.Init === true && machine.settings.initPath !== null && { initPath: machine.settings.initPath }),
+    network: joinable(host.NetworkMode, joinedIds.network),
+    pid: joinable(host.PidMode, joinedIds.pid),
+    ipc: ipcMode(host.IpcMode, joinedIds.ipc),
+    uts: host.UTSMode === 'host' ? 'host' : 'private',
+    cgroupNamespace: host.CgroupnsMode === 'private' ? 'private' : 'host',
+    cgroupPath: cgroupPathOf(record, machine.settings),
+    mounts: mountInputs(record.mounts),
+    networkFiles: findings.networkFiles,
+    shmSizeBytes: host.ShmSize,
+    security: {
+      privileged: host.Privileged,
+      capabilities: { add: host.CapAdd ?? [], drop: host.CapDrop ?? [] },
+      noNewPrivileges: security.noNewPrivileges,
+      seccomp: security.seccomp,
+      apparmor: security.apparmor ?? '',
+      // The record shows the fixed list; the host's own additions belong to the default only.
+      maskedPaths: same(host.MaskedPaths, DEFAULT_MASKED_PATHS) ? null : host.MaskedPaths,
+      readonlyPaths: same(host.ReadonlyPaths, DEFAULT_READONLY_PATHS) ? null : host.ReadonlyPaths,
+    },
+    resources: findings.resources,
+    devices: findings.devices,
+    sysctls: host.Sysctls ?? {},
+    oomScoreAdj: host.OomScoreAdj,
+    annotations: host.Annotations ?? {},
+    host: machine.facts.spec,
+  };
+}
