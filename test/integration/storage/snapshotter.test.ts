@@ -1,0 +1,4 @@
+import { snapshotterConformance } from './snapshotter.conformance.ts';
+
+snapshotterConformance('overlay2');
+snapshotterConformance('vfs');
