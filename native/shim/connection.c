@@ -95,8 +95,8 @@ static void want_events(struct connection *connection) {
 	loop_want(&connection->source, events);
 }
 
-void connection_work(struct connection *connection) {
-	if (connection->role == ROLE_FREE || !handle_frames(connection))
+static void work(struct connection *connection) {
+	if (!handle_frames(connection))
 		return;
 	if (!connection->dead && !connection_flush(connection))
 		connection->dead = true;
@@ -108,6 +108,14 @@ void connection_work(struct connection *connection) {
 	} else {
 		want_events(connection);
 	}
+}
+
+void connection_work(struct connection *connection) {
+	if (connection->role == ROLE_FREE || connection->busy)
+		return;
+	connection->busy = true;
+	work(connection);
+	connection->busy = false;
 }
 
 static void receive(struct connection *connection) {

@@ -21,6 +21,7 @@ struct connection {
 	size_t out_start, out_length;
 	bool read_closed; /* the peer sends no more */
 	bool dead; /* the peer takes no more */
+	bool busy; /* connection_work is on the stack: what it changes must not call it again */
 	/* attach only */
 	struct process *process;
 	unsigned want; /* enum attach_flag: the output it gets */
