@@ -106,6 +106,10 @@ export class NetlinkSocket {
 
   subscribe(group: number): void {
     this.#option(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_QUEUE_BYTES);
+    // Without a port of its own the socket counts as the kernel's, whom no broadcast reaches.
+    const any = Buffer.alloc(12);
+    any.writeUInt16LE(AF.NETLINK, 0);
+    this.#sys.call('netlink', 'bind', this.#fd, any, any.length);
     const value = Buffer.alloc(4);
     value.writeUInt32LE(group);
     this.#sys.call('netlink', 'setsockopt', this.#fd, SOL_NETLINK, NETLINK_OPTION.ADD_MEMBERSHIP, value, value.length);

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { closeSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { createKernel } from '../real.ts';
+import { parseMountTable } from './mount-table.ts';
+import { scratch } from './test-support.ts';
+
+const { mounts, files } = createKernel();
+const code = (name: string) => (error: unknown) => (error as { code?: string }).code === name;
+
+function layers(t: TestContext, base = scratch(t)): { lower: string[]; upper: string; work: string } {
+  const names = ['top', 'bottom', 'upper', 'work'].map((name) => join(base, name));
+  names.forEach((name) => mkdirSync(name, { recursive: true }));
+  const [top = '', bottom = '', upper = '', work = ''] = names;
+  writeFileSync(join(bottom, 'both'), 'bottom');
+  writeFileSync(join(bottom, 'only'), 'bottom');
+  writeFileSync(join(top, 'both'), 'top');
+  return { lower: [top, bottom], upper, work };
+}
+
+test('a detached overlay: the top layer wins, writes go to upper, the mount table stays as it is', async (t) => {
+  const options = layers(t);
+  const before = mounts.table().length;
+  const fd = await mounts.overlay(options);
+  assert.equal(files.readFile(fd, 'both', 10).toString(), 'top');
+  assert.equal(files.readFile(fd, 'only', 10).toString(), 'bottom');
+  files.unlink(fd, 'only');
+  files.mkdir(fd, 'new', 0o755);
+  assert.equal(mounts.table().length, before);
+  await files.slow.close(fd);
+  assert.ok(existsSync(join(options.upper, 'new')));
+  assert.equal(readFileSync(join(options.lower[1] ?? '', 'only'), 'utf8'), 'bottom');
+});
+
+test('without upper it is read-only; paths longer than fsconfig takes work', async (t) => {
+  const deep = join(scratch(t), 'x'.repeat(120), 'y'.repeat(120), 'z'.repeat(120));
+  const { lower, upper, work } = layers(t, deep);
+  const readOnly = await mounts.overlay({ lower });
+  assert.throws(() => files.mkdir(readOnly, 'new', 0o755), code('EROFS'));
+  await files.slow.close(readOnly);
+  const writable = await mounts.overlay({ lower, upper, work });
+  files.mkdir(writable, 'new', 0o755);
+  await files.slow.close(writable);
+});
+
+test('many layers, more than an option page holds', async (t) => {
+  const base = scratch(t);
+  const lower = Array.from({ length: 120 }, (_unused, index) => join(base, String(index).padStart(64, '0')));
+  lower.forEach((path) => mkdirSync(path));
+  const fd = await mounts.overlay({ lower });
+  await files.slow.close(fd);
+});
+
+test('a bad overlay is an error that says why, and leaves no descriptor', async (t) => {
+  const options = layers(t);
+  await assert.rejects(mounts.overlay({ ...options, upper: '/no/such' }), code('ENOENT'));
+  await assert.rejects(async () => mounts.overlay({ lower: [] }), code('EINVAL'));
+});
+
+test('a cloned tree can be attached and detached', async (t) => {
+  const base = scratch(t);
+  mkdirSync(join(base, 'target'));
+  mkdirSync(join(base, 'source'));
+  writeFileSync(join(base, 'source', 'f'), 'f');
+  const tree = await mounts.cloneTree(join(base, 'source'));
+  assert.equal(files.readFile(tree, 'f', 10).toString(), 'f');
+  mounts.attach(tree, join(base, 'target'));
+  closeSync(tree);
+  try {
+    assert.equal(readFileSync(join(base, 'target', 'f'), 'utf8'), 'f');
+    assert.ok(mounts.table().some((entry) => entry.mountPoint === join(base, 'target')));
+  } finally {
+    mounts.detach(join(base, 'target'));
+  }
+});
+
+test('reads blanks in mount points', () => {
+  const [entry] = parseMountTable('36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n');
+  assert.deepEqual([entry?.mountPoint, entry?.type, entry?.superOptions], ['/mnt 2', 'ext3', 'rw,errors=continue']);
+});
