@@ -147,6 +147,8 @@ export interface ContainerService {
   readonly handlers: TaskHandlers;
   /** At boot, before the first request. */
   restore(): Promise<RestoreReport>;
+  /** After boot, in the background: starts what its restart policy wants to run. */
+  startByPolicy(): Promise<void>;
   /** Writes what group commit still holds. Containers go on. */
   close(): Promise<void>;
 }

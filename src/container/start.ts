@@ -120,7 +120,7 @@ async function launch(room: Room, entry: Entry): Promise<RunningTask> {
       runtime: record.hostConfig.Runtime,
     });
     rollback.commit();
-    if (network.value !== null) deps.networks.sandbox.handedOver(record.id);
+    if (network.value !== null) deps.networks.sandbox.handedOver(record.id, task.pid);
     return task;
   } finally {
     await root?.close();
