@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isEngineError } from '#base/errors.ts';
+import type { Layer } from '#storage/snapshotter.ts';
+import { tar, type Member } from './archive-builder.ts';
+import { commit, fixture, type Fixture } from './storage-fixture.ts';
+
+const UNPACKED = (fix: Fixture, layer: Layer): string => {
+  const { data } = fix.storage.snapshotter.graphDriverData({ layer: layer.chainId });
+  return data['UpperDir'] ?? '';
+};
+
+/** A tree beside the storage that nothing may touch. */
+function canary(fix: Fixture): { readonly path: string; check(): void } {
+  const path = join(fix.root, 'canary');
+  mkdirSync(join(path, 'sub'), { recursive: true });
+  writeFileSync(join(path, 'file'), 'untouched');
+  return {
+    path,
+    check: () => {
+      assert.deepEqual(readdirSync(path).sort(), ['file', 'sub']);
+      assert.deepEqual(readdirSync(join(path, 'sub')), []);
+      assert.equal(readFileSync(join(path, 'file'), 'utf8'), 'untouched');
+    },
+  };
+}
+
+test('paths with .., absolute ones and links stay inside the tree', async (t) => {
+  const fix = await fixture(t);
+  const outside = canary(fix);
+  const up = '../'.repeat(20);
+  const layer = await commit(fix.storage, [
+    { name: `${up}dotdot`, content: 'a' },
+    { name: `/absolute`, content: 'b' },
+    { name: `${up}${outside.path.slice(1)}/file`, content: 'overwritten' },
+    { name: 'out', type: '2', link: outside.path },
+    { name: 'dots', type: '2', link: `${up}${outside.path.slice(1)}` },
+    { name: 'proc', type: '2', link: '/proc/self/root' },
+  ]);
+  const tree = UNPACKED(fix, layer);
+  assert.equal(readFileSync(join(tree, 'dotdot'), 'utf8'), 'a');
+  assert.equal(readFileSync(join(tree, 'absolute'), 'utf8'), 'b');
+  assert.equal(readFileSync(join(tree, outside.path, 'file'), 'utf8'), 'overwritten');
+  outside.check();
+  const through = async (members: readonly Member[]): Promise<void> => {
+    await commit(fix.storage, members).catch(() => undefined);
+    outside.check();
+  };
+  for (const link of [outside.path, `${up}${outside.path.slice(1)}`, '/proc/self/root', `/proc/self/cwd`]) {
+    const first = { name: 'l', type: '2', link };
+    await through([first, { name: 'l/file', content: 'overwritten' }]);
+    await through([first, { name: 'l/new', content: 'x' }]);
+    await through([first, { name: 'l/sub/', mode: 0 }]);
+    await through([first, { name: 'l/.wh.file' }, { name: 'l/.wh..wh..opq' }]);
+    await through([first, { name: 'h', type: '1', link: 'l/file' }, { name: 'h', content: 'overwritten' }]);
+    await through([first, { name: 'k', type: '1', link: 'l' }, { name: 'k/file', content: 'overwritten' }]);
+    await through([first, { name: 'a', type: '2', link: 'l' }, { name: 'a/b', type: '2', link: 'x' }]);
+    await through([first, { name: 'l', content: 'instead of the link' }]);
+    await through([{ name: 'f', type: '1', link: `${link}/file` }, { name: 'f', content: 'overwritten' }]);
+  }
+});
+
+test('a link swapped in while files are written leads nowhere', async (t) => {
+  const fix = await fixture(t);
+  const outside = canary(fix);
+  const members: Member[] = [];
+  for (let i = 0; i < 3000; i++) members.push({ name: `d/f${i}`, content: 'x' }, { name: `e${i}/g`, content: 'y' });
+  let done = false;
+  const swapper = async (): Promise<number> => {
+    let swaps = 0;
+    while (!done) {
+      await nextTurn();
+      for (const name of readdirSync(join(fix.root, 'overlay2')).filter((each) => each.startsWith('.staged-'))) {
+        const diff = join(fix.root, 'overlay2', name, 'diff');
+        try {
+          renameSync(join(diff, 'd'), join(diff, `d-away-${swaps}`));
+          symlinkSync(outside.path, join(diff, 'd'));
+          swaps++;
+          await nextTurn();
+          renameSync(join(diff, 'd'), join(diff, `l-away-${swaps}`));
+        } catch {
+          // Nothing to swap at this moment.
+        }
+      }
+    }
+    return swaps;
+  };
+  const swapping = swapper();
+  await commit(fix.storage, members).catch(() => undefined);
+  done = true;
+  assert.ok((await swapping) > 0);
+  outside.check();
+});
+
+test('names that mean something to overlayfs have no power of their own', async (t) => {
+  const fix = await fixture(t);
+  const layer = await commit(fix.storage, [
+    { name: 'd/' },
+    {
+      name: 'd/f',
+      content: 'x',
+      pax: {
+        'SCHILY.xattr.trusted.overlay.redirect': '/etc',
+        'SCHILY.xattr.user.mine': 'kept',
+        'SCHILY.xattr.security.capability': Buffer.from('0100000200040000000000000000000000000000', 'hex'),
+      },
+    },
+    { name: 'd/.wh..wh.plnk', content: '' },
+  ]);
+  const tree = UNPACKED(fix, layer);
+  const root = fix.kernel.files.openRoot(tree);
+  t.after(() => fix.kernel.files.close(root));
+  const { files } = fix.kernel;
+  assert.equal(files.getXattr(root, 'd/f', 'trusted.overlay.redirect'), null);
+  assert.equal(files.getXattr(root, 'd/f', 'security.capability')?.length, 20);
+  assert.deepEqual(readdirSync(join(tree, 'd')), ['f']);
+  for (const name of ['.wh.', 'd/.wh..', 'd/.wh...']) {
+    await assert.rejects(commit(fix.storage, [{ name, content: '' }]), (error) => isEngineError(error, 'invalidArgument'), name);
+  }
+});
+
+test('special files, odd names and replaced entries come out as written', async (t) => {
+  const fix = await fixture(t);
+  const long = `${'long/'.repeat(60)}name`;
+  const layer = await commit(fix.storage, [
+    { name: 'dev/' },
+    { name: 'dev/null', type: '3', mode: 0o666, major: 1, minor: 3 },
+    { name: 'dev/fifo', type: '6', mode: 0o640 },
+    { name: 'x', pax: { path: long, mtime: '1234567890.5', uid: '70000' }, content: 'deep' },
+    { name: Buffer.from([0x61, 0xff, 0x62]), content: 'bytes' },
+    { name: 'a/', mode: 0o755 },
+    { name: 'a/inside', content: '1' },
+    { name: 'a', content: 'now a file' },
+    { name: 'b', content: 'first' },
+    { name: 'b', content: 'second' },
+  ]);
+  const tree = UNPACKED(fix, layer);
+  assert.ok(lstatSync(join(tree, 'dev/null')).isCharacterDevice());
+  assert.ok(lstatSync(join(tree, 'dev/fifo')).isFIFO());
+  const deep = lstatSync(join(tree, long));
+  assert.deepEqual([deep.mtimeMs, deep.uid], [1_234_567_890_500, 70_000]);
+  assert.equal(readFileSync(Buffer.concat([Buffer.from(`${tree}/a`), Buffer.from([0xff, 0x62])]), 'utf8'), 'bytes');
+  assert.equal(readFileSync(join(tree, 'a'), 'utf8'), 'now a file');
+  assert.equal(readFileSync(join(tree, 'b'), 'utf8'), 'second');
+});
+
+test('a layer cut off at any block, or with any byte changed, is refused or whole', async (t) => {
+  const fix = await fixture(t);
+  const whole = tar([{ name: 'd/' }, { name: 'd/f', content: 'x'.repeat(1000) }]);
+  for (let size = 512; size < whole.length - 1024; size += 300) {
+    const cut = whole.subarray(0, size);
+    await commit(fix.storage, cut).catch((error: unknown) => assert.ok(isEngineError(error, 'invalidArgument')));
+  }
+  assert.deepEqual(readdirSync(join(fix.root, 'overlay2')).filter((name) => name.startsWith('.staged-')), []);
+});
