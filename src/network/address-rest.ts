@@ -4,7 +4,10 @@ import type { Kernel, Watch } from '#host/kernel.ts';
 import type { Address } from './address.ts';
 import type { IpamPool } from './ipam.ts';
 
-/** A namespace that somebody else keeps alive would keep its link for ever: after this we remove the link ourselves. */
+/**
+ * A namespace that somebody else keeps alive would keep its link for ever: after this we remove the link
+ * ourselves.
+ */
 const LINGER_MS = 3000;
 
 interface Resting {
@@ -13,8 +16,9 @@ interface Resting {
 }
 
 /**
- * Addresses of containers that ended. The kernel takes a network namespace down some milliseconds after its last user went;
- * until the host's end of the pair is gone, the old link would answer for the address. So each one waits for that event.
+ * Addresses of containers that ended. The kernel takes a network namespace down some milliseconds after its
+ * last user went; until the host's end of the pair is gone, the old link would answer for the address. So
+ * each one waits for that event.
  */
 export class AddressRest {
   readonly #kernel: Pick<Kernel, 'links'>;
@@ -64,10 +68,14 @@ export class AddressRest {
   /** Nobody waits here, so the slow removal of a link is allowed. */
   #linger(hostLink: string): void {
     try {
-      if (this.#kernel.links.find(hostLink) !== null) this.#kernel.links.apply([{ kind: 'removeLink', name: hostLink }]);
+      if (this.#kernel.links.find(hostLink) !== null)
+        this.#kernel.links.apply([{ kind: 'removeLink', name: hostLink }]);
       this.#end(hostLink);
     } catch (error) {
-      this.#log.warn('a link of a container that ended stays', { link: hostLink, error: errorMessage(error) });
+      this.#log.warn('a link of a container that ended stays', {
+        link: hostLink,
+        error: errorMessage(error),
+      });
     }
   }
 }

@@ -1,8 +1,8 @@
 import { EngineError } from '#base/errors.ts';
 
 /*
- * IP addresses as numbers. One type for both versions keeps the pool, the plans and the checks free of branches: an address is
- * a bigint of 32 or 128 bits beside its family.
+ * IP addresses as numbers. One type for both versions keeps the pool, the plans and the checks free of
+ * branches: an address is a bigint of 32 or 128 bits beside its family.
  */
 
 export type Family = 4 | 6;
@@ -38,7 +38,10 @@ function parseIpv4(text: string): bigint | null {
   return value;
 }
 
-/** The 16-bit groups of one side of `::`; null when any is malformed. A trailing dotted quad counts as two groups. */
+/**
+ * The 16-bit groups of one side of `::`; null when any is malformed. A trailing dotted quad counts as two
+ * groups.
+ */
 function ipv6Groups(text: string): bigint[] | null {
   if (text === '') return [];
   const parts = text.split(':');
@@ -100,7 +103,8 @@ export function formatAddress(address: Address): string {
 /** Network byte order. */
 export function addressBytes(address: Address): Buffer {
   const bytes = Buffer.alloc(bitsOf(address.family) / 8);
-  for (let i = bytes.length - 1, rest = address.value; i >= 0; i--, rest >>= 8n) bytes[i] = Number(rest & 0xffn);
+  for (let i = bytes.length - 1, rest = address.value; i >= 0; i--, rest >>= 8n)
+    bytes[i] = Number(rest & 0xffn);
   return bytes;
 }
 
@@ -143,7 +147,9 @@ export function lastOf(prefix: Prefix): bigint {
 }
 
 export function contains(prefix: Prefix, address: Address): boolean {
-  return prefix.family === address.family && (address.value & maskOf(prefix.family, prefix.length)) === prefix.base;
+  return (
+    prefix.family === address.family && (address.value & maskOf(prefix.family, prefix.length)) === prefix.base
+  );
 }
 
 export function overlaps(a: Prefix, b: Prefix): boolean {
@@ -158,7 +164,10 @@ export function isUnspecified(address: Address): boolean {
   return address.value === 0n;
 }
 
-/** `02:42:` and the four bytes of an IPv4 address: the same address always has the same MAC, so no neighbour cache goes stale. */
+/**
+ * `02:42:` and the four bytes of an IPv4 address: the same address always has the same MAC, so no neighbour
+ * cache goes stale.
+ */
 export function macFromIpv4(address: Address): string {
   const hex = address.value.toString(16).padStart(8, '0');
   return `02:42:${hex.match(/../g)?.join(':') ?? ''}`;

@@ -3,7 +3,14 @@ import type { Log } from '#base/log.ts';
 import type { FirewallOperation, TableAddress } from '#host/firewall-operations.ts';
 import type { Kernel, Watch } from '#host/kernel.ts';
 import { planWayThrough, type ForeignChain } from './firewall-neighbours.ts';
-import { expectedElements, isForwarded, planPorts, planTable, type FirewallShape, type PortForward } from './firewall-plan.ts';
+import {
+  expectedElements,
+  isForwarded,
+  planPorts,
+  planTable,
+  type FirewallShape,
+  type PortForward,
+} from './firewall-plan.ts';
 import type { FirewallFinding } from './model.ts';
 
 export interface FirewallGuardOptions {
@@ -18,8 +25,9 @@ export interface FirewallGuardOptions {
 const SETTLE_MS = 100;
 
 /**
- * Keeps our table what it must be: writes it, adds and removes ports, and writes it again when somebody flushed it. The look
- * at a foreign change costs a list of chains and of our own rules and elements, never the whole ruleset.
+ * Keeps our table what it must be: writes it, adds and removes ports, and writes it again when somebody
+ * flushed it. The look at a foreign change costs a list of chains and of our own rules and elements, never
+ * the whole ruleset.
  */
 export class FirewallGuard {
   readonly #options: FirewallGuardOptions;
@@ -42,7 +50,10 @@ export class FirewallGuard {
     return this.#findings;
   }
 
-  /** Writes the table with the ports of containers that run on: one transaction, so that no port is closed in between. */
+  /**
+   * Writes the table with the ports of containers that run on: one transaction, so that no port is closed in
+   * between.
+   */
   start(restored: ReadonlyMap<string, readonly PortForward[]>): void {
     for (const [owner, ports] of restored) this.#ports.set(owner, ports);
     this.#write();
@@ -56,7 +67,8 @@ export class FirewallGuard {
     try {
       this.#commitPorts('addElements', ports);
     } catch (error) {
-      // Flushed a moment ago, perhaps: the whole table tells. What is still wrong then is the caller's to hear.
+      // Flushed a moment ago, perhaps: the whole table tells. What is still wrong then is the caller's to
+      // hear.
       this.#options.log.debug('publishing a port failed at first', { error: errorMessage(error) });
       try {
         this.#write();
@@ -126,7 +138,10 @@ export class FirewallGuard {
       try {
         this.#options.kernel.firewall.forgetConnections({ protocol: 'udp', port: port.hostPort });
       } catch (error) {
-        this.#options.log.warn('tracked connections of a port stay', { port: port.hostPort, error: errorMessage(error) });
+        this.#options.log.warn('tracked connections of a port stay', {
+          port: port.hostPort,
+          error: errorMessage(error),
+        });
       }
     }
   }
@@ -144,31 +159,46 @@ export class FirewallGuard {
     try {
       if (!this.isWhole()) {
         this.#write();
-        this.#options.log.warn('the firewall table was changed by somebody else and is restored', { table: this.#table.name });
+        this.#options.log.warn('the firewall table was changed by somebody else and is restored', {
+          table: this.#table.name,
+        });
       }
       this.#lookAround();
     } catch (error) {
-      this.#options.log.error('the firewall table could not be restored', { table: this.#table.name, error: errorMessage(error) });
+      this.#options.log.error('the firewall table could not be restored', {
+        table: this.#table.name,
+        error: errorMessage(error),
+      });
     }
   }
 
-  /** An accept in our table is not final: another table may still drop. Make a way, or say where it is closed. */
+  /**
+   * An accept in our table is not final: another table may still drop. Make a way, or say where it is closed.
+   */
   #lookAround(): void {
     const { kernel, shape, mode, log } = this.#options;
     const foreign = kernel.firewall
       .dump()
       .chains.filter((chain) => !(chain.table.family === 'inet' && chain.table.name === shape.name))
-      .filter((chain) => chain.base?.hook === 'forward' && chain.base.type === 'filter' && chain.base.policy === 'drop')
+      .filter(
+        (chain) =>
+          chain.base?.hook === 'forward' && chain.base.type === 'filter' && chain.base.policy === 'drop',
+      )
       .map((chain): ForeignChain => ({ table: chain.table, chain: chain.name, comments: [] }));
     const withComments = foreign.map((chain) => ({
       ...chain,
-      comments: kernel.firewall.dump(chain.table).rules.filter((rule) => rule.chain === chain.chain).map((rule) => rule.comment),
+      comments: kernel.firewall
+        .dump(chain.table)
+        .rules.filter((rule) => rule.chain === chain.chain)
+        .map((rule) => rule.comment),
     }));
     const { operations, findings } = planWayThrough(shape, withComments, mode);
     if (operations.length > 0) {
       try {
         kernel.firewall.commit(operations);
-        log.info('put an accept for our bridge in front of a chain that drops', { chains: withComments.map((c) => c.chain).join(' ') });
+        log.info('put an accept for our bridge in front of a chain that drops', {
+          chains: withComments.map((c) => c.chain).join(' '),
+        });
       } catch (error) {
         log.warn('another firewall drops forwarded packets', { error: errorMessage(error) });
       }

@@ -16,18 +16,31 @@ export interface WayThrough {
 
 function acceptOn(key: 'iifname' | 'oifname', bridge: string): readonly Expression[] {
   const value = Buffer.concat([Buffer.from(bridge), Buffer.alloc(16)]).subarray(0, 16);
-  // In the very form that `iptables -i docker0 -j ACCEPT` has, counter included, so that iptables still reads its own table.
-  return [{ kind: 'meta', key }, { kind: 'compare', op: 'eq', value }, { kind: 'counter' }, { kind: 'verdict', verdict: 'accept' }];
+  // In the very form that `iptables -i docker0 -j ACCEPT` has, counter included, so that iptables still reads
+  // its own table.
+  return [
+    { kind: 'meta', key },
+    { kind: 'compare', op: 'eq', value },
+    { kind: 'counter' },
+    { kind: 'verdict', verdict: 'accept' },
+  ];
 }
 
 const sees = (shape: FirewallShape, table: TableAddress): boolean =>
-  table.family === 'inet' || (table.family === 'ip' && shape.subnet4 !== null) || (table.family === 'ip6' && shape.subnet6 !== null);
+  table.family === 'inet' ||
+  (table.family === 'ip' && shape.subnet4 !== null) ||
+  (table.family === 'ip6' && shape.subnet6 !== null);
 
 /**
- * `own`: an accept for our bridge, marked by a comment, goes in front of each such chain (what may pass, our own table still
- * decides: there, a drop is final). `respect`: only findings, with the command that would do it.
+ * `own`: an accept for our bridge, marked by a comment, goes in front of each such chain (what may pass, our
+ * own table still decides: there, a drop is final). `respect`: only findings, with the command that would do
+ * it.
  */
-export function planWayThrough(shape: FirewallShape, chains: readonly ForeignChain[], mode: 'own' | 'respect'): WayThrough {
+export function planWayThrough(
+  shape: FirewallShape,
+  chains: readonly ForeignChain[],
+  mode: 'own' | 'respect',
+): WayThrough {
   const operations: FirewallOperation[] = [];
   const findings: FirewallFinding[] = [];
   for (const { table, chain, comments } of chains) {
@@ -36,7 +49,14 @@ export function planWayThrough(shape: FirewallShape, chains: readonly ForeignCha
       const comment = `${shape.name} ${key} ${shape.bridge}`;
       if (comments.includes(comment)) continue;
       if (mode === 'own') {
-        operations.push({ kind: 'addRule', table, chain, comment, insert: true, expressions: acceptOn(key, shape.bridge) });
+        operations.push({
+          kind: 'addRule',
+          table,
+          chain,
+          comment,
+          insert: true,
+          expressions: acceptOn(key, shape.bridge),
+        });
         continue;
       }
       const where = `${table.family} ${table.name} ${chain}`;

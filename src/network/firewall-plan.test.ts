@@ -44,9 +44,12 @@ function word(e: Expression): string {
 function text(operations: readonly FirewallOperation[]): string[] {
   return operations.map((o) => {
     if (o.kind === 'addRule') return `${o.chain}: ${o.expressions.map(word).join(' ')}`;
-    if (o.kind === 'addChain') return `chain ${o.chain} ${o.base?.type} ${o.base?.hook} ${o.base?.priority} ${o.base?.policy}`;
-    if (o.kind === 'addSet') return `map ${o.set} ${o.key.join('.')} : ${o.data === 'verdict' ? o.data : o.data?.join('.')}`;
-    if (o.kind === 'addElements' || o.kind === 'deleteElements') return `${o.kind} ${o.set} ${o.elements.map((e) => `${e.key.join(' ')} -> ${e.data ?? ''}`).join('; ')}`;
+    if (o.kind === 'addChain')
+      return `chain ${o.chain} ${o.base?.type} ${o.base?.hook} ${o.base?.priority} ${o.base?.policy}`;
+    if (o.kind === 'addSet')
+      return `map ${o.set} ${o.key.join('.')} : ${o.data === 'verdict' ? o.data : o.data?.join('.')}`;
+    if (o.kind === 'addElements' || o.kind === 'deleteElements')
+      return `${o.kind} ${o.set} ${o.elements.map((e) => `${e.key.join(' ')} -> ${e.data ?? ''}`).join('; ')}`;
     return o.kind;
   });
 }
@@ -83,10 +86,23 @@ test('the table of an IPv4 bridge', () => {
 });
 
 test('IPv6 adds its own maps; icc=false and no masquerade change one rule each', () => {
-  const six = text(planTable({ ...SHAPE, subnet6: prefix('fd01::/64'), icc: false, masquerade: false, dropOtherForwarding: { ipv4: false, ipv6: false } }, []));
+  const six = text(
+    planTable(
+      {
+        ...SHAPE,
+        subnet6: prefix('fd01::/64'),
+        icc: false,
+        masquerade: false,
+        dropOtherForwarding: { ipv4: false, ipv6: false },
+      },
+      [],
+    ),
+  );
   assert.ok(six.includes('map host6 inet_proto.ipv6_addr.inet_service : ipv6_addr.inet_service'));
   assert.ok(six.includes('prerouting: nfproto eq 0a l4proto ip6 daddr>1 th dport>5 @host6>8 dnat6 8:12'));
-  assert.ok(six.includes('prerouting: nfproto eq 0a fib daddr eq 02000000 l4proto th dport>1 @any6>8 dnat6 8:12'));
+  assert.ok(
+    six.includes('prerouting: nfproto eq 0a fib daddr eq 02000000 l4proto th dport>1 @any6>8 dnat6 8:12'),
+  );
   assert.ok(six.includes('forward: iifname eq docker0 oifname eq docker0 drop'));
   assert.ok(!six.some((line) => line.includes('oifname neq docker0 masquerade')));
   assert.ok(!six.includes('forward: nfproto eq 02 drop'));
@@ -105,18 +121,33 @@ test('ports are elements, each in the map of its address', () => {
     'addElements loopback4 6 127.0.0.1 8081 -> 172.17.0.2,80',
     'addElements host4 17 10.1.1.1 8080 -> 172.17.0.2,80',
   ]);
-  assert.deepEqual(text(planPorts('deleteElements', SHAPE, ports.slice(0, 1))), ['deleteElements any4 6 8080 -> ']);
-  assert.deepEqual([...expectedElements(SHAPE, ports)], [['any4', 1], ['host4', 1], ['loopback4', 1]]);
+  assert.deepEqual(text(planPorts('deleteElements', SHAPE, ports.slice(0, 1))), [
+    'deleteElements any4 6 8080 -> ',
+  ]);
+  assert.deepEqual(
+    [...expectedElements(SHAPE, ports)],
+    [
+      ['any4', 1],
+      ['host4', 1],
+      ['loopback4', 1],
+    ],
+  );
   assert.ok(!isForwarded({ ...port, hostIp: '::' }));
 });
 
 test("other people's drop: one accept each, once; or a finding", () => {
   const chain = { table: { family: 'ip' as const, name: 'filter' }, chain: 'FORWARD', comments: [] };
   const own = planWayThrough(SHAPE, [chain], 'own');
-  assert.deepEqual(text(own.operations), ['FORWARD: iifname eq docker0 counter accept', 'FORWARD: oifname eq docker0 counter accept']);
+  assert.deepEqual(text(own.operations), [
+    'FORWARD: iifname eq docker0 counter accept',
+    'FORWARD: oifname eq docker0 counter accept',
+  ]);
   const comments = own.operations.flatMap((o) => (o.kind === 'addRule' ? [o.comment ?? ''] : []));
   assert.deepEqual(planWayThrough(SHAPE, [{ ...chain, comments }], 'own').operations, []);
-  assert.deepEqual(planWayThrough(SHAPE, [{ ...chain, table: { family: 'ip6', name: 'filter' } }], 'own').operations, []);
+  assert.deepEqual(
+    planWayThrough(SHAPE, [{ ...chain, table: { family: 'ip6', name: 'filter' } }], 'own').operations,
+    [],
+  );
   const respect = planWayThrough(SHAPE, [chain], 'respect');
   assert.equal(respect.operations.length, 0);
   assert.match(respect.findings[0]!.text, /nft insert rule ip filter FORWARD iifname docker0 accept/);

@@ -33,10 +33,12 @@ export function parseExtraHost(text: string, hostGateway: string): readonly [add
   if (cut < 1 || raw === '') throw new EngineError('invalidArgument', `bad format for add-host: "${text}"`);
   const address = raw.startsWith('[') && raw.endsWith(']') ? raw.slice(1, -1) : raw;
   if (address === 'host-gateway') {
-    if (hostGateway === '') throw new EngineError('invalidArgument', 'unable to derive the IP value for host-gateway');
+    if (hostGateway === '')
+      throw new EngineError('invalidArgument', 'unable to derive the IP value for host-gateway');
     return [hostGateway, name];
   }
-  if (parseAddress(address) === null) throw new EngineError('invalidArgument', `invalid IP address in add-host: "${address}"`);
+  if (parseAddress(address) === null)
+    throw new EngineError('invalidArgument', `invalid IP address in add-host: "${address}"`);
   return [address, name];
 }
 
@@ -47,7 +49,8 @@ export function hostsFile(input: HostsFileInput): string {
     const end = input.hostFile === '' || input.hostFile.endsWith('\n') ? '' : '\n';
     return `${input.hostFile}${end}${extra.map(line).join('')}`;
   }
-  const names = input.domainname === '' ? input.hostname : `${input.hostname}.${input.domainname} ${input.hostname}`;
+  const names =
+    input.domainname === '' ? input.hostname : `${input.hostname}.${input.domainname} ${input.hostname}`;
   const own = input.addresses.filter((address) => address !== '').map((address) => [address, names] as const);
   return [...DEFAULTS, ...extra, ...own].map(line).join('');
 }

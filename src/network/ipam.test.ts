@@ -10,10 +10,15 @@ function at(text: string): Address {
   return address;
 }
 const pool = (subnet: string, reserved: string[] = [], range?: string) =>
-  new IpamPool({ subnet: prefix(subnet), reserved: reserved.map(at), range: range === undefined ? undefined : prefix(range) });
+  new IpamPool({
+    subnet: prefix(subnet),
+    reserved: reserved.map(at),
+    range: range === undefined ? undefined : prefix(range),
+  });
 
 test('the first free subnet of the pools', () => {
-  const choose = (...taken: string[]) => formatPrefix(firstFreeSubnet(DEFAULT_ADDRESS_POOLS, taken.map(prefix)));
+  const choose = (...taken: string[]) =>
+    formatPrefix(firstFreeSubnet(DEFAULT_ADDRESS_POOLS, taken.map(prefix)));
   assert.equal(choose(), '172.17.0.0/16');
   assert.equal(choose('172.17.5.0/24'), '172.18.0.0/16');
   assert.equal(choose('172.17.0.0/16', '172.18.0.0/16', '172.19.0.1/32', '172.20.0.0/16'), '172.21.0.0/16');
@@ -26,7 +31,10 @@ test('the lowest free address, never network, broadcast or gateway', () => {
   const p = pool('10.0.0.0/29', ['10.0.0.1']);
   const got = Array.from({ length: 5 }, () => formatAddress(p.allocate()));
   assert.deepEqual(got, ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6']);
-  assert.throws(() => p.allocate(), { kind: 'invalidArgument', message: "no available IPv4 addresses on this network's address pools" });
+  assert.throws(() => p.allocate(), {
+    kind: 'invalidArgument',
+    message: "no available IPv4 addresses on this network's address pools",
+  });
   p.release(at('10.0.0.3'), { rest: false });
   assert.equal(formatAddress(p.allocate()), '10.0.0.3');
 });
@@ -44,7 +52,10 @@ test('a resting address comes back only when its link is gone', () => {
 test('addresses asked for by name, restored ones, a range', () => {
   const p = pool('10.0.0.0/24', ['10.0.0.1'], '10.0.0.128/25');
   p.request(at('10.0.0.7'));
-  assert.throws(() => p.request(at('10.0.0.7')), { kind: 'permissionDenied', message: 'Address already in use' });
+  assert.throws(() => p.request(at('10.0.0.7')), {
+    kind: 'permissionDenied',
+    message: 'Address already in use',
+  });
   assert.throws(() => p.request(at('10.0.1.7')), /no configured subnet/);
   assert.throws(() => p.request(at('10.0.0.1')), /already in use/);
   assert.equal(formatAddress(p.allocate()), '10.0.0.128');

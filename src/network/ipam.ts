@@ -1,5 +1,14 @@
 import { EngineError } from '#base/errors.ts';
-import { contains, formatAddress, lastOf, overlaps, prefixOf, requireInterface, type Address, type Prefix } from './address.ts';
+import {
+  contains,
+  formatAddress,
+  lastOf,
+  overlaps,
+  prefixOf,
+  requireInterface,
+  type Address,
+  type Prefix,
+} from './address.ts';
 import type { AddressPool } from './model.ts';
 
 /** The reference's pools for networks that name no subnet. */
@@ -39,8 +48,8 @@ export interface IpamPoolOptions {
 }
 
 /**
- * Addresses of one subnet. Lowest free one first. A released address may be *resting*: its old link still exists, and an
- * address must not answer twice; it comes back with `rested`.
+ * Addresses of one subnet. Lowest free one first. A released address may be *resting*: its old link still
+ * exists, and an address must not answer twice; it comes back with `rested`.
  */
 export class IpamPool {
   readonly subnet: Prefix;
@@ -55,7 +64,8 @@ export class IpamPool {
     this.subnet = options.subnet;
     this.#range = options.range ?? options.subnet;
     const edges = new Set(options.reserved.map((a) => a.value));
-    // A /31 and /127 have no network and broadcast address; IPv6 has no broadcast, its first address is the routers' anycast.
+    // A /31 and /127 have no network and broadcast address; IPv6 has no broadcast, its first address is the
+    // routers' anycast.
     const bits = options.subnet.family === 4 ? 32 : 128;
     if (bits - options.subnet.length > 1) {
       edges.add(options.subnet.base);
@@ -74,15 +84,22 @@ export class IpamPool {
       this.#lowest = value + 1n;
       return { family: this.subnet.family, value };
     }
-    throw new EngineError('invalidArgument', `no available IPv${this.subnet.family} addresses on this network's address pools`, {
-      hint: 'Remove containers, or give the bridge a larger subnet.',
-    });
+    throw new EngineError(
+      'invalidArgument',
+      `no available IPv${this.subnet.family} addresses on this network's address pools`,
+      {
+        hint: 'Remove containers, or give the bridge a larger subnet.',
+      },
+    );
   }
 
   /** One address by name, inside the subnet or not in the range. */
   request(address: Address): void {
     if (!contains(this.subnet, address)) {
-      throw new EngineError('invalidArgument', `no configured subnet contains IP address ${formatAddress(address)}`);
+      throw new EngineError(
+        'invalidArgument',
+        `no configured subnet contains IP address ${formatAddress(address)}`,
+      );
     }
     if (this.#reserved.has(address.value) || this.#taken.has(address.value)) {
       throw new EngineError('permissionDenied', 'Address already in use');

@@ -8,7 +8,9 @@ export interface NetworkSettings {
   readonly instance: string;
   readonly dataRoot: string;
   readonly execRoot: string;
-  /** `--bridge`: an existing bridge by name, `none` for no default network, undefined for a bridge of our own. */
+  /**
+   * `--bridge`: an existing bridge by name, `none` for no default network, undefined for a bridge of our own.
+   */
   readonly bridge?: string | undefined;
   /** `--bip`, `--bip6`: address and prefix of the bridge, such as `10.9.0.1/24`. */
   readonly bip?: string | undefined;
@@ -74,12 +76,18 @@ export interface SandboxRequest {
   readonly joinPid?: number | undefined;
   /** `80/tcp` (or `80`) → bindings, as in `HostConfig.PortBindings`. */
   readonly portBindings?: Readonly<Record<string, readonly PortBinding[] | null>> | undefined;
-  /** `80/tcp`, …: only exposed ports are published, as in the reference; with `publishAll` each gets a free host port. */
+  /**
+   * `80/tcp`, …: only exposed ports are published, as in the reference; with `publishAll` each gets a free
+   * host port.
+   */
   readonly exposedPorts?: readonly string[] | undefined;
   readonly publishAll?: boolean | undefined;
 }
 
-/** Facts of one endpoint: what inspect shows and what a restart of the daemon needs. JSON-safe, kept in the container's record. */
+/**
+ * Facts of one endpoint: what inspect shows and what a restart of the daemon needs. JSON-safe, kept in the
+ * container's record.
+ */
 export interface EndpointFacts {
   readonly networkId: string;
   readonly networkName: string;
@@ -110,9 +118,15 @@ export interface SandboxFacts {
 }
 
 export interface Sandbox extends SandboxFacts {
-  /** The container's network namespace; null on the host's network. The caller gives it to the shim, then calls `handedOver`. */
+  /**
+   * The container's network namespace; null on the host's network. The caller gives it to the shim, then
+   * calls `handedOver`.
+   */
   readonly netnsFd: number | null;
-  /** Sockets bound to the published ports. The shim inherits them, so that the ports stay taken while no daemon runs. */
+  /**
+   * Sockets bound to the published ports. The shim inherits them, so that the ports stay taken while no
+   * daemon runs.
+   */
   readonly heldPorts: readonly number[];
 }
 
@@ -128,7 +142,9 @@ export interface NetworkView {
   readonly IPAM: {
     readonly Driver: string;
     readonly Options: Readonly<Record<string, string>> | null;
-    readonly Config: readonly { readonly Subnet: string; readonly IPRange?: string; readonly Gateway?: string }[] | null;
+    readonly Config:
+      | readonly { readonly Subnet: string; readonly IPRange?: string; readonly Gateway?: string }[]
+      | null;
   };
   readonly Internal: boolean;
   readonly Attachable: boolean;

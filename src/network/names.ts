@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** Names in the kernel, all derived from the instance, so that two daemons with different data roots never meet. */
+/**
+ * Names in the kernel, all derived from the instance, so that two daemons with different data roots never
+ * meet.
+ */
 
 export const DEFAULT_BRIDGE = 'docker0';
 

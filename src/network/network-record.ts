@@ -33,7 +33,13 @@ function decode(value: JsonValue): NetworkRecord | null {
   const [bridge, host, none] = [identity(value['bridge']), identity(value['host']), identity(value['none'])];
   if (bridge === null || host === null || none === null) return null;
   const address = value['bridgeAddress'];
-  return { recordVersion: 1, bridge, host, none, bridgeAddress: typeof address === 'string' ? address : null };
+  return {
+    recordVersion: 1,
+    bridge,
+    host,
+    none,
+    bridgeAddress: typeof address === 'string' ? address : null,
+  };
 }
 
 const fresh = (): NetworkIdentity => ({ id: randomId(), created: rfc3339Nano(nowNanos()) });
@@ -63,7 +69,10 @@ export function networkRecords(dataRoot: string, log: Log): NetworkRecords {
         if (!isEngineError(error, 'notFound')) {
           // The ids change, which clients notice at most as a new network id: no reason not to start.
           const where = await quarantine(path, join(dataRoot, 'quarantine'), 'networks.json');
-          log.error('the record of the networks is damaged and set aside', { where, error: errorMessage(error) });
+          log.error('the record of the networks is damaged and set aside', {
+            where,
+            error: errorMessage(error),
+          });
         }
         return { recordVersion: 1, bridge: fresh(), host: fresh(), none: fresh(), bridgeAddress: null };
       }

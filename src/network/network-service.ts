@@ -47,8 +47,8 @@ function poolOf(family: BridgeFamily): IpamPool {
 }
 
 /**
- * Turns packet forwarding on. True when it was us who did, in this boot of the host: a file on the exec root's tmpfs remembers
- * it over restarts of the daemon.
+ * Turns packet forwarding on. True when it was us who did, in this boot of the host: a file on the exec
+ * root's tmpfs remembers it over restarts of the daemon.
  */
 function switchForwarding(options: NetworkServiceOptions, family: 4 | 6): boolean {
   const { kernel, settings, log } = options;
@@ -78,7 +78,8 @@ function startGuard(options: NetworkServiceOptions, bridge: BridgePlan): Firewal
   const switched4 = switchForwarding(options, 4);
   const switched6 = bridge.ipv6 !== null && switchForwarding(options, 6);
   if (settings.iptables === false) return null;
-  const subnet6: Prefix | null = settings.ip6tables === false ? null : (bridge.ipv6?.interface.prefix ?? null);
+  const subnet6: Prefix | null =
+    settings.ip6tables === false ? null : (bridge.ipv6?.interface.prefix ?? null);
   const mayDrop = settings.ipForwardNoDrop !== true;
   return new FirewallGuard({
     kernel,
@@ -105,10 +106,15 @@ async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
   let guard: FirewallGuard | null = null;
   let record = read;
   if (settings.bridge !== 'none') {
-    const host = { links: kernel.links.list(), addresses: kernel.links.addresses(), routes: kernel.links.routes() };
+    const host = {
+      links: kernel.links.list(),
+      addresses: kernel.links.addresses(),
+      routes: kernel.links.routes(),
+    };
     const plan = planBridge(settings, host, read.bridgeAddress);
     kernel.links.apply(plan.operations);
-    for (const [name, value] of plan.sysctls) if (kernel.system.readSysctl(name) !== null) kernel.system.writeSysctl(name, value);
+    for (const [name, value] of plan.sysctls)
+      if (kernel.system.readSysctl(name) !== null) kernel.system.writeSysctl(name, value);
     network = {
       id: read.bridge.id,
       name: 'bridge',
@@ -117,19 +123,34 @@ async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
       pool6: plan.ipv6 === null ? null : poolOf(plan.ipv6),
     };
     guard = startGuard(options, plan);
-    record = { ...read, bridgeAddress: `${formatAddress(plan.ipv4.interface.address)}/${plan.ipv4.interface.prefix.length}` };
+    record = {
+      ...read,
+      bridgeAddress: `${formatAddress(plan.ipv4.interface.address)}/${plan.ipv4.interface.prefix.length}`,
+    };
   }
   await records.keep(record);
   rest.start();
   const claims = new PortClaims({
     hold: (port) => kernel.sockets.holdPort(port).fd,
     close: closeSync,
-    isServed: (address) => guard !== null && (!address.includes(':') || network?.pool6 != null) && address !== '::1',
+    isServed: (address) =>
+      guard !== null && (!address.includes(':') || network?.pool6 != null) && address !== '::1',
     ephemeralRange: () => ephemeralRange(kernel),
   });
   const hostIpv6 = kernel.system.readSysctl('net/ipv6/conf/all/disable_ipv6') === '0';
   const plainNetworks = { host: record.host.id, none: record.none.id };
-  const sandboxes = new Sandboxes({ kernel, log, settings, claims, rest, bridge: network, plainNetworks, guard, closeFd: closeSync, hostIpv6 });
+  const sandboxes = new Sandboxes({
+    kernel,
+    log,
+    settings,
+    claims,
+    rest,
+    bridge: network,
+    plainNetworks,
+    guard,
+    closeFd: closeSync,
+    hostIpv6,
+  });
   return { record, bridge: network?.plan ?? null, sandboxes, guard, rest };
 }
 
@@ -138,7 +159,9 @@ function sweepLeftovers(options: NetworkServiceOptions, sandboxes: Sandboxes): s
   const { kernel, settings, log } = options;
   const removed: string[] = [];
   const live = sandboxes.all();
-  const links = new Set(live.flatMap((facts) => Object.values(facts.endpoints).map((endpoint) => endpoint.hostLink)));
+  const links = new Set(
+    live.flatMap((facts) => Object.values(facts.endpoints).map((endpoint) => endpoint.hostLink)),
+  );
   for (const link of kernel.links.list()) {
     if (containerOfAlias(settings.instance, link.alias) === null || links.has(link.name)) continue;
     try {
@@ -163,6 +186,20 @@ function sweepLeftovers(options: NetworkServiceOptions, sandboxes: Sandboxes): s
     removed.push(`sandbox key ${path}`);
   }
   return removed;
+}
+
+/** Errors: `notFound`; `invalidArgument` when the beginning of an id fits several. */
+function findNetwork(all: readonly NetworkView[], nameOrId: string): NetworkView {
+  const exact = all.find((view) => view.Name === nameOrId || view.Id === nameOrId);
+  if (exact !== undefined) return exact;
+  const matches = nameOrId === '' ? [] : all.filter((view) => view.Id.startsWith(nameOrId));
+  const [found] = matches;
+  if (found === undefined) throw new EngineError('notFound', `network ${nameOrId} not found`);
+  if (matches.length > 1) {
+    const text = `network ${nameOrId} is ambiguous (${matches.length} matches found based on ID prefix)`;
+    throw new EngineError('invalidArgument', text);
+  }
+  return found;
 }
 
 /** Firewall elements need no sweep: the table is written whole at boot, with just the ports of what runs. */
@@ -194,14 +231,7 @@ export function createNetworkService(options: NetworkServiceOptions): NetworkSer
     },
     list: views,
     inspect(nameOrId) {
-      const all = views();
-      const exact = all.find((view) => view.Name === nameOrId || view.Id === nameOrId);
-      const matches = exact !== undefined ? [exact] : nameOrId === '' ? [] : all.filter((view) => view.Id.startsWith(nameOrId));
-      const [found, second] = matches;
-      if (found === undefined) throw new EngineError('notFound', `network ${nameOrId} not found`);
-      if (second !== undefined) {
-        throw new EngineError('invalidArgument', `network ${nameOrId} is ambiguous (${matches.length} matches found based on ID prefix)`);
-      }
+      const found = findNetwork(views(), nameOrId);
       return { ...found, Containers: containersIn(found.Name, booted().sandboxes.all()) };
     },
     sandbox: {

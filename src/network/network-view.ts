@@ -54,12 +54,16 @@ export function networkViews({ record, settings, bridge }: ViewInput): readonly 
 }
 
 /** The containers of one network, by id. */
-export function containersIn(networkName: string, sandboxes: Iterable<SandboxFacts>): Record<string, NetworkContainerView> {
+export function containersIn(
+  networkName: string,
+  sandboxes: Iterable<SandboxFacts>,
+): Record<string, NetworkContainerView> {
   const views: [string, NetworkContainerView][] = [];
   for (const facts of sandboxes) {
     const endpoint = facts.endpoints[networkName];
     if (endpoint === undefined) continue;
-    const withPrefix = (address: string, length: number): string => (address === '' ? '' : `${address}/${length}`);
+    const withPrefix = (address: string, length: number): string =>
+      address === '' ? '' : `${address}/${length}`;
     views.push([
       facts.containerId,
       {

@@ -31,14 +31,17 @@ function parseNumber(text: string, what: string): number {
 }
 
 /** `80/tcp`, `80`, `8000-8010/udp`: every single port of it. */
-export function parseContainerPorts(text: string): readonly { readonly port: number; readonly protocol: Protocol }[] {
+export function parseContainerPorts(
+  text: string,
+): readonly { readonly port: number; readonly protocol: Protocol }[] {
   const [range = '', name = 'tcp'] = text.split('/', 2);
   const protocol = name.toLowerCase();
   if (!isProtocol(protocol)) throw new EngineError('invalidArgument', `invalid proto: ${name}`);
   const [from = '', to = from] = range.split('-', 2);
   const first = parseNumber(from, 'container port');
   const last = parseNumber(to, 'container port');
-  if (first > last) throw new EngineError('invalidArgument', `invalid range specified for the Container port: ${range}`);
+  if (first > last)
+    throw new EngineError('invalidArgument', `invalid range specified for the Container port: ${range}`);
   return Array.from({ length: last - first + 1 }, (_, i) => ({ port: first + i, protocol }));
 }
 
@@ -63,21 +66,31 @@ function hostIpsOf(hostIp: string, input: PortWishInput): string[] {
 }
 
 /**
- * What is to be published: the exposed ports that have a binding, and with `publishAll` those that have none. Sorted by port
- * and protocol, so that ephemeral ports are given out in an order that does not depend on the request's.
+ * What is to be published: the exposed ports that have a binding, and with `publishAll` those that have none.
+ * Sorted by port and protocol, so that ephemeral ports are given out in an order that does not depend on the
+ * request's.
  */
 export function portWishes(input: PortWishInput): readonly PortWish[] {
   const bindings = new Map<string, readonly PortBinding[]>();
   for (const [key, list] of Object.entries(input.portBindings)) {
     if (!isProtocol((key.split('/', 2)[1] ?? 'tcp').toLowerCase())) continue;
-    for (const { port, protocol } of parseContainerPorts(key)) bindings.set(`${port}/${protocol}`, list ?? []);
+    for (const { port, protocol } of parseContainerPorts(key))
+      bindings.set(`${port}/${protocol}`, list ?? []);
   }
   const exposed = new Map<string, { port: number; protocol: Protocol }>();
-  for (const text of input.exposedPorts) for (const one of parseContainerPorts(text)) exposed.set(`${one.port}/${one.protocol}`, one);
-  const sorted = [...exposed.values()].sort((a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol));
+  for (const text of input.exposedPorts)
+    for (const one of parseContainerPorts(text)) exposed.set(`${one.port}/${one.protocol}`, one);
+  const sorted = [...exposed.values()].sort(
+    (a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol),
+  );
   return sorted.flatMap(({ port, protocol }) => {
     const listed = bindings.get(`${port}/${protocol}`);
-    const wanted = listed !== undefined && listed.length > 0 ? listed : input.publishAll ? [{ hostIp: '', hostPort: '' }] : [];
+    const wanted =
+      listed !== undefined && listed.length > 0
+        ? listed
+        : input.publishAll
+          ? [{ hostIp: '', hostPort: '' }]
+          : [];
     return wanted.map((binding) => ({
       protocol,
       containerPort: port,
@@ -87,7 +100,10 @@ export function portWishes(input: PortWishInput): readonly PortWish[] {
   });
 }
 
-/** Two addresses that cannot both have the same port: the same one, or one of them stands for all of its family. */
+/**
+ * Two addresses that cannot both have the same port: the same one, or one of them stands for all of its
+ * family.
+ */
 export function addressesClash(a: string, b: string): boolean {
   const left = parseAddress(a);
   const right = parseAddress(b);

@@ -3,13 +3,24 @@ import { isKernelError } from '#host/kernel-error.ts';
 import type { Protocol, PublishedPort } from './model.ts';
 import { addressesClash, type PortWish } from './port-bindings.ts';
 
-/** Binds a host port, so that nobody else on the host gets it; gives the descriptor. Throws with an errno name as `code`. */
-export type HoldPort = (port: { readonly protocol: Protocol; readonly address: string; readonly port: number; readonly listen: boolean }) => number;
+/**
+ * Binds a host port, so that nobody else on the host gets it; gives the descriptor. Throws with an errno name
+ * as `code`.
+ */
+export type HoldPort = (port: {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+  readonly listen: boolean;
+}) => number;
 
 export interface PortClaimsOptions {
   readonly hold: HoldPort;
   readonly close: (fd: number) => void;
-  /** Whether packets to an address of that family are led to containers: a socket that nobody serves must not accept. */
+  /**
+   * Whether packets to an address of that family are led to containers: a socket that nobody serves must not
+   * accept.
+   */
   readonly isServed: (address: string) => boolean;
   /** First and last port for bindings that name none. */
   readonly ephemeralRange: () => readonly [first: number, last: number];
@@ -76,7 +87,9 @@ export class PortClaims {
 
   #one(wish: PortWish, target: string): ClaimedPorts {
     const ephemeral = wish.hostPorts.first === 0;
-    const [first, last] = ephemeral ? this.#options.ephemeralRange() : [wish.hostPorts.first, wish.hostPorts.last];
+    const [first, last] = ephemeral
+      ? this.#options.ephemeralRange()
+      : [wish.hostPorts.first, wish.hostPorts.last];
     const start = ephemeral ? Math.min(Math.max(this.#next.get(wish.protocol) ?? first, first), last) : first;
     let clash: EngineError | undefined;
     for (let i = 0; i <= last - first; i++) {
@@ -97,23 +110,39 @@ export class PortClaims {
     const taken = this.#taken.get(key(wish.protocol, port)) ?? [];
     for (const hostIp of wish.hostIps) {
       if (taken.some((other) => addressesClash(hostIp, other))) {
-        return { clash: new EngineError('internal', `Bind for ${hostIp}:${port} failed: port is already allocated`) };
+        return {
+          clash: new EngineError('internal', `Bind for ${hostIp}:${port} failed: port is already allocated`),
+        };
       }
     }
     const ports: PublishedPort[] = [];
     const held: number[] = [];
     for (const hostIp of wish.hostIps) {
       try {
-        held.push(this.#options.hold({ protocol: wish.protocol, address: hostIp, port, listen: this.#options.isServed(hostIp) }));
+        held.push(
+          this.#options.hold({
+            protocol: wish.protocol,
+            address: hostIp,
+            port,
+            listen: this.#options.isServed(hostIp),
+          }),
+        );
         ports.push({ protocol: wish.protocol, containerPort: wish.containerPort, hostIp, hostPort: port });
       } catch (error) {
         const code = errorCode(error);
         // A host without IPv6: `::` was only our reading of "everywhere".
-        if (hostIp === '::' && wish.hostIps.length > 1 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) continue;
+        if (
+          hostIp === '::' &&
+          wish.hostIps.length > 1 &&
+          (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')
+        )
+          continue;
         for (const fd of held) this.#options.close(fd);
         const reason = isKernelError(error) ? error.reason : errorMessage(error);
         const where = `${bracketed(hostIp)}:${port}:${bracketed(target)}:${wish.containerPort}/${wish.protocol}`;
-        const failure = new EngineError('internal', `failed to bind host port for ${where}: ${reason}`, { cause: error });
+        const failure = new EngineError('internal', `failed to bind host port for ${where}: ${reason}`, {
+          cause: error,
+        });
         if (code === 'EADDRINUSE') return { clash: failure };
         throw failure;
       }

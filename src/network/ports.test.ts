@@ -24,7 +24,13 @@ function host(busy: string[] = []) {
     close: (fd) => open.delete(fd),
     hold: ({ protocol, address, port }) => {
       const name = `${address}:${port}/${protocol}`;
-      if (busy.includes(name)) throw new KernelError({ code: 'EADDRINUSE', errno: 98, syscall: 'bind', reason: 'address already in use' });
+      if (busy.includes(name))
+        throw new KernelError({
+          code: 'EADDRINUSE',
+          errno: 98,
+          syscall: 'bind',
+          reason: 'address already in use',
+        });
       bound.push(name);
       open.add(++next);
       return next;
@@ -38,7 +44,10 @@ test('only exposed ports are published; every form of a binding', () => {
     input({
       exposedPorts: ['80/tcp', '53/udp', '9/sctp', '81'],
       portBindings: {
-        '80/tcp': [{ hostIp: '', hostPort: '8080' }, { hostIp: '127.0.0.1', hostPort: '8000-8010' }],
+        '80/tcp': [
+          { hostIp: '', hostPort: '8080' },
+          { hostIp: '127.0.0.1', hostPort: '8000-8010' },
+        ],
         '53/udp': [{ hostIp: '[::1]', hostPort: '' }],
         '7/tcp': [{ hostIp: '', hostPort: '7' }],
         '1/foo': [{ hostIp: '', hostPort: '7' }],
@@ -47,11 +56,18 @@ test('only exposed ports are published; every form of a binding', () => {
   );
   assert.deepEqual(wishes, [
     { protocol: 'udp', containerPort: 53, hostIps: ['::1'], hostPorts: { first: 0, last: 0 } },
-    { protocol: 'tcp', containerPort: 80, hostIps: ['0.0.0.0', '::'], hostPorts: { first: 8080, last: 8080 } },
+    {
+      protocol: 'tcp',
+      containerPort: 80,
+      hostIps: ['0.0.0.0', '::'],
+      hostPorts: { first: 8080, last: 8080 },
+    },
     { protocol: 'tcp', containerPort: 80, hostIps: ['127.0.0.1'], hostPorts: { first: 8000, last: 8010 } },
   ]);
   assert.deepEqual(
-    portWishes(input({ exposedPorts: ['90/udp', '80/tcp'], publishAll: true, ipv6: false, defaultHostIp: '10.0.0.1' })).map((w) => `${w.containerPort}/${w.protocol} ${w.hostIps}`),
+    portWishes(
+      input({ exposedPorts: ['90/udp', '80/tcp'], publishAll: true, ipv6: false, defaultHostIp: '10.0.0.1' }),
+    ).map((w) => `${w.containerPort}/${w.protocol} ${w.hostIps}`),
     ['80/tcp 10.0.0.1', '90/udp 10.0.0.1'],
   );
 });
@@ -61,7 +77,8 @@ test('wrong ports are refused', () => {
   assert.throws(() => parseContainerPorts('70000'), /invalid container port: 70000/);
   assert.throws(() => parseContainerPorts('9-8/tcp'), /invalid range/);
   assert.equal(parseContainerPorts('8000-8003/udp').length, 4);
-  const one = (hostIp: string, hostPort: string) => portWishes(input({ exposedPorts: ['80'], portBindings: { '80/tcp': [{ hostIp, hostPort }] } }));
+  const one = (hostIp: string, hostPort: string) =>
+    portWishes(input({ exposedPorts: ['80'], portBindings: { '80/tcp': [{ hostIp, hostPort }] } }));
   assert.throws(() => one('', '70000'), /invalid hostPort: 70000/);
   assert.throws(() => one('', 'x'), /invalid hostPort: x/);
   assert.throws(() => one('1.2.3', '80'), /invalid IP address: 1.2.3/);
@@ -69,10 +86,14 @@ test('wrong ports are refused', () => {
 
 test('one port is given out once, with the words of the reference', () => {
   const { claims, open } = host(['0.0.0.0:18181/tcp']);
-  const wish = (hostIps: string[], port: number) => [{ protocol: 'tcp' as const, containerPort: 80, hostIps, hostPorts: { first: port, last: port } }];
+  const wish = (hostIps: string[], port: number) => [
+    { protocol: 'tcp' as const, containerPort: 80, hostIps, hostPorts: { first: port, last: port } },
+  ];
   const first = claims.claim(wish(['0.0.0.0', '::'], 8080), '172.17.0.2');
   assert.equal(first.held.length, 2);
-  assert.throws(() => claims.claim(wish(['127.0.0.1'], 8080), '172.17.0.3'), { message: 'Bind for 127.0.0.1:8080 failed: port is already allocated' });
+  assert.throws(() => claims.claim(wish(['127.0.0.1'], 8080), '172.17.0.3'), {
+    message: 'Bind for 127.0.0.1:8080 failed: port is already allocated',
+  });
   assert.throws(() => claims.claim(wish(['0.0.0.0'], 18181), '172.17.0.3'), {
     message: 'failed to bind host port for 0.0.0.0:18181:172.17.0.3:80/tcp: address already in use',
   });
@@ -86,7 +107,9 @@ test('one port is given out once, with the words of the reference', () => {
 
 test('free ports in turn, ranges, exhaustion', () => {
   const { claims } = host(['0.0.0.0:32769/tcp']);
-  const any = [{ protocol: 'tcp' as const, containerPort: 80, hostIps: ['0.0.0.0'], hostPorts: { first: 0, last: 0 } }];
+  const any = [
+    { protocol: 'tcp' as const, containerPort: 80, hostIps: ['0.0.0.0'], hostPorts: { first: 0, last: 0 } },
+  ];
   const take = () => claims.claim(any, '172.17.0.2').ports[0]?.hostPort;
   assert.deepEqual([take(), take(), take()], [32768, 32770, 32771]);
   assert.throws(take, { message: 'all ports are allocated' });
@@ -101,7 +124,14 @@ test('restored ports are taken without being bound', () => {
   const port = { protocol: 'udp' as const, containerPort: 53, hostIp: '0.0.0.0', hostPort: 5353 };
   claims.restore([port]);
   assert.deepEqual(bound, []);
-  const wish = [{ protocol: 'udp' as const, containerPort: 53, hostIps: ['0.0.0.0'], hostPorts: { first: 5353, last: 5353 } }];
+  const wish = [
+    {
+      protocol: 'udp' as const,
+      containerPort: 53,
+      hostIps: ['0.0.0.0'],
+      hostPorts: { first: 5353, last: 5353 },
+    },
+  ];
   assert.throws(() => claims.claim(wish, 'x'), /already allocated/);
   claims.release([port]);
   claims.claim(wish, 'x');

@@ -54,7 +54,10 @@ function parse(text: string): Parsed {
   return { nameservers, search, options, other };
 }
 
-/** True when the file only names the resolver of systemd-resolved on this very host: read `RESOLVED_CONF` then. */
+/**
+ * True when the file only names the resolver of systemd-resolved on this very host: read `RESOLVED_CONF`
+ * then.
+ */
 export function isResolvedStub(text: string): boolean {
   const { nameservers } = parse(text);
   return nameservers.length === 1 && nameservers[0] === '127.0.0.53';
@@ -74,12 +77,15 @@ export function resolvConf(input: ResolvConfInput): string {
   ];
   if (input.hostNetwork && overrides.length === 0) return input.host;
   const host = parse(input.host);
-  const inherited = input.hostNetwork ? host.nameservers : host.nameservers.filter((server) => usable(server, input.ipv6));
+  const inherited = input.hostNetwork
+    ? host.nameservers
+    : host.nameservers.filter((server) => usable(server, input.ipv6));
   const useFallback = input.dns.length === 0 && inherited.length === 0;
   const fallback = input.ipv6 ? [...FALLBACK_4, ...FALLBACK_6] : FALLBACK_4;
   const nameservers = input.dns.length > 0 ? input.dns : useFallback ? fallback : inherited;
   // A single dot means: no search list at all.
-  const search = input.dnsSearch.length > 0 ? input.dnsSearch.filter((domain) => domain !== '.') : host.search;
+  const search =
+    input.dnsSearch.length > 0 ? input.dnsSearch.filter((domain) => domain !== '.') : host.search;
   const options = input.dnsOptions.length > 0 ? input.dnsOptions : host.options;
   const ndots = options.some((option) => option.startsWith('ndots:'));
   return [

@@ -37,7 +37,10 @@ export function endpointFacts(input: EndpointInput): EndpointFacts {
   };
 }
 
-/** On the host's side: one message makes the pair, puts our end on the bridge and the other into the namespace. */
+/**
+ * On the host's side: one message makes the pair, puts our end on the bridge and the other into the
+ * namespace.
+ */
 export function planHostSide(input: EndpointInput, netns: number): LinkOperation[] {
   const facts = endpointFacts(input);
   return [
@@ -55,8 +58,8 @@ export function planHostSide(input: EndpointInput, netns: number): LinkOperation
 }
 
 /**
- * Settings inside the namespace, before the link goes up. `ndisc_notify` makes the kernel tell the neighbours about the new
- * MAC as soon as the link is up; for IPv4 the sandbox announces it itself.
+ * Settings inside the namespace, before the link goes up. `ndisc_notify` makes the kernel tell the neighbours
+ * about the new MAC as soon as the link is up; for IPv4 the sandbox announces it itself.
  */
 export function planSysctls(facts: EndpointFacts): (readonly [name: string, value: string])[] {
   if (facts.ipv6Address === '') return [[`net/ipv6/conf/${CONTAINER_LINK}/disable_ipv6`, '1']];
@@ -75,7 +78,16 @@ export function planInside(facts: EndpointFacts): LinkOperation[] {
   return [
     ...LOOPBACK_UP,
     { kind: 'addAddress', link, address: facts.ipv4Address, prefixLength: facts.ipv4PrefixLength },
-    ...(v6 ? [{ kind: 'addAddress', link, address: facts.ipv6Address, prefixLength: facts.ipv6PrefixLength } as const] : []),
+    ...(v6
+      ? [
+          {
+            kind: 'addAddress',
+            link,
+            address: facts.ipv6Address,
+            prefixLength: facts.ipv6PrefixLength,
+          } as const,
+        ]
+      : []),
     { kind: 'setUp', link },
     { kind: 'addRoute', link, destination: '0.0.0.0/0', gateway: facts.gateway },
     ...(v6 ? [{ kind: 'addRoute', link, destination: '::/0', gateway: facts.ipv6Gateway } as const] : []),

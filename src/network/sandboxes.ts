@@ -11,10 +11,25 @@ import type { BridgePlan } from './bridge-plan.ts';
 import type { FirewallGuard } from './firewall-guard.ts';
 import type { PortForward } from './firewall-plan.ts';
 import type { IpamPool } from './ipam.ts';
-import type { EndpointFacts, NetworkSettings, PublishedPort, Sandbox, SandboxFacts, SandboxRequest } from './model.ts';
+import type {
+  EndpointFacts,
+  NetworkSettings,
+  PublishedPort,
+  Sandbox,
+  SandboxFacts,
+  SandboxRequest,
+} from './model.ts';
 import { portWishes } from './port-bindings.ts';
 import type { PortClaims } from './port-claims.ts';
-import { CONTAINER_LINK, endpointFacts, LOOPBACK_UP, planHostSide, planInside, planSysctls, type EndpointInput } from './sandbox-plan.ts';
+import {
+  CONTAINER_LINK,
+  endpointFacts,
+  LOOPBACK_UP,
+  planHostSide,
+  planInside,
+  planSysctls,
+  type EndpointInput,
+} from './sandbox-plan.ts';
 
 /** The default network at work. */
 export interface BridgeNetwork {
@@ -90,14 +105,24 @@ export class Sandboxes {
     const base = { containerId, name: request.name, sandboxId, mode, endpoints: {}, ports: [] };
     const keyed = { ...base, sandboxKey: join(execRoot, 'netns', sandboxId.slice(0, 12)) };
     if (mode === 'host') {
-      const facts: SandboxFacts = { ...base, sandboxKey: join(execRoot, 'netns', 'default'), endpoints: { host: this.#plainEndpoint('host') } };
+      const facts: SandboxFacts = {
+        ...base,
+        sandboxKey: join(execRoot, 'netns', 'default'),
+        endpoints: { host: this.#plainEndpoint('host') },
+      };
       return this.#enter(facts, { netnsFd: null, held: [], addresses: [] });
     }
     if (mode === 'container') {
-      if (request.joinPid === undefined) throw new EngineError('invalidArgument', 'cannot join network of a non running container');
-      return this.#enter(keyed, { netnsFd: this.#options.kernel.namespaces.openNetwork(request.joinPid), held: [], addresses: [] });
+      if (request.joinPid === undefined)
+        throw new EngineError('invalidArgument', 'cannot join network of a non running container');
+      return this.#enter(keyed, {
+        netnsFd: this.#options.kernel.namespaces.openNetwork(request.joinPid),
+        held: [],
+        addresses: [],
+      });
     }
-    if (mode === 'bridge' && this.#options.bridge !== null) return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
+    if (mode === 'bridge' && this.#options.bridge !== null)
+      return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const netnsFd = await this.#options.kernel.namespaces.createNetwork();
     this.#options.kernel.links.apply(LOOPBACK_UP, netnsFd);
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
@@ -118,8 +143,11 @@ export class Sandboxes {
     this.#live.delete(containerId);
     this.#options.guard?.withdraw(containerId);
     this.#options.claims.release(live.facts.ports);
-    // The address rests until its link is gone: the kernel takes namespaces down later, and until then the old one answers.
-    const hostLink = Object.values(live.facts.endpoints).find((endpoint) => endpoint.hostLink !== '')?.hostLink;
+    // The address rests until its link is gone: the kernel takes namespaces down later, and until then the
+    // old one answers.
+    const hostLink = Object.values(live.facts.endpoints).find(
+      (endpoint) => endpoint.hostLink !== '',
+    )?.hostLink;
     if (hostLink !== undefined) this.#options.rest.begin(hostLink, live.addresses);
     for (const fd of live.fds) this.#options.closeFd(fd);
     if (live.facts.mode !== 'host') rmSync(live.facts.sandboxKey, { force: true });
@@ -131,11 +159,18 @@ export class Sandboxes {
     for (const facts of all) {
       const addresses: { pool: IpamPool; address: Address }[] = [];
       for (const endpoint of Object.values(facts.endpoints)) {
-        for (const [text, pool] of [[endpoint.ipv4Address, this.#options.bridge?.pool4], [endpoint.ipv6Address, this.#options.bridge?.pool6]] as const) {
+        for (const [text, pool] of [
+          [endpoint.ipv4Address, this.#options.bridge?.pool4],
+          [endpoint.ipv6Address, this.#options.bridge?.pool6],
+        ] as const) {
           const address = parseAddress(text);
           if (address === null || pool === null || pool === undefined) continue;
           if (pool.restore(address)) addresses.push({ pool, address });
-          else this.#options.log.warn('two running containers claim one address', { container: facts.containerId, address: text });
+          else
+            this.#options.log.warn('two running containers claim one address', {
+              container: facts.containerId,
+              address: text,
+            });
         }
       }
       this.#options.claims.restore(facts.ports);
@@ -162,16 +197,24 @@ export class Sandboxes {
     };
   }
 
-  #enter(facts: SandboxFacts, kept: { netnsFd: number | null; held: readonly number[]; addresses: Live['addresses'] }): Sandbox {
+  #enter(
+    facts: SandboxFacts,
+    kept: { netnsFd: number | null; held: readonly number[]; addresses: Live['addresses'] },
+  ): Sandbox {
     const fds = kept.netnsFd === null ? kept.held : [kept.netnsFd, ...kept.held];
     this.#live.set(facts.containerId, { facts, fds, addresses: kept.addresses });
     return { ...facts, netnsFd: kept.netnsFd, heldPorts: kept.held };
   }
 
-  async #bridged(request: SandboxRequest, context: { facts: SandboxFacts; bridge: BridgeNetwork }): Promise<Sandbox> {
+  async #bridged(
+    request: SandboxRequest,
+    context: { facts: SandboxFacts; bridge: BridgeNetwork },
+  ): Promise<Sandbox> {
     const { kernel, guard, claims, closeFd, settings, log } = this.#options;
     const { bridge } = context;
-    await using rollback = new Rollback((error) => log.warn('undoing a network failed', { error: errorMessage(error) }));
+    await using rollback = new Rollback((error) =>
+      log.warn('undoing a network failed', { error: errorMessage(error) }),
+    );
     const addresses = this.#allocate(request, bridge);
     rollback.push(() => addresses.forEach(({ pool, address }) => pool.release(address, { rest: false })));
     const [ipv4, ipv6] = addresses;
@@ -192,7 +235,11 @@ export class Sandboxes {
       claims.release(published.ports);
       for (const fd of published.held) closeFd(fd);
     });
-    const facts: SandboxFacts = { ...context.facts, endpoints: { [bridge.name]: endpoint }, ports: published.ports };
+    const facts: SandboxFacts = {
+      ...context.facts,
+      endpoints: { [bridge.name]: endpoint },
+      ports: published.ports,
+    };
     const netnsFd = await kernel.namespaces.createNetwork();
     rollback.push(() => closeFd(netnsFd));
     this.#connect(input, endpoint, netnsFd);
@@ -209,7 +256,12 @@ export class Sandboxes {
       if (system.readSysctl(name, netnsFd) !== null) system.writeSysctl(name, value, netnsFd);
     }
     links.apply(planInside(endpoint), netnsFd);
-    this.#options.kernel.sockets.announce({ netns: netnsFd, link: CONTAINER_LINK, mac: endpoint.macAddress, address: endpoint.ipv4Address });
+    this.#options.kernel.sockets.announce({
+      netns: netnsFd,
+      link: CONTAINER_LINK,
+      mac: endpoint.macAddress,
+      address: endpoint.ipv4Address,
+    });
   }
 
   #allocate(request: SandboxRequest, bridge: BridgeNetwork): { pool: IpamPool; address: Address }[] {
@@ -247,7 +299,10 @@ export class Sandboxes {
     return mac;
   }
 
-  #publish(request: SandboxRequest, endpoint: EndpointFacts): { ports: readonly PublishedPort[]; held: readonly number[] } {
+  #publish(
+    request: SandboxRequest,
+    endpoint: EndpointFacts,
+  ): { ports: readonly PublishedPort[]; held: readonly number[] } {
     const { claims, settings, hostIpv6 } = this.#options;
     try {
       const wishes = portWishes({
@@ -261,7 +316,9 @@ export class Sandboxes {
     } catch (error) {
       const where = `driver failed programming external connectivity on endpoint ${request.name} (${endpoint.endpointId})`;
       const kind = error instanceof EngineError ? error.kind : 'internal';
-      throw new EngineError(kind, `failed to set up container networking: ${where}: ${errorMessage(error)}`, { cause: error });
+      throw new EngineError(kind, `failed to set up container networking: ${where}: ${errorMessage(error)}`, {
+        cause: error,
+      });
     }
   }
 

@@ -5,11 +5,14 @@ export interface NetworkService {
   /** Makes or adopts the default bridge and writes the firewall table. */
   boot(): Promise<void>;
   /**
-   * Takes over what ran on while no daemon lived, before anything new is prepared: addresses and ports are taken again, the
-   * firewall elements written. `facts` come from the containers' records or running state.
+   * Takes over what ran on while no daemon lived, before anything new is prepared: addresses and ports are
+   * taken again, the firewall elements written. `facts` come from the containers' records or running state.
    */
   restore(facts: readonly SandboxFacts[]): Promise<void>;
-  /** Removes links and firewall elements of our instance that no restored or prepared sandbox names. Returns what went. */
+  /**
+   * Removes links and firewall elements of our instance that no restored or prepared sandbox names. Returns
+   * what went.
+   */
   sweep(): Promise<readonly string[]>;
   /** bridge, host, none; `Containers` filled only by inspect. */
   list(): readonly NetworkView[];
@@ -19,11 +22,13 @@ export interface NetworkService {
     /** Errors carry the reference's text; everything is undone then. */
     prepare(request: SandboxRequest): Promise<Sandbox>;
     /**
-     * The shim holds namespace and ports now: our copies of the descriptors are closed, and the sandbox key becomes a symbolic
-     * link to the network namespace of `pid`.
+     * The shim holds namespace and ports now: our copies of the descriptors are closed, and the sandbox key
+     * becomes a symbolic link to the network namespace of `pid`.
      */
     handedOver(containerId: string, pid: number): void;
-    /** After the exit, or when a start failed. Idempotent, does not wait for the kernel to remove the link. */
+    /**
+     * After the exit, or when a start failed. Idempotent, does not wait for the kernel to remove the link.
+     */
     release(containerId: string): Promise<void>;
     facts(containerId: string): SandboxFacts | undefined;
     renamed(containerId: string, name: string): void;

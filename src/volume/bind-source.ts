@@ -2,8 +2,8 @@ import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import type { Kernel } from '#host/kernel.ts';
 
 /*
- * Sources of bind mounts lie on any file system of the host, a network one that hangs among them. So every look at them runs
- * on a thread of its own, outside node's pool.
+ * Sources of bind mounts lie on any file system of the host, a network one that hangs among them. So every
+ * look at them runs on a thread of its own, outside node's pool.
  */
 
 type SlowFiles = Pick<Kernel['files'], 'openRoot' | 'close' | 'slow'>;
@@ -28,7 +28,11 @@ export async function sourceExists(files: SlowFiles, path: string): Promise<bool
       // ELOOP: a magic link such as /proc/PID/ns/net, which exists; the runtime opens it.
       if (code === 'ELOOP') return true;
       if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-      throw new EngineError('invalidArgument', `invalid mount config for type "bind": stat ${path}: ${errorMessage(error)}`, { cause: error });
+      throw new EngineError(
+        'invalidArgument',
+        `invalid mount config for type "bind": stat ${path}: ${errorMessage(error)}`,
+        { cause: error },
+      );
     }
   });
 }
@@ -43,7 +47,11 @@ export async function makeSource(files: SlowFiles, path: string): Promise<void> 
         await files.slow.mkdir(root, step, 0o755);
       } catch (error) {
         if (errorCode(error) === 'EEXIST') continue;
-        throw new EngineError('internal', `error while creating mount source path '${path}': mkdir /${step}: ${errorMessage(error)}`, { cause: error });
+        throw new EngineError(
+          'internal',
+          `error while creating mount source path '${path}': mkdir /${step}: ${errorMessage(error)}`,
+          { cause: error },
+        );
       }
     }
   });

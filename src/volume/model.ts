@@ -9,24 +9,35 @@ export interface MountRequest {
   readonly Target?: string | undefined;
   readonly ReadOnly?: boolean | undefined;
   readonly Consistency?: string | undefined;
-  readonly BindOptions?: {
-    readonly Propagation?: string | undefined;
-    readonly NonRecursive?: boolean | undefined;
-    readonly CreateMountpoint?: boolean | undefined;
-    readonly ReadOnlyNonRecursive?: boolean | undefined;
-    readonly ReadOnlyForceRecursive?: boolean | undefined;
-  } | undefined;
-  readonly VolumeOptions?: {
-    readonly NoCopy?: boolean | undefined;
-    readonly Subpath?: string | undefined;
-    readonly Labels?: Readonly<Record<string, string>> | null | undefined;
-    readonly DriverConfig?: { readonly Name?: string | undefined; readonly Options?: Readonly<Record<string, string>> | null | undefined } | undefined;
-  } | undefined;
-  readonly TmpfsOptions?: {
-    readonly SizeBytes?: number | undefined;
-    readonly Mode?: number | undefined;
-    readonly Options?: readonly (readonly string[])[] | undefined;
-  } | undefined;
+  readonly BindOptions?:
+    | {
+        readonly Propagation?: string | undefined;
+        readonly NonRecursive?: boolean | undefined;
+        readonly CreateMountpoint?: boolean | undefined;
+        readonly ReadOnlyNonRecursive?: boolean | undefined;
+        readonly ReadOnlyForceRecursive?: boolean | undefined;
+      }
+    | undefined;
+  readonly VolumeOptions?:
+    | {
+        readonly NoCopy?: boolean | undefined;
+        readonly Subpath?: string | undefined;
+        readonly Labels?: Readonly<Record<string, string>> | null | undefined;
+        readonly DriverConfig?:
+          | {
+              readonly Name?: string | undefined;
+              readonly Options?: Readonly<Record<string, string>> | null | undefined;
+            }
+          | undefined;
+      }
+    | undefined;
+  readonly TmpfsOptions?:
+    | {
+        readonly SizeBytes?: number | undefined;
+        readonly Mode?: number | undefined;
+        readonly Options?: readonly (readonly string[])[] | undefined;
+      }
+    | undefined;
 }
 
 /** Everything of a create request that speaks about mounts. */

@@ -6,15 +6,24 @@ import { tmpfsFlagOptions } from './tmpfs-options.ts';
 
 /** All mounts of a create request together, and what the runtime spec gets of them. Pure. */
 
-/** In the order in which later ones win: other containers' volumes, binds and mounts, then volumes where nothing is yet. */
+/**
+ * In the order in which later ones win: other containers' volumes, binds and mounts, then volumes where
+ * nothing is yet.
+ */
 export function mountPoints(input: MountInput): readonly MountPoint[] {
   const points = new Map<string, MountPoint>();
   for (const point of input.volumesFrom ?? []) points.set(point.destination, point);
-  const tmpfs = Object.entries(input.tmpfs).map(([path, options]) => tmpfsPoint(path, tmpfsFlagOptions(options)));
+  const tmpfs = Object.entries(input.tmpfs).map(([path, options]) =>
+    tmpfsPoint(path, tmpfsFlagOptions(options)),
+  );
   const explicit = new Set(tmpfs.map((point) => point.destination));
-  const named = [...input.binds.map((raw) => bindOf(raw, input.volumeDriver ?? '')), ...input.mounts.map(mountPointOf)];
+  const named = [
+    ...input.binds.map((raw) => bindOf(raw, input.volumeDriver ?? '')),
+    ...input.mounts.map(mountPointOf),
+  ];
   for (const point of named) {
-    if (explicit.has(point.destination)) throw new EngineError('invalidArgument', `Duplicate mount point: ${point.destination}`);
+    if (explicit.has(point.destination))
+      throw new EngineError('invalidArgument', `Duplicate mount point: ${point.destination}`);
     explicit.add(point.destination);
     points.set(point.destination, point);
   }
@@ -30,11 +39,17 @@ const depth = (path: string): number => path.split('/').filter((part) => part !=
 
 function specMount(point: MountPoint): SpecMount {
   const { destination } = point;
-  if (point.type === 'tmpfs') return { destination, type: 'tmpfs', source: 'tmpfs', options: point.tmpfsOptions };
+  if (point.type === 'tmpfs')
+    return { destination, type: 'tmpfs', source: 'tmpfs', options: point.tmpfsOptions };
   const options = point.volumeOptions ?? {};
   if (point.type === 'volume' && (options['type'] !== undefined || options['device'] !== undefined)) {
     const given = (options['o'] ?? '').split(',').filter((option) => option !== '');
-    return { destination, type: options['type'] ?? 'none', source: options['device'] ?? '', options: point.readOnly ? [...given, 'ro'] : given };
+    return {
+      destination,
+      type: options['type'] ?? 'none',
+      source: options['device'] ?? '',
+      options: point.readOnly ? [...given, 'ro'] : given,
+    };
   }
   return {
     destination,

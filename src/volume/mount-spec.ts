@@ -5,9 +5,17 @@ import { tmpfsMountOptions } from './tmpfs-options.ts';
 
 /** From `-v` and `--mount` to mount points. Pure: whether a source exists is asked elsewhere. */
 
-const PROPAGATIONS: ReadonlySet<string> = new Set(['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave']);
+const PROPAGATIONS: ReadonlySet<string> = new Set([
+  'private',
+  'rprivate',
+  'shared',
+  'rshared',
+  'slave',
+  'rslave',
+]);
 const invalid = (message: string): EngineError => new EngineError('invalidArgument', message);
-const invalidMount = (type: string, why: string): EngineError => invalid(`invalid mount config for type "${type}": ${why}`);
+const invalidMount = (type: string, why: string): EngineError =>
+  invalid(`invalid mount config for type "${type}": ${why}`);
 
 const BASE: MountPoint = {
   type: 'bind',
@@ -62,7 +70,8 @@ export function isValidMode(mode: string): boolean {
 function requireTarget(type: string, target: string): void {
   if (target === '') throw invalidMount(type, 'field Target must not be empty');
   if (cleanPath(target) === '/') throw invalidMount(type, "invalid specification: destination can't be '/'");
-  if (!target.startsWith('/')) throw invalidMount(type, `invalid mount path: '${target}' mount path must be absolute`);
+  if (!target.startsWith('/'))
+    throw invalidMount(type, `invalid mount path: '${target}' mount path must be absolute`);
 }
 
 function bindPoint(request: MountRequest, target: string): MountPoint {
@@ -70,9 +79,12 @@ function bindPoint(request: MountRequest, target: string): MountPoint {
   const options = request.BindOptions;
   if (source === '') throw invalidMount('bind', 'field Source must not be empty');
   const propagation = options?.Propagation ?? '';
-  if (propagation !== '' && !PROPAGATIONS.has(propagation)) throw invalidMount('bind', `invalid propagation mode: ${propagation}`);
-  if (request.VolumeOptions !== undefined && request.VolumeOptions !== null) throw invalidMount('bind', 'field VolumeOptions must not be specified');
-  if (!source.startsWith('/')) throw invalidMount('bind', `invalid mount path: '${source}' mount path must be absolute`);
+  if (propagation !== '' && !PROPAGATIONS.has(propagation))
+    throw invalidMount('bind', `invalid propagation mode: ${propagation}`);
+  if (request.VolumeOptions !== undefined && request.VolumeOptions !== null)
+    throw invalidMount('bind', 'field VolumeOptions must not be specified');
+  if (!source.startsWith('/'))
+    throw invalidMount('bind', `invalid mount path: '${source}' mount path must be absolute`);
   if (options?.ReadOnlyNonRecursive === true && options.ReadOnlyForceRecursive === true) {
     throw invalidMount('bind', 'mutually exclusive fields: ReadOnlyNonRecursive and ReadOnlyForceRecursive');
   }
@@ -92,10 +104,13 @@ function bindPoint(request: MountRequest, target: string): MountPoint {
 function volumePoint(request: MountRequest, target: string): MountPoint {
   const name = request.Source ?? '';
   const options = request.VolumeOptions;
-  if (request.BindOptions !== undefined && request.BindOptions !== null) throw invalidMount('volume', 'field BindOptions must not be specified');
+  if (request.BindOptions !== undefined && request.BindOptions !== null)
+    throw invalidMount('volume', 'field BindOptions must not be specified');
   const subpath = options?.Subpath ?? '';
-  if (name === '' && subpath !== '') throw invalidMount('volume', 'must not set Subpath when using anonymous volumes');
-  if (name === '' && request.ReadOnly === true) throw invalidMount('volume', 'must not set ReadOnly mode when using anonymous volumes');
+  if (name === '' && subpath !== '')
+    throw invalidMount('volume', 'must not set Subpath when using anonymous volumes');
+  if (name === '' && request.ReadOnly === true)
+    throw invalidMount('volume', 'must not set ReadOnly mode when using anonymous volumes');
   if (subpath !== '' && (subpath.startsWith('/') || subpath.split('/').includes('..'))) {
     throw invalidMount('volume', `subpath must be a relative path within the volume`);
   }
@@ -118,15 +133,24 @@ function volumePoint(request: MountRequest, target: string): MountPoint {
 export function mountPointOf(request: MountRequest): MountPoint {
   const type = request.Type ?? '';
   const target = request.Target ?? '';
-  if (type !== 'bind' && type !== 'volume' && type !== 'tmpfs') throw invalidMount(type, 'mount type unknown');
+  if (type !== 'bind' && type !== 'volume' && type !== 'tmpfs')
+    throw invalidMount(type, 'mount type unknown');
   requireTarget(type, target);
   if (type === 'bind') return bindPoint(request, target);
   if (type === 'volume') return volumePoint(request, target);
-  if (request.BindOptions !== undefined && request.BindOptions !== null) throw invalidMount(type, 'field BindOptions must not be specified');
-  if (request.VolumeOptions !== undefined && request.VolumeOptions !== null) throw invalidMount(type, 'field VolumeOptions must not be specified');
+  if (request.BindOptions !== undefined && request.BindOptions !== null)
+    throw invalidMount(type, 'field BindOptions must not be specified');
+  if (request.VolumeOptions !== undefined && request.VolumeOptions !== null)
+    throw invalidMount(type, 'field VolumeOptions must not be specified');
   if ((request.Source ?? '') !== '') throw invalidMount(type, 'field Source must not be specified');
   const tmpfsOptions = tmpfsMountOptions(request.TmpfsOptions, request.ReadOnly ?? false);
-  return { ...BASE, type: 'tmpfs', destination: cleanPath(target), readOnly: request.ReadOnly ?? false, tmpfsOptions };
+  return {
+    ...BASE,
+    type: 'tmpfs',
+    destination: cleanPath(target),
+    readOnly: request.ReadOnly ?? false,
+    tmpfsOptions,
+  };
 }
 
 /** One `-v`: `source:target[:mode]`. */
@@ -134,7 +158,8 @@ export function bindOf(raw: string, volumeDriver: string): MountPoint {
   const wrong = (): EngineError => invalid(`invalid volume specification: '${raw}'`);
   const parts = raw.split(':');
   const [source = '', second = '', mode = ''] = parts;
-  if (source === '' || parts.length > 3 || (parts.length === 2 && second !== '' && isValidMode(second))) throw wrong();
+  if (source === '' || parts.length > 3 || (parts.length === 2 && second !== '' && isValidMode(second)))
+    throw wrong();
   if (!isValidMode(mode)) throw invalid(`invalid mode: ${mode}`);
   const words = mode.split(',');
   const propagation = words.find((word) => PROPAGATIONS.has(word));
@@ -146,7 +171,11 @@ export function bindOf(raw: string, volumeDriver: string): MountPoint {
     Target: parts.length > 1 ? second : source,
     ReadOnly: words.includes('ro'),
     ...(propagation === undefined ? {} : { BindOptions: { Propagation: propagation } }),
-    ...(isBind ? (noCopy ? { VolumeOptions: { NoCopy: true } } : {}) : { VolumeOptions: { NoCopy: noCopy, DriverConfig: { Name: volumeDriver } } }),
+    ...(isBind
+      ? noCopy
+        ? { VolumeOptions: { NoCopy: true } }
+        : {}
+      : { VolumeOptions: { NoCopy: noCopy, DriverConfig: { Name: volumeDriver } } }),
   };
   try {
     return { ...mountPointOf(request), mode, createSource: isBind };
@@ -159,7 +188,14 @@ export function bindOf(raw: string, volumeDriver: string): MountPoint {
 /** A volume of the container's own at a path, from `-v /path` or the image's VOLUME. */
 export function anonymousVolume(path: string): MountPoint {
   requireTarget('volume', path);
-  return { ...BASE, type: 'volume', destination: cleanPath(path), driver: 'local', copyUp: true, anonymous: true };
+  return {
+    ...BASE,
+    type: 'volume',
+    destination: cleanPath(path),
+    driver: 'local',
+    copyUp: true,
+    anonymous: true,
+  };
 }
 
 export function tmpfsPoint(path: string, options: readonly string[]): MountPoint {

@@ -4,17 +4,34 @@ import type { MountInput, MountPoint, SpecMount, VolumeView } from './model.ts';
 export interface VolumeService {
   /** Reads the volumes' records; a damaged one is quarantined and said in the log. */
   boot(): Promise<void>;
-  /** At create: pure normalisation plus the checks the reference makes then (bind sources of `--mount`). Makes nothing. */
+  /**
+   * At create: pure normalisation plus the checks the reference makes then (bind sources of `--mount`). Makes
+   * nothing.
+   */
   planMounts(input: MountInput): Promise<readonly MountPoint[]>;
-  /** At create, after planMounts: makes missing volumes, names anonymous ones. Undo with `release` and `removeAnonymous`. */
+  /**
+   * At create, after planMounts: makes missing volumes, names anonymous ones. Undo with `release` and
+   * `removeAnonymous`.
+   */
   acquire(containerId: string, mounts: readonly MountPoint[]): Promise<readonly MountPoint[]>;
-  /** At start: makes missing bind directories, checks every source again, gives the runtime spec's mounts, sorted by depth. */
+  /**
+   * At start: makes missing bind directories, checks every source again, gives the runtime spec's mounts,
+   * sorted by depth.
+   */
   specMounts(mounts: readonly MountPoint[]): Promise<readonly SpecMount[]>;
   /** The container is gone; `removeAnonymous` is `rm -v` or `--rm`. */
-  release(containerId: string, options: { readonly mounts: readonly MountPoint[]; readonly removeAnonymous: boolean }): Promise<void>;
+  release(
+    containerId: string,
+    options: { readonly mounts: readonly MountPoint[]; readonly removeAnonymous: boolean },
+  ): Promise<void>;
   /** At boot: who uses what, from the containers' records. */
   restore(containerId: string, mounts: readonly MountPoint[]): void;
-  create(request: { readonly name?: string; readonly driver?: string; readonly options?: Readonly<Record<string, string>>; readonly labels?: Readonly<Record<string, string>> }): Promise<VolumeView>;
+  create(request: {
+    readonly name?: string;
+    readonly driver?: string;
+    readonly options?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
+  }): Promise<VolumeView>;
   list(): readonly VolumeView[];
   /** Errors: notFound `get NAME: no such volume`. */
   inspect(name: string): VolumeView;

@@ -22,7 +22,9 @@ const FLAG_GROUPS: readonly (readonly string[])[] = [
   ['relatime', 'norelatime'],
   ['strictatime', 'nostrictatime'],
 ];
-const FLAGS: ReadonlyMap<string, number> = new Map(FLAG_GROUPS.flatMap((group, i) => group.map((flag) => [flag, i] as const)));
+const FLAGS: ReadonlyMap<string, number> = new Map(
+  FLAG_GROUPS.flatMap((group, i) => group.map((flag) => [flag, i] as const)),
+);
 const DATA: ReadonlySet<string> = new Set(['size', 'mode', 'uid', 'gid', 'nr_inodes', 'nr_blocks', 'mpol']);
 
 /** Defaults and the user's options in one list: a later option replaces an earlier one of its kind. */
@@ -33,7 +35,8 @@ export function mergeTmpfsOptions(options: readonly string[]): readonly string[]
     if (option === 'defaults') continue;
     const name = option.split('=', 1)[0] ?? '';
     const kind = FLAGS.get(option) ?? (option.includes('=') && DATA.has(name) ? name : undefined);
-    if (kind === undefined) throw new EngineError('invalidArgument', `invalid tmpfs option ${JSON.stringify(option)}`);
+    if (kind === undefined)
+      throw new EngineError('invalidArgument', `invalid tmpfs option ${JSON.stringify(option)}`);
     if (seen.has(kind)) continue;
     seen.add(kind);
     kept.unshift(option);
@@ -47,17 +50,26 @@ export function tmpfsFlagOptions(text: string): readonly string[] {
 }
 
 function sizeText(bytes: number): string {
-  const units = [['g', 2 ** 30], ['m', 2 ** 20], ['k', 2 ** 10]] as const;
+  const units = [
+    ['g', 2 ** 30],
+    ['m', 2 ** 20],
+    ['k', 2 ** 10],
+  ] as const;
   const unit = units.find(([, size]) => bytes % size === 0);
   return unit === undefined ? String(bytes) : `${bytes / unit[1]}${unit[0]}`;
 }
 
 /** `--mount type=tmpfs,…`. */
-export function tmpfsMountOptions(options: MountRequest['TmpfsOptions'], readOnly: boolean): readonly string[] {
+export function tmpfsMountOptions(
+  options: MountRequest['TmpfsOptions'],
+  readOnly: boolean,
+): readonly string[] {
   const wanted = [
     ...(readOnly ? ['ro'] : []),
     ...(options?.Mode === undefined || options.Mode === 0 ? [] : [`mode=${options.Mode.toString(8)}`]),
-    ...(options?.SizeBytes === undefined || options.SizeBytes === 0 ? [] : [`size=${sizeText(options.SizeBytes)}`]),
+    ...(options?.SizeBytes === undefined || options.SizeBytes === 0
+      ? []
+      : [`size=${sizeText(options.SizeBytes)}`]),
     ...(options?.Options ?? []).map((pair) => pair.join('=')),
   ];
   return mergeTmpfsOptions([...TMPFS_DEFAULTS, ...wanted]);

@@ -23,7 +23,10 @@ const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 
 function requireName(name: string): void {
   if (name.length === 1) {
-    throw new EngineError('invalidArgument', `create ${name}: volume name is too short, names should be at least two alphanumeric characters`);
+    throw new EngineError(
+      'invalidArgument',
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+    );
   }
   if (!NAME.test(name)) {
     throw new EngineError(
@@ -34,12 +37,20 @@ function requireName(name: string): void {
   }
 }
 
-function requireOptions(name: string, driver: string, options: Readonly<Record<string, string>> | null): void {
+function requireOptions(
+  name: string,
+  driver: string,
+  options: Readonly<Record<string, string>> | null,
+): void {
   if (driver !== '' && driver !== 'local') {
-    throw new EngineError('notFound', `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`);
+    throw new EngineError(
+      'notFound',
+      `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+    );
   }
   const unknown = Object.keys(options ?? {}).find((option) => !DRIVER_OPTIONS.has(option));
-  if (unknown !== undefined) throw new EngineError('invalidArgument', `create ${name}: invalid option: "${unknown}"`);
+  if (unknown !== undefined)
+    throw new EngineError('invalidArgument', `create ${name}: invalid option: "${unknown}"`);
 }
 
 /** The local driver and who uses what of it. */
@@ -52,7 +63,11 @@ class LocalVolumes implements VolumeService {
 
   constructor(options: VolumeServiceOptions) {
     this.#kernel = options.kernel;
-    this.#store = new VolumeStore({ dataRoot: options.dataRoot, files: options.kernel.files, log: options.log });
+    this.#store = new VolumeStore({
+      dataRoot: options.dataRoot,
+      files: options.kernel.files,
+      log: options.log,
+    });
   }
 
   async boot(): Promise<void> {
@@ -62,8 +77,15 @@ class LocalVolumes implements VolumeService {
   async planMounts(input: MountInput): Promise<readonly MountPoint[]> {
     const points = mountPoints(input);
     for (const point of points) {
-      if (point.type === 'bind' && !point.createSource && !(await sourceExists(this.#kernel.files, point.source))) {
-        throw new EngineError('invalidArgument', `invalid mount config for type "bind": bind source path does not exist: ${point.source}`);
+      if (
+        point.type === 'bind' &&
+        !point.createSource &&
+        !(await sourceExists(this.#kernel.files, point.source))
+      ) {
+        throw new EngineError(
+          'invalidArgument',
+          `invalid mount config for type "bind": bind source path does not exist: ${point.source}`,
+        );
       }
     }
     return points;
@@ -72,7 +94,8 @@ class LocalVolumes implements VolumeService {
   async acquire(containerId: string, mounts: readonly MountPoint[]): Promise<readonly MountPoint[]> {
     const acquired: MountPoint[] = [];
     try {
-      for (const point of mounts) acquired.push(point.type === 'volume' ? await this.#acquireOne(containerId, point) : point);
+      for (const point of mounts)
+        acquired.push(point.type === 'volume' ? await this.#acquireOne(containerId, point) : point);
     } catch (error) {
       await this.release(containerId, { mounts: acquired, removeAnonymous: true });
       throw error;
@@ -89,7 +112,14 @@ class LocalVolumes implements VolumeService {
       this.#users.set(name, users.add(containerId));
       // Named volumes carry the sharing label `z` in `Mode`, anonymous ones nothing: so does the reference.
       const mode = point.mode === '' && !point.anonymous ? 'z' : point.mode;
-      return { ...point, name, mode, driver: 'local', source: this.#store.dataPath(name), volumeOptions: record.options };
+      return {
+        ...point,
+        name,
+        mode,
+        driver: 'local',
+        source: this.#store.dataPath(name),
+        volumeOptions: record.options,
+      };
     });
   }
 
@@ -97,14 +127,20 @@ class LocalVolumes implements VolumeService {
     for (const point of mounts) {
       if (point.type !== 'bind' || (await sourceExists(this.#kernel.files, point.source))) continue;
       if (!point.createSource) {
-        throw new EngineError('invalidArgument', `invalid mount config for type "bind": bind source path does not exist: ${point.source}`);
+        throw new EngineError(
+          'invalidArgument',
+          `invalid mount config for type "bind": bind source path does not exist: ${point.source}`,
+        );
       }
       await makeSource(this.#kernel.files, point.source);
     }
     return specMountsOf(mounts);
   }
 
-  async release(containerId: string, options: { readonly mounts: readonly MountPoint[]; readonly removeAnonymous: boolean }): Promise<void> {
+  async release(
+    containerId: string,
+    options: { readonly mounts: readonly MountPoint[]; readonly removeAnonymous: boolean },
+  ): Promise<void> {
     for (const point of options.mounts) {
       if (point.type !== 'volume') continue;
       await this.#locks.run(point.name, async () => {
@@ -112,7 +148,8 @@ class LocalVolumes implements VolumeService {
         users?.delete(containerId);
         if (users?.size === 0) this.#users.delete(point.name);
         const unused = this.#users.get(point.name) === undefined;
-        if (options.removeAnonymous && point.anonymous && unused && this.#volumes.has(point.name)) await this.#drop(point.name);
+        if (options.removeAnonymous && point.anonymous && unused && this.#volumes.has(point.name))
+          await this.#drop(point.name);
       });
     }
   }
@@ -129,7 +166,8 @@ class LocalVolumes implements VolumeService {
     const name = anonymous ? randomId() : (request.name ?? '');
     const labels = anonymous ? { [ANONYMOUS_LABEL]: '', ...request.labels } : (request.labels ?? null);
     return await this.#locks.run(name, async () => {
-      const options = request.options === undefined || Object.keys(request.options).length === 0 ? null : request.options;
+      const options =
+        request.options === undefined || Object.keys(request.options).length === 0 ? null : request.options;
       return this.#view(await this.#ensure({ name, driver: request.driver ?? '', labels, options }));
     });
   }
@@ -147,7 +185,8 @@ class LocalVolumes implements VolumeService {
       if (options.force === true && !this.#volumes.has(name)) return;
       this.#require(name);
       const users = this.usedBy(name);
-      if (users.length > 0) throw new EngineError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
+      if (users.length > 0)
+        throw new EngineError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
       await this.#drop(name);
     });
   }
@@ -156,7 +195,9 @@ class LocalVolumes implements VolumeService {
     return [...(this.#users.get(name) ?? [])];
   }
 
-  async #ensure(wanted: Pick<VolumeRecord, 'name' | 'labels' | 'options'> & { readonly driver: string }): Promise<VolumeRecord> {
+  async #ensure(
+    wanted: Pick<VolumeRecord, 'name' | 'labels' | 'options'> & { readonly driver: string },
+  ): Promise<VolumeRecord> {
     const existing = this.#volumes.get(wanted.name);
     if (existing !== undefined) return existing;
     requireName(wanted.name);

@@ -23,12 +23,20 @@ const RECORD = 'volume.json';
 
 function stringMap(value: JsonValue | undefined): Record<string, string> | null {
   if (!isJsonObject(value)) return null;
-  return Object.fromEntries(Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
+  return Object.fromEntries(
+    Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+  );
 }
 
 function decode(value: JsonValue, name: string): VolumeRecord | null {
   if (!isJsonObject(value) || value['name'] !== name || typeof value['createdAt'] !== 'string') return null;
-  return { recordVersion: 1, name, createdAt: value['createdAt'], labels: stringMap(value['labels']), options: stringMap(value['options']) };
+  return {
+    recordVersion: 1,
+    name,
+    createdAt: value['createdAt'],
+    labels: stringMap(value['labels']),
+    options: stringMap(value['options']),
+  };
 }
 
 /** Volumes on the disk: `volumes/<name>/{_data,volume.json}`. A volume appears and goes by one rename. */
@@ -65,8 +73,18 @@ export class VolumeStore {
         // Only the record goes: somebody's data stay where they are and are found again under the same name.
         const path = join(this.#directory, name, RECORD);
         const where = await quarantine(path, this.#quarantine, `volume-${name}.json`).catch(() => 'nowhere');
-        this.#log.error('the record of a volume is damaged; its data are kept', { volume: name, where, error: errorMessage(error) });
-        records.push({ recordVersion: 1, name, createdAt: rfc3339Nano(nowNanos()), labels: null, options: null });
+        this.#log.error('the record of a volume is damaged; its data are kept', {
+          volume: name,
+          where,
+          error: errorMessage(error),
+        });
+        records.push({
+          recordVersion: 1,
+          name,
+          createdAt: rfc3339Nano(nowNanos()),
+          labels: null,
+          options: null,
+        });
       }
     }
     return records;
@@ -94,7 +112,10 @@ export class VolumeStore {
     try {
       await this.#files.slow.removeTree(root, name);
     } catch (error) {
-      this.#log.warn('a removed volume leaves files behind until the next start', { directory: name, error: errorMessage(error) });
+      this.#log.warn('a removed volume leaves files behind until the next start', {
+        directory: name,
+        error: errorMessage(error),
+      });
     } finally {
       this.#files.close(root);
     }

@@ -1,6 +1,6 @@
 /*
- * Runs inside a network namespace of its own, started by `network.test.ts`. Everything here is real: the kernel, the links,
- * nftables, and programs that talk through them.
+ * Runs inside a network namespace of its own, started by `network.test.ts`. Everything here is real: the
+ * kernel, the links, nftables, and programs that talk through them.
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
@@ -19,14 +19,24 @@ const kernel = createKernel();
 const root = mkdtempSync(join(tmpdir(), 'gantry-network-'));
 const children: ChildProcess[] = [];
 const INSTANCE = 'c0ffee'.padEnd(64, '1');
-const settings: NetworkSettings = { instance: INSTANCE, dataRoot: join(root, 'data'), execRoot: join(root, 'run') };
+const settings: NetworkSettings = {
+  instance: INSTANCE,
+  dataRoot: join(root, 'data'),
+  execRoot: join(root, 'run'),
+};
 const open = (change: Partial<NetworkSettings> = {}): NetworkService =>
   createNetworkService({ kernel, log: silentLog, settings: { ...settings, ...change } });
 
 /** A machine beside this one: 10.200.0.2, reaching us at 10.200.0.1. */
 const outside = await kernel.namespaces.createNetwork();
-kernel.links.apply([{ kind: 'setUp', link: 'lo' }, { kind: 'addVeth', name: 'lan0', peer: { netns: outside, name: 'eth0' } }]);
-kernel.links.apply([{ kind: 'addAddress', link: 'lan0', address: '10.200.0.1', prefixLength: 24 }, { kind: 'setUp', link: 'lan0' }]);
+kernel.links.apply([
+  { kind: 'setUp', link: 'lo' },
+  { kind: 'addVeth', name: 'lan0', peer: { netns: outside, name: 'eth0' } },
+]);
+kernel.links.apply([
+  { kind: 'addAddress', link: 'lan0', address: '10.200.0.1', prefixLength: 24 },
+  { kind: 'setUp', link: 'lan0' },
+]);
 kernel.links.apply(
   [
     { kind: 'setUp', link: 'lo' },
@@ -43,7 +53,8 @@ after(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const enter = (netns: number | null): string[] => (netns === null ? [] : ['nsenter', `--net=/proc/${process.pid}/fd/${netns}`]);
+const enter = (netns: number | null): string[] =>
+  netns === null ? [] : ['nsenter', `--net=/proc/${process.pid}/fd/${netns}`];
 
 /** Runs a program in a namespace; its output, or null when it failed. */
 function run(netns: number | null, ...argv: string[]): Promise<string | null> {
@@ -54,13 +65,18 @@ function run(netns: number | null, ...argv: string[]): Promise<string | null> {
 }
 
 /** HTTP by node itself: the wget of a static busybox may crash on its name service. */
-const GET = "fetch(process.argv[1],{signal:AbortSignal.timeout(1500)}).then(async(r)=>process.stdout.write(await r.text())).catch(()=>process.exit(1))";
+const GET =
+  'fetch(process.argv[1],{signal:AbortSignal.timeout(1500)}).then(async(r)=>process.stdout.write(await r.text())).catch(()=>process.exit(1))';
 const fetchFrom = (netns: number | null, url: string) => run(netns, process.execPath, '-e', GET, url);
-const ping = async (netns: number | null, address: string) => (await run(netns, 'busybox', 'ping', '-c', '1', '-W', '1', address)) !== null;
+const ping = async (netns: number | null, address: string) =>
+  (await run(netns, 'busybox', 'ping', '-c', '1', '-W', '1', address)) !== null;
 /** UDP by node itself: not every busybox has a server and a client for it. */
-const UDP_SERVER = "const s=require('dgram').createSocket('udp4');s.on('message',(m,r)=>s.send('answer',r.port,r.address));s.bind(53)";
-const UDP_CLIENT = "const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(String(m));s.close()});s.send('q',Number(process.argv[2]),process.argv[1]);setTimeout(()=>process.exit(1),2000).unref()";
-const askUdp = (netns: number | null, address: string, port: number) => run(netns, process.execPath, '-e', UDP_CLIENT, address, String(port));
+const UDP_SERVER =
+  "const s=require('dgram').createSocket('udp4');s.on('message',(m,r)=>s.send('answer',r.port,r.address));s.bind(53)";
+const UDP_CLIENT =
+  "const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(String(m));s.close()});s.send('q',Number(process.argv[2]),process.argv[1]);setTimeout(()=>process.exit(1),2000).unref()";
+const askUdp = (netns: number | null, address: string, port: number) =>
+  run(netns, process.execPath, '-e', UDP_CLIENT, address, String(port));
 
 async function serve(netns: number, ...argv: string[]): Promise<ChildProcess> {
   const [program = '', ...rest] = [...enter(netns), ...argv];
@@ -77,7 +93,11 @@ function page(text: string): string {
   return directory;
 }
 
-async function until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 2000): Promise<void> {
+async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limitMs = 2000,
+): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await condition())) {
     assert.ok(Date.now() < end, `not in time: ${what}`);
@@ -85,9 +105,17 @@ async function until(what: string, condition: () => boolean | Promise<boolean>, 
   }
 }
 
-const request = (name: string, change: Partial<SandboxRequest> = {}): SandboxRequest => ({ containerId: name.padEnd(64, '0'), name, mode: 'bridge', ...change });
-const publish = (name: string, hostIp: string, hostPort: string, port = '80/tcp') =>
-  request(name, { exposedPorts: [port], portBindings: { [port]: [{ hostIp, hostPort }] } });
+const request = (name: string, change: Partial<SandboxRequest> = {}): SandboxRequest => ({
+  containerId: name.padEnd(64, '0'),
+  name,
+  mode: 'bridge',
+  ...change,
+});
+/** `where` is `port` or `address:port`. */
+const publish = (name: string, where: string, port = '80/tcp') => {
+  const [hostPort = '', hostIp = ''] = where.split(':').reverse();
+  return request(name, { exposedPorts: [port], portBindings: { [port]: [{ hostIp, hostPort }] } });
+};
 const netnsOf = (sandbox: Sandbox): number => {
   assert.ok(sandbox.netnsFd !== null);
   return sandbox.netnsFd;
@@ -117,8 +145,17 @@ test('neighbours, host, and the way out', async () => {
   const shared = await service.sandbox.prepare(request('h', { mode: 'host' }));
   assert.equal(shared.netnsFd, null);
   const view = service.inspect('bridge');
-  assert.deepEqual(Object.values(view.Containers).map((c) => [c.Name, c.IPv4Address]), [['a', '172.17.0.2/16'], ['b', '172.17.0.3/16']]);
-  assert.deepEqual(service.list().map((n) => n.Name), ['bridge', 'host', 'none']);
+  assert.deepEqual(
+    Object.values(view.Containers).map((c) => [c.Name, c.IPv4Address]),
+    [
+      ['a', '172.17.0.2/16'],
+      ['b', '172.17.0.3/16'],
+    ],
+  );
+  assert.deepEqual(
+    service.list().map((n) => n.Name),
+    ['bridge', 'host', 'none'],
+  );
   for (const sandbox of [a, b, none, shared]) await service.sandbox.release(idOf(sandbox));
   await until('links are gone', () => !linkNames().some((name) => name.startsWith('veth')));
   await service.close();
@@ -128,35 +165,58 @@ test('published ports: outside, host, loopback, neighbour, itself; UDP; conflict
   const service = open();
   await service.boot();
   await service.restore([]);
-  const web = await service.sandbox.prepare(publish('web', '', '8080'));
-  const local = await service.sandbox.prepare(publish('local', '127.0.0.1', '8081'));
-  const dns = await service.sandbox.prepare(publish('dns', '', '5353', '53/udp'));
+  const web = await service.sandbox.prepare(publish('web', '8080'));
+  const local = await service.sandbox.prepare(publish('local', '127.0.0.1:8081'));
+  const dns = await service.sandbox.prepare(publish('dns', '5353', '53/udp'));
   await serve(netnsOf(web), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('web'));
   await serve(netnsOf(local), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('local'));
   await serve(netnsOf(dns), process.execPath, '-e', UDP_SERVER);
-  assert.deepEqual(web.ports.map((p) => `${p.hostIp}:${p.hostPort}`), ['0.0.0.0:8080', ':::8080']);
+  assert.deepEqual(
+    web.ports.map((p) => `${p.hostIp}:${p.hostPort}`),
+    ['0.0.0.0:8080', ':::8080'],
+  );
   assert.equal(await fetchFrom(outside, 'http://10.200.0.1:8080/'), 'web', 'outside');
   assert.equal(await fetchFrom(null, 'http://10.200.0.1:8080/'), 'web', "host's address");
   assert.equal(await fetchFrom(null, 'http://127.0.0.1:8080/'), 'web', 'loopback');
   assert.equal(await fetchFrom(null, 'http://127.0.0.1:8081/'), 'local', 'bound to the loopback');
-  assert.equal(await fetchFrom(outside, 'http://10.200.0.1:8081/'), null, 'bound to the loopback, from outside');
+  assert.equal(
+    await fetchFrom(outside, 'http://10.200.0.1:8081/'),
+    null,
+    'bound to the loopback, from outside',
+  );
   assert.equal(await fetchFrom(netnsOf(local), 'http://172.17.0.1:8080/'), 'web', 'neighbour');
-  assert.equal(await fetchFrom(netnsOf(local), 'http://10.200.0.1:8080/'), 'web', "neighbour by the host's address");
+  assert.equal(
+    await fetchFrom(netnsOf(local), 'http://10.200.0.1:8080/'),
+    'web',
+    "neighbour by the host's address",
+  );
   assert.equal(await fetchFrom(netnsOf(web), 'http://10.200.0.1:8080/'), 'web', 'itself');
-  assert.equal(await fetchFrom(outside, `http://${ipOf(web)}:80/`), null, "the container's own address, from outside");
+  assert.equal(
+    await fetchFrom(outside, `http://${ipOf(web)}:80/`),
+    null,
+    "the container's own address, from outside",
+  );
   assert.match((await askUdp(outside, '10.200.0.1', 5353)) ?? '', /answer/);
   assert.match((await askUdp(null, '127.0.0.1', 5353)) ?? '', /answer/);
-  await assert.rejects(service.sandbox.prepare(publish('web2', '', '8080')), {
-    message: /^failed to set up container networking: driver failed programming external connectivity on endpoint web2 \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated$/,
+  await assert.rejects(service.sandbox.prepare(publish('web2', '8080')), {
+    message: new RegExp(
+      '^failed to set up container networking: driver failed programming external connectivity on endpoint web2 ' +
+        String.raw`\([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated$`,
+    ),
   });
   const busy = kernel.sockets.holdPort({ protocol: 'tcp', address: '0.0.0.0', port: 18181 });
-  await assert.rejects(service.sandbox.prepare(publish('web3', '', '18181')), /failed to bind host port for 0\.0\.0\.0:18181:172\.17\.0\.\d+:80\/tcp: address already in use$/);
+  await assert.rejects(
+    service.sandbox.prepare(publish('web3', '18181')),
+    /failed to bind host port for 0\.0\.0\.0:18181:172\.17\.0\.\d+:80\/tcp: address already in use$/,
+  );
   closeSync(busy.fd);
   // Somebody else on the host does not get our port.
-  assert.throws(() => kernel.sockets.holdPort({ protocol: 'tcp', address: '0.0.0.0', port: 8080 }), { code: 'EADDRINUSE' });
+  assert.throws(() => kernel.sockets.holdPort({ protocol: 'tcp', address: '0.0.0.0', port: 8080 }), {
+    code: 'EADDRINUSE',
+  });
   await service.sandbox.release(idOf(web));
   assert.equal(await fetchFrom(null, 'http://127.0.0.1:8080/'), null, 'released');
-  const again = await service.sandbox.prepare(publish('web4', '', '8080'));
+  const again = await service.sandbox.prepare(publish('web4', '8080'));
   for (const sandbox of [again, local, dns]) await service.sandbox.release(idOf(sandbox));
   for (const child of children.splice(0)) child.kill('SIGKILL');
   await until('links are gone', () => !linkNames().some((name) => name.startsWith('veth')));
@@ -167,12 +227,21 @@ test('a flushed ruleset is restored within two seconds', async () => {
   const service = open();
   await service.boot();
   await service.restore([]);
-  const web = await service.sandbox.prepare(publish('web', '', '8080'));
+  const web = await service.sandbox.prepare(publish('web', '8080'));
   await serve(netnsOf(web), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('web'));
   const table = 'gantry-c0ffee';
-  const whole = (): string => execFileSync('nft', ['list', 'table', 'inet', table], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const whole = (): string =>
+    execFileSync('nft', ['list', 'table', 'inet', table], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
   const before = whole();
-  for (const damage of [['flush', 'ruleset'], ['flush', 'table', 'inet', table], ['flush', 'map', 'inet', table, 'any4'], ['flush', 'chain', 'inet', table, 'forward']]) {
+  for (const damage of [
+    ['flush', 'ruleset'],
+    ['flush', 'table', 'inet', table],
+    ['flush', 'map', 'inet', table, 'any4'],
+    ['flush', 'chain', 'inet', table, 'forward'],
+  ]) {
     execFileSync('nft', damage);
     await until(damage.join(' '), () => {
       try {
@@ -184,10 +253,17 @@ test('a flushed ruleset is restored within two seconds', async () => {
     assert.equal(await fetchFrom(outside, 'http://10.200.0.1:8080/'), 'web', damage.join(' '));
   }
   // Another engine's policy: one accept in front of it, once.
-  execFileSync('nft', ['add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }']);
+  execFileSync('nft', [
+    'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+  ]);
   await until('a way through', async () => (await fetchFrom(outside, 'http://10.200.0.1:8080/')) === 'web');
   await delay(300);
-  assert.equal(execFileSync('nft', ['list', 'chain', 'ip', 'filter', 'FORWARD'], { encoding: 'utf8' }).match(/accept comment/g)?.length, 2);
+  assert.equal(
+    execFileSync('nft', ['list', 'chain', 'ip', 'filter', 'FORWARD'], { encoding: 'utf8' }).match(
+      /accept comment/g,
+    )?.length,
+    2,
+  );
   execFileSync('nft', ['delete', 'table', 'ip', 'filter']);
   await service.sandbox.release(idOf(web));
   for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -198,8 +274,8 @@ test('a new daemon takes over what runs, and sweeps what nobody names', async ()
   const first = open();
   await first.boot();
   await first.restore([]);
-  const kept = await first.sandbox.prepare(publish('kept', '', '8080'));
-  const lost = await first.sandbox.prepare(publish('lost', '', '8082'));
+  const kept = await first.sandbox.prepare(publish('kept', '8080'));
+  const lost = await first.sandbox.prepare(publish('lost', '8082'));
   await serve(netnsOf(kept), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('kept'));
   const holder = await serve(netnsOf(kept), 'sleep', '60');
   assert.ok(holder.pid !== undefined);
@@ -218,7 +294,7 @@ test('a new daemon takes over what runs, and sweeps what nobody names', async ()
   assert.equal(second.inspect('bridge').Id, first.inspect('bridge').Id);
   const next = await second.sandbox.prepare(request('next'));
   assert.equal(ipOf(next), '172.17.0.3');
-  await assert.rejects(second.sandbox.prepare(publish('again', '', '8080')), /port is already allocated/);
+  await assert.rejects(second.sandbox.prepare(publish('again', '8080')), /port is already allocated/);
   for (const child of children.splice(0)) child.kill('SIGKILL');
   await second.sandbox.release(idOf(kept));
   await second.sandbox.release(idOf(next));
@@ -244,10 +320,19 @@ test('an address rests until its link is gone, and a failed start leaves nothing
     return ipOf(c) === ipOf(a);
   });
   const links = linkNames().length;
-  await assert.rejects(service.sandbox.prepare(request('d', { endpoint: { ipv4Address: '172.17.0.1' } })), /Address already in use/);
-  await assert.rejects(service.sandbox.prepare(request('d', { endpoint: { macAddress: 'x' } })), /invalid MAC address/);
+  await assert.rejects(
+    service.sandbox.prepare(request('d', { endpoint: { ipv4Address: '172.17.0.1' } })),
+    /Address already in use/,
+  );
+  await assert.rejects(
+    service.sandbox.prepare(request('d', { endpoint: { macAddress: 'x' } })),
+    /invalid MAC address/,
+  );
   await service.sandbox.release(idOf(b));
-  await until('links are gone', () => linkNames().length < links && !linkNames().some((name) => name.startsWith('veth')));
+  await until(
+    'links are gone',
+    () => linkNames().length < links && !linkNames().some((name) => name.startsWith('veth')),
+  );
   await service.close();
 });
 
@@ -257,21 +342,29 @@ test('IPv6: neighbours, gateway, published ports', async () => {
   await service.restore([]);
   kernel.links.apply([{ kind: 'addAddress', link: 'lan0', address: 'fd02::1', prefixLength: 64 }]);
   kernel.links.apply([{ kind: 'addAddress', link: 'eth0', address: 'fd02::2', prefixLength: 64 }], outside);
-  const web = await service.sandbox.prepare(publish('web', '', '8080'));
+  const web = await service.sandbox.prepare(publish('web', '8080'));
   const b = await service.sandbox.prepare(request('b'));
   const v6 = web.endpoints['bridge']?.ipv6Address ?? '';
   assert.equal(v6, 'fd01::2');
   assert.ok((await run(netnsOf(b), 'busybox', 'ping', '-6', '-c', '1', '-W', '2', v6)) !== null, 'neighbour');
   await serve(netnsOf(web), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('web'));
   await until('outside', async () => (await fetchFrom(outside, 'http://[fd02::1]:8080/')) === 'web', 4000);
-  assert.ok((await run(netnsOf(b), 'busybox', 'ping', '-6', '-c', '1', '-W', '2', 'fd02::2')) !== null, 'masqueraded');
+  assert.ok(
+    (await run(netnsOf(b), 'busybox', 'ping', '-6', '-c', '1', '-W', '2', 'fd02::2')) !== null,
+    'masqueraded',
+  );
   for (const child of children.splice(0)) child.kill('SIGKILL');
   for (const sandbox of [web, b]) await service.sandbox.release(idOf(sandbox));
   await service.close();
 });
 
 test("beside another engine's docker0; icc=false; no firewall; no bridge", async () => {
-  const other = open({ instance: 'beef00'.padEnd(64, '2'), dataRoot: join(root, 'd2'), execRoot: join(root, 'r2'), icc: false });
+  const other = open({
+    instance: 'beef00'.padEnd(64, '2'),
+    dataRoot: join(root, 'd2'),
+    execRoot: join(root, 'r2'),
+    icc: false,
+  });
   await other.boot();
   await other.restore([]);
   assert.equal(other.inspect('bridge').Options['com.docker.network.bridge.name'], 'gantry-beef00');
@@ -291,7 +384,10 @@ test("beside another engine's docker0; icc=false; no firewall; no bridge", async
   const off = open({ bridge: 'none' });
   await off.boot();
   await off.restore([]);
-  assert.deepEqual(off.list().map((n) => n.Name), ['host', 'none']);
+  assert.deepEqual(
+    off.list().map((n) => n.Name),
+    ['host', 'none'],
+  );
   const lone = await off.sandbox.prepare(request('x'));
   assert.deepEqual([lone.endpoints, lone.netnsFd !== null], [{}, true]);
   await off.sandbox.release(idOf(lone));
