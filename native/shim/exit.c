@@ -37,6 +37,7 @@ static void end_reserved(struct process *process) {
 
 static void fail(struct process *process, int status, const struct child_error *failure) {
 	process->state = PROCESS_FAILED;
+	process->ending = true;
 	process->exit_code = status;
 	process->exited_ns = wall_clock_ns();
 	if (process == process_main())
@@ -48,6 +49,7 @@ static void fail(struct process *process, int status, const struct child_error *
 	attach_progress(process);
 	if (process == process_main())
 		process_each(end_reserved);
+	process->ending = false;
 	process_settle(process);
 }
 
@@ -118,6 +120,7 @@ static void process_ended(struct process *process, int status) {
 		close(process->pidfd);
 	process->pidfd = -1;
 	process->state = PROCESS_ENDED;
+	process->ending = true;
 	stdio_drain(process);
 	if (process == process_main()) {
 		process->oom_killed = oom_check() > 0;
@@ -128,6 +131,7 @@ static void process_ended(struct process *process, int status) {
 	control_exit(process);
 	if (process == process_main())
 		process_each(end_reserved);
+	process->ending = false;
 	process_settle(process);
 }
 

@@ -83,7 +83,7 @@ bool process_any_running(void) {
 }
 
 void process_settle(struct process *process) {
-	if (attach_clients(process) > 0)
+	if (process->ending || attach_clients(process) > 0)
 		return;
 	if (process == &table[0] || process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
 		return;
