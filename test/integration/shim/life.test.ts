@@ -1,0 +1,120 @@
+/** Execs, reconnection of the daemon, and the shim's own end, with a fake OCI runtime. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { FIELD, FRAME, intOf, logLines, ShimConnection, startShim, textOf } from './shim-harness.ts';
+
+const ALL = 7;
+
+function execRecords(directory: string): Map<string, number> {
+  const lines = readFileSync(join(directory, 'execs'), 'utf8').trim().split('\n');
+  return new Map(lines.map((line) => {
+    const record = JSON.parse(line) as { id: string; exitCode: number };
+    return [record.id, record.exitCode];
+  }));
+}
+
+test('an exec with a reserved client gives output and code, and its record stays', async () => {
+  const shim = await startShim();
+  await shim.start('exec sleep 1000');
+  const client = await shim.attach(ALL, 'x1');
+  const started = await shim.exec('x1', 'cat; echo err >&2; exit 3', [[FIELD.flags, 1]]);
+  assert.equal(started.type, FRAME.started);
+  client.sendRaw(FRAME.stdin, Buffer.from('hello'));
+  client.send(FRAME.stdinEof);
+  assert.deepEqual(await client.output(), { stdout: Buffer.from('hello'), stderr: Buffer.from('err\n') });
+  const exit = await shim.control.event(FRAME.execExit);
+  assert.deepEqual([textOf(exit, FIELD.execId), intOf(exit, FIELD.exitCode)], ['x1', 3]);
+  assert.equal(execRecords(shim.directory).get('x1'), 3);
+  await shim.close();
+});
+
+test('forty execs at once, each with its own code, some ended before their number is known', async () => {
+  const shim = await startShim();
+  await shim.start('exec sleep 1000');
+  const ids = Array.from({ length: 40 }, (_, at) => `e${at}`);
+  const answers = await Promise.all(ids.map((id, at) => shim.exec(id, `exit ${at}`, [[FIELD.flags, 8]])));
+  assert.ok(answers.every((answer) => answer.type === FRAME.started));
+  for (const _ of ids) await shim.control.event(FRAME.execExit);
+  const records = execRecords(shim.directory);
+  assert.deepEqual(ids.map((id) => records.get(id)), ids.map((_, at) => at));
+  await shim.close();
+});
+
+test('a failed exec ends its reserved client and leaves the container alone', async () => {
+  const shim = await startShim();
+  await shim.start('exec sleep 1000');
+  const client = await shim.attach(ALL, 'bad');
+  const failed = await shim.control.request(FRAME.exec,
+    [[FIELD.execId, 'bad'], [FIELD.argv, 'false'], [FIELD.pidFile, 'bad.pid']]);
+  assert.equal(intOf(failed, FIELD.runtimeStatus), 1);
+  assert.equal((await client.output()).stdout.length, 0);
+  await client.closed;
+  await shim.close();
+});
+
+test('the daemon goes and comes back: state, process, running execs', async () => {
+  const shim = await startShim();
+  const started = await shim.start('echo before; read x; echo after', [[FIELD.flags, 1]]);
+  await shim.exec('long', 'exec sleep 1000', [[FIELD.flags, 8]]);
+  shim.control.socket.destroy();
+  const again = await shim.connect();
+  const [hello, init, exec] = await again.hello();
+  assert.ok(hello && init && exec);
+  assert.equal(intOf(hello, FIELD.state), 2);
+  assert.equal(intOf(init, FIELD.pid), intOf(started, FIELD.pid));
+  assert.equal(textOf(exec, FIELD.execId), 'long');
+  const client = await shim.attach(ALL);
+  client.sendRaw(FRAME.stdin, Buffer.from('x\n'));
+  assert.equal((await client.output()).stdout.toString(), 'after\n');
+  await again.event(FRAME.exit);
+  assert.deepEqual(logLines(shim.logText()).map(({ log }) => log), ['before\n', 'after\n']);
+  assert.equal((await again.request(FRAME.signal, [[FIELD.execId, 'long'], [FIELD.signal, 15]])).type, FRAME.ok);
+  assert.equal((await again.request(FRAME.release)).type, FRAME.ok);
+  await again.closed;
+  assert.ok(!existsSync(join(shim.directory, 'shim.sock')));
+  await shim.close();
+});
+
+test('what ends while no daemon is there is in the exit file, and the shim is gone', async () => {
+  const shim = await startShim();
+  await shim.start('read x; exit 9', [[FIELD.flags, 1]]);
+  const client = await shim.attach(ALL);
+  shim.control.socket.destroy();
+  await shim.control.closed;
+  client.sendRaw(FRAME.stdin, Buffer.from('\n'));
+  await client.closed;
+  await shim.close();
+});
+
+test('a connection closed before the start takes the shim along', async () => {
+  const shim = await startShim();
+  shim.control.socket.destroy();
+  await shim.control.closed;
+  await shim.close();
+});
+
+test('broken and oversized frames close the connection and nothing else', async () => {
+  const shim = await startShim();
+  await shim.start('exec sleep 1000');
+  for (const bytes of [Buffer.from([255, 255, 255, 255, 1, 0, 0, 0]), Buffer.from([4, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4]), Buffer.alloc(64)]) {
+    const intruder: ShimConnection = await shim.connect();
+    intruder.socket.write(bytes);
+    await intruder.closed;
+  }
+  assert.equal((await shim.control.request(FRAME.release)).type, FRAME.error);
+  assert.equal(statSync(join(shim.directory, 'shim.sock')).mode & 0o777, 0o600);
+  await shim.close();
+});
+
+test('the frame parser survives mutated frames', { skip: fuzzer() === undefined && 'no sanitizer build' }, () => {
+  const text = execFileSync(fuzzer() ?? '', [process.env['GANTRY_FUZZ_ROUNDS'] ?? '20000'], { encoding: 'utf8' });
+  assert.match(text, /rounds, checksum/);
+});
+
+function fuzzer(): string | undefined {
+  const path = join(import.meta.dirname, '../../../dist/native/frame-fuzz');
+  return existsSync(path) ? path : undefined;
+}
