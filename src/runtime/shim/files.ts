@@ -36,6 +36,7 @@ export interface EndedExec {
 }
 
 const META = 'task.json';
+const MAX_COMPLAINT = 1024;
 
 /** The end of a file, at most as much as the limit says; null when there is none. */
 async function readTail(path: string): Promise<string | null> {
@@ -141,6 +142,11 @@ function exitRecord(json: JsonObject): ExitRecord {
 export async function readExit(directory: string): Promise<{ pid: number; exit: ExitRecord } | null> {
   const json = await readObject(join(directory, 'exit'));
   return json === null ? null : { pid: integer(json.pid), exit: exitRecord(json) };
+}
+
+/** What a shim complained about, its end. */
+export async function readShimLog(directory: string): Promise<string> {
+  return ((await readTail(join(directory, 'shim.log'))) ?? '').trim().slice(-MAX_COMPLAINT);
 }
 
 /** In the shim's place, for one that was killed: a later boot finds the same record. */

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
+import { join } from 'node:path';
 import type { Kernel } from '#host/kernel.ts';
 
 export interface ShimSpawnOptions {
@@ -12,6 +13,7 @@ export interface ShimSpawnOptions {
   readonly netnsFd?: number;
 }
 
+const COMPLAINTS_FD = 2;
 const CONTROL_FD = 3;
 const ROOTFS_FD = 4;
 /** Number of the network namespace's descriptor in the shim; `/proc/<shim>/fd/5` is its path for the OCI runtime. */
@@ -21,7 +23,9 @@ export const NETNS_FD = 5;
 export async function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, options: ShimSpawnOptions): Promise<Socket> {
   const [ours, theirs] = kernel.sockets.pair();
   const socket = new Socket({ fd: ours, readable: true, writable: true });
+  const complaints = openSync(join(options.directory, 'shim.log'), 'a', 0o600);
   const fds = new Map([
+    [COMPLAINTS_FD, complaints],
     [CONTROL_FD, theirs],
     [ROOTFS_FD, options.rootfsFd],
   ]);
@@ -41,6 +45,7 @@ export async function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, o
     throw error;
   } finally {
     closeSync(theirs);
+    closeSync(complaints);
   }
 }
 

@@ -6,7 +6,7 @@ import { writeJson } from '../shim/files.ts';
 import { EXEC_FLAG, FIELD, Fields, FRAME } from '../shim/protocol.ts';
 import type { ExecRequest } from '../task.ts';
 import type { TaskContext } from './context.ts';
-import { failureOf, isDirectory } from './launch.ts';
+import { failureOf, isDirectory, sized } from './launch.ts';
 import { type LiveTask, processOf } from './live-task.ts';
 
 /** Long enough to be unique within a task, short enough for a socket's path. */
@@ -32,7 +32,7 @@ export async function execInTask(context: TaskContext, task: LiveTask, request: 
   const root = join(context.execRoot, 'runtimes', runtime.name);
   const { consoleSocket, ...plain } = files;
   const call = { root, id: task.id, ...plain };
-  await writeJson(join(task.directory, files.processFile), request.process);
+  await writeJson(join(task.directory, files.processFile), sized(request.process, request));
   task.execs.set(request.execId, { execId: request.execId, pid: 0 });
   try {
     const frames = await task.control.request(FRAME.exec, [

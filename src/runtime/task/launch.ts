@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { Rollback } from '#base/rollback.ts';
-import type { SpecNamespaceType } from '#oci/runtime-spec.ts';
+import type { SpecNamespaceType, SpecProcess } from '#oci/runtime-spec.ts';
 import { type RuntimeFailure, startFailure } from '../runc/errors.ts';
 import type { OciRuntime } from '../runc/oci-runtime.ts';
 import { createTaskDirectory, type TaskMeta, writeJson } from '../shim/files.ts';
@@ -98,7 +98,14 @@ function bindNamespaces(
     const bound = entry.type === 'network' && entry.path === undefined && netnsFd !== undefined;
     return bound ? { type: entry.type, path: `/proc/${shimPid}/fd/${NETNS_FD}` } : entry;
   });
-  return { ...spec, linux: { ...spec.linux, namespaces } };
+  return { ...spec, process: sized(spec.process, request), linux: { ...spec.linux, namespaces } };
+}
+
+/** The OCI runtime gives the terminal its size before the process sees it; the shim could only follow. */
+export function sized(process: SpecProcess, request: Pick<StartRequest, 'terminal' | 'consoleSize'>): SpecProcess {
+  const { terminal, consoleSize } = request;
+  if (!terminal || consoleSize === undefined) return process;
+  return { ...process, consoleSize: { height: consoleSize.height, width: consoleSize.width } };
 }
 
 async function run(context: TaskContext, task: LiveTask, how: { request: StartRequest; runtime: OciRuntime }): Promise<void> {
@@ -143,13 +150,16 @@ function startFields(
   ];
 }
 
+const ERRNO_TEXT: Readonly<Record<number, string>> = { 2: 'no such file or directory', 13: 'permission denied' };
+
 export function failureOf(fields: Fields, runtimePath: string): RuntimeFailure {
   const step = fields.text(FIELD.message);
+  const errno = fields.int(FIELD.errno);
   return {
     status: fields.int(FIELD.runtimeStatus),
     logTail: fields.text(FIELD.logTail),
     stderrTail: fields.text(FIELD.stderrTail),
-    shimMessage: step === '' ? '' : `${step} (errno ${fields.int(FIELD.errno)})`,
+    shimMessage: step === '' ? '' : `${step}: ${ERRNO_TEXT[errno] ?? `errno ${errno}`}`,
     runtimePath,
   };
 }

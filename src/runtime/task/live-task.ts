@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { nowNanos } from '#base/clock.ts';
 import { ControlConnection } from '../shim/connection.ts';
-import { readExit, type TaskMeta, writeExit } from '../shim/files.ts';
+import { readExit, readShimLog, type TaskMeta, writeExit } from '../shim/files.ts';
 import { FIELD, type Fields, FRAME, type Frame } from '../shim/protocol.ts';
 import { connectShim } from '../shim/spawn.ts';
 import type { ExecState, ExitRecord, RunningTask } from '../task.ts';
@@ -152,7 +152,8 @@ export class LiveTask {
   async lose(): Promise<void> {
     const { kernel, log } = this.#context;
     const reason = 'the shim of this container was killed';
-    log.warn(reason, { container: this.id, shim: this.shim.pid });
+    const said = await readShimLog(this.directory);
+    log.warn(reason, { container: this.id, shim: this.shim.pid, ...(said === '' ? {} : { said }) });
     if (this.shim.pid > 0) kernel.processes.signal(this.shim, SIGKILL);
     await killCgroup(this.#context, this.meta.cgroupPath);
     if (this.#process.pid > 0) kernel.processes.signal(this.#process, SIGKILL);
