@@ -1,4 +1,7 @@
-/** Small words for rules: each gives the expressions of one condition. They are put together with the spread operator. */
+/**
+ * Small words for rules: each gives the expressions of one condition. They are put together with the spread
+ * operator.
+ */
 import type { Expression } from './firewall-operations.ts';
 import { hostU32, interfaceName } from './linux/nft-codec.ts';
 import { addressBytes } from './linux/socket-address.ts';
@@ -12,16 +15,25 @@ const FIB_TYPES = { local: 2, broadcast: 3, multicast: 5 } as const;
 const NFPROTO = { 4: 2, 6: 10 } as const;
 
 export function interfaceIs(key: 'iifname' | 'oifname', name: string, op: Op = 'eq'): readonly Expression[] {
-  return [{ kind: 'meta', key }, { kind: 'compare', op, value: interfaceName(name) }];
+  return [
+    { kind: 'meta', key },
+    { kind: 'compare', op, value: interfaceName(name) },
+  ];
 }
 
 export function protocolIs(protocol: keyof typeof PROTOCOLS, op: Op = 'eq'): readonly Expression[] {
-  return [{ kind: 'meta', key: 'l4proto' }, { kind: 'compare', op, value: Buffer.from([PROTOCOLS[protocol]]) }];
+  return [
+    { kind: 'meta', key: 'l4proto' },
+    { kind: 'compare', op, value: Buffer.from([PROTOCOLS[protocol]]) },
+  ];
 }
 
 /** In tables of the family `inet`, before any look at addresses. */
 export function familyIs(family: 4 | 6): readonly Expression[] {
-  return [{ kind: 'meta', key: 'nfproto' }, { kind: 'compare', op: 'eq', value: Buffer.from([NFPROTO[family]]) }];
+  return [
+    { kind: 'meta', key: 'nfproto' },
+    { kind: 'compare', op: 'eq', value: Buffer.from([NFPROTO[family]]) },
+  ];
 }
 
 /** `cidr`: an address, or one with its prefix length. */
@@ -38,18 +50,26 @@ export function addressIn(side: 'saddr' | 'daddr', cidr: string, op: Op = 'eq'):
 }
 
 function prefixMask(length: number, bits: number): Buffer {
-  return Buffer.from(Array.from({ length }, (_unused, index) => 0xff & ~(0xff >> Math.max(0, Math.min(8, bits - index * 8)))));
+  return Buffer.from(
+    Array.from({ length }, (_unused, index) => 0xff & ~(0xff >> Math.max(0, Math.min(8, bits - index * 8)))),
+  );
 }
 
 export function portIs(side: 'sport' | 'dport', port: number, op: Op = 'eq'): readonly Expression[] {
   const value = Buffer.alloc(2);
   value.writeUInt16BE(port);
-  return [{ kind: 'payload', field: `th ${side}` }, { kind: 'compare', op, value }];
+  return [
+    { kind: 'payload', field: `th ${side}` },
+    { kind: 'compare', op, value },
+  ];
 }
 
 /** Any of the states. */
 export function stateIs(...states: readonly (keyof typeof CT_STATE)[]): readonly Expression[] {
-  return hasBits('state', states.reduce((bits, state) => bits | CT_STATE[state], 0));
+  return hasBits(
+    'state',
+    states.reduce((bits, state) => bits | CT_STATE[state], 0),
+  );
 }
 
 /** The connection was translated that way. */
@@ -66,5 +86,8 @@ function hasBits(key: 'state' | 'status', bits: number): readonly Expression[] {
 }
 
 export function destinationIs(type: keyof typeof FIB_TYPES, op: Op = 'eq'): readonly Expression[] {
-  return [{ kind: 'fib', of: 'daddr' }, { kind: 'compare', op, value: hostU32(FIB_TYPES[type]) }];
+  return [
+    { kind: 'fib', of: 'daddr' },
+    { kind: 'compare', op, value: hostU32(FIB_TYPES[type]) },
+  ];
 }

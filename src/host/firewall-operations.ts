@@ -1,4 +1,7 @@
-/** nftables objects and rules as plain data: what a firewall plan consists of. The encoder is the host room's own. */
+/**
+ * nftables objects and rules as plain data: what a firewall plan consists of. The encoder is the host room's
+ * own.
+ */
 
 export type TableFamily = 'ip' | 'ip6' | 'inet' | 'arp' | 'bridge' | 'netdev';
 
@@ -17,13 +20,23 @@ export interface BaseChain {
 }
 
 /** Types of set keys and data; a list is a concatenation. `verdict` is for data only. */
-export type KeyType = 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'mark' | 'ifname' | 'ether_addr';
+export type KeyType =
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'mark'
+  | 'ifname'
+  | 'ether_addr';
 
 export type Verdict =
   | { readonly verdict: 'accept' | 'drop' | 'return' | 'continue' }
   | { readonly verdict: 'jump' | 'goto'; readonly chain: string };
 
-/** One field of a key: addresses as text, ports, protocols and marks as numbers, interface names and MACs as text. */
+/**
+ * One field of a key: addresses as text, ports, protocols and marks as numbers, interface names and MACs as
+ * text.
+ */
 export type KeyField = string | number;
 
 export interface SetElement {
@@ -34,8 +47,9 @@ export interface SetElement {
 }
 
 /**
- * One step of a rule. Values travel through sixteen 32-bit slots, `slot` 0 to 15: an IPv4 address, a port, a protocol or a mark
- * takes one, an IPv6 address or an interface name four. Slot 0 is the default. Concatenated keys lie in neighbouring slots.
+ * One step of a rule. Values travel through sixteen 32-bit slots, `slot` 0 to 15: an IPv4 address, a port, a
+ * protocol or a mark takes one, an IPv6 address or an interface name four. Slot 0 is the default.
+ * Concatenated keys lie in neighbouring slots.
  */
 export type Expression =
   | { readonly kind: 'meta'; readonly key: MetaKey; readonly slot?: number }
@@ -45,13 +59,32 @@ export type Expression =
   /** The address type of the destination (`local` is 2), as `fib daddr type`. */
   | { readonly kind: 'fib'; readonly of: 'daddr' | 'saddr'; readonly slot?: number }
   | { readonly kind: 'bitwise'; readonly mask: Buffer; readonly xor?: Buffer; readonly slot?: number }
-  | { readonly kind: 'compare'; readonly op: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte'; readonly value: Buffer; readonly slot?: number }
-  /** Continues only if the slots' value is in the set; with `data` it is a map and the found data go to that slot. */
-  | { readonly kind: 'lookup'; readonly set: string; readonly slot?: number; readonly data?: number; readonly invert?: boolean }
+  | {
+      readonly kind: 'compare';
+      readonly op: 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte';
+      readonly value: Buffer;
+      readonly slot?: number;
+    }
+  /**
+   * Continues only if the slots' value is in the set; with `data` it is a map and the found data go to that
+   * slot.
+   */
+  | {
+      readonly kind: 'lookup';
+      readonly set: string;
+      readonly slot?: number;
+      readonly data?: number;
+      readonly invert?: boolean;
+    }
   /** A verdict map: the found verdict is carried out. */
   | { readonly kind: 'verdictMap'; readonly set: string; readonly slot?: number }
   | { readonly kind: 'immediate'; readonly value: Buffer; readonly slot?: number }
-  | { readonly kind: 'dnat' | 'snat'; readonly family: 4 | 6; readonly address: number; readonly port?: number }
+  | {
+      readonly kind: 'dnat' | 'snat';
+      readonly family: 4 | 6;
+      readonly address: number;
+      readonly port?: number;
+    }
   | { readonly kind: 'masquerade'; readonly random?: boolean }
   | { readonly kind: 'redirect'; readonly port: number }
   | { readonly kind: 'counter' }
@@ -59,7 +92,16 @@ export type Expression =
   | { readonly kind: 'reject' }
   | ({ readonly kind: 'verdict' } & Verdict);
 
-export type MetaKey = 'iifname' | 'oifname' | 'iif' | 'oif' | 'l4proto' | 'nfproto' | 'mark' | 'protocol' | 'pkttype';
+export type MetaKey =
+  | 'iifname'
+  | 'oifname'
+  | 'iif'
+  | 'oif'
+  | 'l4proto'
+  | 'nfproto'
+  | 'mark'
+  | 'protocol'
+  | 'pkttype';
 
 export type PayloadField =
   | 'ip saddr'
@@ -76,7 +118,12 @@ export type FirewallOperation =
   /** Existing tables stay as they are. */
   | { readonly kind: 'addTable'; readonly table: TableAddress }
   | { readonly kind: 'deleteTable'; readonly table: TableAddress }
-  | { readonly kind: 'addChain'; readonly table: TableAddress; readonly chain: string; readonly base?: BaseChain }
+  | {
+      readonly kind: 'addChain';
+      readonly table: TableAddress;
+      readonly chain: string;
+      readonly base?: BaseChain;
+    }
   | { readonly kind: 'flushChain'; readonly table: TableAddress; readonly chain: string }
   | { readonly kind: 'deleteChain'; readonly table: TableAddress; readonly chain: string }
   | {
@@ -90,7 +137,9 @@ export type FirewallOperation =
   | { readonly kind: 'deleteSet'; readonly table: TableAddress; readonly set: string }
   | { readonly kind: 'flushSet'; readonly table: TableAddress; readonly set: string }
   | {
-      /** The types are repeated here so that the encoding needs no look-up. Adding what is there is no error. */
+      /**
+       * The types are repeated here so that the encoding needs no look-up. Adding what is there is no error.
+       */
       readonly kind: 'addElements' | 'deleteElements';
       readonly table: TableAddress;
       readonly set: string;
@@ -108,7 +157,12 @@ export type FirewallOperation =
       /** At the head of the chain. */
       readonly insert?: boolean;
     }
-  | { readonly kind: 'deleteRule'; readonly table: TableAddress; readonly chain: string; readonly handle: bigint };
+  | {
+      readonly kind: 'deleteRule';
+      readonly table: TableAddress;
+      readonly chain: string;
+      readonly handle: bigint;
+    };
 
 export interface ChainRecord {
   readonly table: TableAddress;
@@ -128,7 +182,10 @@ export interface FirewallDump {
   readonly rules: readonly RuleRecord[];
 }
 
-/** Tracked connections: those to `port` of `protocol` (as the originator sent it), or those of an address on either side. */
+/**
+ * Tracked connections: those to `port` of `protocol` (as the originator sent it), or those of an address on
+ * either side.
+ */
 export interface ConnectionFilter {
   readonly protocol?: 'tcp' | 'udp' | 'sctp';
   readonly port?: number;

@@ -1,6 +1,7 @@
 /**
- * A system call that failed. `code` is the errno name, so that `errorCode()` of the base room reads it as it reads node's own
- * errors; the message has node's form (`EADDRINUSE: address already in use, bind '0.0.0.0:80'`).
+ * A system call that failed. `code` is the errno name, so that `errorCode()` of the base room reads it as it
+ * reads node's own errors; the message has node's form (`EADDRINUSE: address already in use, bind
+ * '0.0.0.0:80'`).
  */
 export class KernelError extends Error {
   readonly code: string;
@@ -11,7 +12,13 @@ export class KernelError extends Error {
   readonly reason: string;
   readonly path: string | undefined;
 
-  constructor(failure: { code: string; errno: number; syscall: string; reason: string; path?: string | undefined }) {
+  constructor(failure: {
+    code: string;
+    errno: number;
+    syscall: string;
+    reason: string;
+    path?: string | undefined;
+  }) {
     const object = failure.path === undefined ? '' : ` '${failure.path}'`;
     super(`${failure.code}: ${failure.reason}, ${failure.syscall}${object}`);
     this.name = 'KernelError';

@@ -1,4 +1,6 @@
-/** What every implementation of the kernel's interface answers alike: run on the real one and on the recorder. */
+/**
+ * What every implementation of the kernel's interface answers alike: run on the real one and on the recorder.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FirewallOperation, TableAddress } from './firewall-operations.ts';
@@ -32,15 +34,28 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
 
   test(`${name}: links appear, change and go`, () =>
     inFreshNetwork((netns) => {
-      links.apply([{ kind: 'addBridge', name: 'b0' }, { kind: 'setUp', link: 'b0' }], netns);
+      links.apply(
+        [
+          { kind: 'addBridge', name: 'b0' },
+          { kind: 'setUp', link: 'b0' },
+        ],
+        netns,
+      );
       links.apply([{ kind: 'addAddress', link: 'b0', address: '10.1.0.1', prefixLength: 24 }], netns);
       const bridge = links.find('b0', netns);
       assert.deepEqual([bridge?.kind, bridge?.up], ['bridge', true]);
-      assert.ok(links.addresses(netns).some((record) => record.address === '10.1.0.1' && record.linkIndex === bridge?.index));
+      assert.ok(
+        links
+          .addresses(netns)
+          .some((record) => record.address === '10.1.0.1' && record.linkIndex === bridge?.index),
+      );
       fails('EEXIST', () => links.apply([{ kind: 'addBridge', name: 'b0' }], netns));
       fails('ENODEV', () => links.apply([{ kind: 'setUp', link: 'b1' }], netns));
       links.apply([{ kind: 'removeLink', name: 'b0' }], netns);
-      assert.deepEqual(links.list(netns).map((link) => link.name), ['lo']);
+      assert.deepEqual(
+        links.list(netns).map((link) => link.name),
+        ['lo'],
+      );
     }));
 
   test(`${name}: a veth has an end in each namespace`, () =>
@@ -59,7 +74,12 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
       const build: FirewallOperation[] = [
         { kind: 'addTable', table: TABLE },
         { kind: 'addTable', table: TABLE },
-        { kind: 'addChain', table: TABLE, chain: 'c', base: { type: 'filter', hook: 'input', priority: 5, policy: 'accept' } },
+        {
+          kind: 'addChain',
+          table: TABLE,
+          chain: 'c',
+          base: { type: 'filter', hook: 'input', priority: 5, policy: 'accept' },
+        },
         { kind: 'addSet', ...set },
         { kind: 'addElements', ...set, elements: [{ key: [80], data: ['10.0.0.1'] }] },
         { kind: 'addElements', ...set, elements: [{ key: [80], data: ['10.0.0.1'] }] },
@@ -69,10 +89,18 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
       firewall.commit(build, netns);
       firewall.commit([], netns);
       assert.equal(firewall.generation(netns), before + 1);
-      assert.deepEqual(firewall.dump(TABLE, netns).rules.map((rule) => rule.comment), ['first']);
+      assert.deepEqual(
+        firewall.dump(TABLE, netns).rules.map((rule) => rule.comment),
+        ['first'],
+      );
       const elements = (): unknown => namespaces.inNetwork(netns, () => firewall.elements(TABLE, 's'));
       assert.deepEqual(elements(), [{ key: [80], data: ['10.0.0.1'] }]);
-      fails('EEXIST', () => firewall.commit([{ kind: 'addElements', ...set, elements: [{ key: [80], data: ['10.0.0.2'] }] }], netns));
+      fails('EEXIST', () =>
+        firewall.commit(
+          [{ kind: 'addElements', ...set, elements: [{ key: [80], data: ['10.0.0.2'] }] }],
+          netns,
+        ),
+      );
       const half: FirewallOperation[] = [
         { kind: 'flushSet', table: TABLE, set: 's' },
         { kind: 'deleteElements', ...set, elements: [{ key: [81] }] },
@@ -102,7 +130,12 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
     const group = `/gantry-conformance-${process.pid}`;
     cgroups.create(`${group}/a/b`);
     assert.deepEqual(cgroups.list(`${group}/a`), ['b']);
-    const child = await processes.spawn({ path: '/bin/sleep', argv: ['sleep', '60'], env: {}, cgroup: `${group}/a` });
+    const child = await processes.spawn({
+      path: '/bin/sleep',
+      argv: ['sleep', '60'],
+      env: {},
+      cgroup: `${group}/a`,
+    });
     assert.ok(processes.alive(child));
     assert.ok(processes.signal(child, 9));
     assert.deepEqual(await child.exited, { signal: 9 });

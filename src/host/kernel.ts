@@ -1,11 +1,18 @@
 /**
- * What the engine asks of Linux. Every other room reaches the kernel through these interfaces; `createKernel()` in `real.ts`
- * is the implementation, `createRecorder()` in `recorder.ts` the recording fake. Failures are `KernelError`s.
+ * What the engine asks of Linux. Every other room reaches the kernel through these interfaces;
+ * `createKernel()` in `real.ts` is the implementation, `createRecorder()` in `recorder.ts` the recording
+ * fake. Failures are `KernelError`s.
  *
- * Synchronous calls take microseconds (netlink, openat2 on trees of our own); whatever can wait for a disk, a lock or another
- * process returns a promise and runs on a thread of its own, never in node's pool.
+ * Synchronous calls take microseconds (netlink, openat2 on trees of our own); whatever can wait for a disk, a
+ * lock or another process returns a promise and runs on a thread of its own, never in node's pool.
  */
-import type { ConnectionFilter, FirewallDump, FirewallOperation, SetElement, TableAddress } from './firewall-operations.ts';
+import type {
+  ConnectionFilter,
+  FirewallDump,
+  FirewallOperation,
+  SetElement,
+  TableAddress,
+} from './firewall-operations.ts';
 import type { AddressRecord, Link, LinkOperation, RouteRecord } from './link-operations.ts';
 
 export interface Kernel {
@@ -23,7 +30,15 @@ export interface Kernel {
 /** Names that are not UTF-8 are given as bytes. */
 export type FilePath = string | Buffer;
 
-export type FileType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character' | 'block' | 'unknown';
+export type FileType =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'fifo'
+  | 'socket'
+  | 'character'
+  | 'block'
+  | 'unknown';
 
 export interface FileStat {
   readonly type: FileType;
@@ -84,20 +99,26 @@ export interface MknodOptions {
 }
 
 /**
- * Calls on a file tree that other people control. `root` is a directory descriptor, `path` is resolved inside it as if the
- * root were `/` (`RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`): neither `..` nor a symbolic link leads out. The last component
- * of every call but `open` and `readFile` is never followed, unless an option says so. A path without a slash costs no look-up
- * of its parent, so callers with many files in one directory open that directory and pass it as the root.
- * `''` or `'.'` names the root itself where that makes sense (stat, chown, chmod, setTimes, xattrs).
+ * Calls on a file tree that other people control. `root` is a directory descriptor, `path` is resolved inside
+ * it as if the root were `/` (`RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`): neither `..` nor a symbolic link
+ * leads out. The last component of every call but `open` and `readFile` is never followed, unless an option
+ * says so. A path without a slash costs no look-up of its parent, so callers with many files in one directory
+ * open that directory and pass it as the root. `''` or `'.'` names the root itself where that makes sense
+ * (stat, chown, chmod, setTimes, xattrs).
  */
 export interface FileTree {
   /** Opens a descriptor; it is an ordinary one, so `node:fs` calls take it. Always close-on-exec. */
   open(root: number, path: FilePath, options?: OpenOptions): number;
   close(fd: number): void;
   stat(root: number, path: FilePath, options?: { readonly follow?: boolean }): FileStat;
-  /** Reads a whole regular file; EFBIG above `maxBytes`, EINVAL when it is no regular file. Follows links inside the root. */
+  /**
+   * Reads a whole regular file; EFBIG above `maxBytes`, EINVAL when it is no regular file. Follows links
+   * inside the root.
+   */
   readFile(root: number, path: FilePath, maxBytes: number): Buffer;
-  /** `directory` is a descriptor opened for reading (not O_PATH). Without `.` and `..`, in the kernel's order. */
+  /**
+   * `directory` is a descriptor opened for reading (not O_PATH). Without `.` and `..`, in the kernel's order.
+   */
   readDirectory(directory: number): readonly DirectoryEntry[];
   readLink(root: number, path: FilePath): Buffer;
   /** The umask is not applied by mkdir and mknod. */
@@ -109,13 +130,19 @@ export interface FileTree {
   rename(root: number, from: FilePath, to: FilePath): void;
   unlink(root: number, path: FilePath): void;
   rmdir(root: number, path: FilePath): void;
-  /** Removes a whole tree, on descriptors, not crossing into other mounts (EBUSY). Nothing there: no error. */
+  /**
+   * Removes a whole tree, on descriptors, not crossing into other mounts (EBUSY). Nothing there: no error.
+   */
   removeTree(root: number, path: FilePath): void;
   chown(root: number, path: FilePath, owner: { readonly uid: number; readonly gid: number }): void;
   /** A symbolic link has no mode: EOPNOTSUPP. */
   chmod(root: number, path: FilePath, mode: number): void;
   /** `null` leaves a time as it is. */
-  setTimes(root: number, path: FilePath, times: { readonly atime: FileTime | null; readonly mtime: FileTime | null }): void;
+  setTimes(
+    root: number,
+    path: FilePath,
+    times: { readonly atime: FileTime | null; readonly mtime: FileTime | null },
+  ): void;
   setXattr(root: number, path: FilePath, attribute: { readonly name: string; readonly value: Buffer }): void;
   /** `null` when there is no such attribute. */
   getXattr(root: number, path: FilePath, name: string): Buffer | null;
@@ -125,16 +152,24 @@ export interface FileTree {
   syncFileSystem(fd: number): void;
 }
 
-type Promised<T> = { readonly [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : never };
+type Promised<T> = {
+  readonly [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : never;
+};
 
-/** The same calls, each on a thread of its own: for trees that may hang (FUSE, NFS), for closing an overlay's last descriptor. */
+/**
+ * The same calls, each on a thread of its own: for trees that may hang (FUSE, NFS), for closing an overlay's
+ * last descriptor.
+ */
 export type SlowFileTree = Promised<FileTree>;
 
 export interface Files extends FileTree {
   readonly slow: SlowFileTree;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;
-  /** The file system an absolute path lies on, by the kernel's name (`ext4`, `tmpfs`, `overlay`, …, else `0x<magic>`). */
+  /**
+   * The file system an absolute path lies on, by the kernel's name (`ext4`, `tmpfs`, `overlay`, …, else
+   * `0x<magic>`).
+   */
   fileSystemType(path: string): string;
 }
 
@@ -158,8 +193,8 @@ export interface MountEntry {
 
 export interface Mounts {
   /**
-   * An overlay mounted nowhere: the descriptor of a detached mount, to be attached by whoever gets it. Close it with
-   * `files.slow.close`: the last close writes back the upper file system.
+   * An overlay mounted nowhere: the descriptor of a detached mount, to be attached by whoever gets it. Close
+   * it with `files.slow.close`: the last close writes back the upper file system.
    */
   overlay(options: OverlayOptions): Promise<number>;
   /** A detached bind mount of a host path (`recursive`: with everything mounted below it). */
@@ -179,8 +214,9 @@ export interface Watch {
 }
 
 /**
- * rtnetlink. Operations are data (`link-operations.ts`) so that plans can be compared; a batch travels in as few messages as
- * the names in it allow. With `netns` the calls work inside that network namespace, else in this process's.
+ * rtnetlink. Operations are data (`link-operations.ts`) so that plans can be compared; a batch travels in as
+ * few messages as the names in it allow. With `netns` the calls work inside that network namespace, else in
+ * this process's.
  */
 export interface Links {
   /** In order; the first failure is thrown and names its operation, the rest is not tried. */
@@ -194,7 +230,9 @@ export interface Links {
   watch(listener: (event: { readonly kind: 'changed' | 'removed'; readonly link: Link }) => void): Watch;
 }
 
-/** nftables and connection tracking by netlink, in this process's network namespace unless `netns` is given. */
+/**
+ * nftables and connection tracking by netlink, in this process's network namespace unless `netns` is given.
+ */
 export interface Firewall {
   /** One transaction: all of it or, on the first error, nothing. The error's `path` names the operation. */
   commit(operations: readonly FirewallOperation[], netns?: number): void;
@@ -217,8 +255,8 @@ export interface Namespaces {
   /** Opens the network namespace of a process. */
   openNetwork(pid: number): number;
   /**
-   * Runs `work` with the main thread inside the network namespace and always comes back. `work` must not await: a returned
-   * promise is refused. If the way back fails the process cannot go on and is ended.
+   * Runs `work` with the main thread inside the network namespace and always comes back. `work` must not
+   * await: a returned promise is refused. If the way back fails the process cannot go on and is ended.
    */
   inNetwork<T>(netns: number, work: () => T): T;
   /** Inode number, which names the namespace. */
@@ -228,8 +266,9 @@ export interface Namespaces {
 export type CgroupVersion = 'v1' | 'v2' | 'hybrid';
 
 /**
- * Control groups, one interface for v1, v2 and both at once. Paths are absolute within the hierarchies (`/docker/<id>`), as
- * the OCI runtime spec's `cgroupsPath`: the directory has that path below each hierarchy's mount point.
+ * Control groups, one interface for v1, v2 and both at once. Paths are absolute within the hierarchies
+ * (`/docker/<id>`), as the OCI runtime spec's `cgroupsPath`: the directory has that path below each
+ * hierarchy's mount point.
  */
 export interface Cgroups {
   readonly version: CgroupVersion;
@@ -244,7 +283,10 @@ export interface Cgroups {
   list(path: string): readonly string[];
   /** Pids in the group and below it. */
   processes(path: string): readonly number[];
-  /** SIGKILL to every process of the group and below, again until none is left; rejects with EBUSY after `timeoutMs` (5000). */
+  /**
+   * SIGKILL to every process of the group and below, again until none is left; rejects with EBUSY after
+   * `timeoutMs` (5000).
+   */
   kill(path: string, timeoutMs?: number): Promise<void>;
   /** Removes the group and those below it, waiting shortly for exiting processes; EBUSY when some stay. */
   remove(path: string): Promise<void>;
@@ -253,7 +295,10 @@ export interface Cgroups {
   isFrozen(path: string): boolean;
   /** Processes killed for lack of memory since the group was made. */
   oomKills(path: string): number;
-  /** A file of the group: v1 `read(p, 'memory', 'memory.usage_in_bytes')`, v2 `read(p, '', 'memory.current')`; null if absent. */
+  /**
+   * A file of the group: v1 `read(p, 'memory', 'memory.usage_in_bytes')`, v2 `read(p, '', 'memory.current')`;
+   * null if absent.
+   */
   read(path: string, controller: string, file: string): string | null;
 }
 
@@ -271,7 +316,10 @@ export interface SpawnOptions {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Descriptor number in the child → ours. Every other descriptor is closed; 0, 1, 2 not named here are /dev/null. */
+  /**
+   * Descriptor number in the child → ours. Every other descriptor is closed; 0, 1, 2 not named here are
+   * /dev/null.
+   */
   readonly fds?: ReadonlyMap<number, number>;
   /** An existing cgroup the child is born in. */
   readonly cgroup?: string;
@@ -293,8 +341,9 @@ export interface ProcessFacts extends ProcessIdentity {
 
 export interface Processes {
   /**
-   * Starts a program in a session of its own, with all signals at their defaults and none blocked. The work is done on
-   * another thread; a failure before the program runs (cgroup, cwd, exec) rejects with its errno and leaves no process.
+   * Starts a program in a session of its own, with all signals at their defaults and none blocked. The work
+   * is done on another thread; a failure before the program runs (cgroup, cwd, exec) rejects with its errno
+   * and leaves no process.
    */
   spawn(options: SpawnOptions): Promise<SpawnedProcess>;
   /** `null` when there is no such process. A zombie still has an identity. */
@@ -319,9 +368,15 @@ export interface PortAddress {
 }
 
 export interface Sockets {
-  /** Binds (TCP and SCTP: listens, too) and keeps the port. EADDRINUSE, EADDRNOTAVAIL, EACCES as `KernelError.code`. */
+  /**
+   * Binds (TCP and SCTP: listens, too) and keeps the port. EADDRINUSE, EADDRNOTAVAIL, EACCES as
+   * `KernelError.code`.
+   */
   holdPort(address: PortAddress): { readonly fd: number; readonly port: number };
-  /** Descriptors of socket activation (LISTEN_FDS for this pid), and clears the variables, so that it answers once. */
+  /**
+   * Descriptors of socket activation (LISTEN_FDS for this pid), and clears the variables, so that it answers
+   * once.
+   */
   inherited(): readonly number[];
   /** Of the other end of a connected unix socket. */
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number };
@@ -330,8 +385,15 @@ export interface Sockets {
   sendFds(socket: number, fds: readonly number[], message?: Buffer): void;
   /** Waits for one message; ECONNRESET when the other end closed instead. */
   receiveFds(socket: number): Promise<{ readonly fds: readonly number[]; readonly message: Buffer }>;
-  /** Gratuitous ARP for an address from a link inside a network namespace, so that neighbours learn its MAC. */
-  announce(options: { readonly netns: number; readonly link: string; readonly mac: string; readonly address: string }): void;
+  /**
+   * Gratuitous ARP for an address from a link inside a network namespace, so that neighbours learn its MAC.
+   */
+  announce(options: {
+    readonly netns: number;
+    readonly link: string;
+    readonly mac: string;
+    readonly address: string;
+  }): void;
 }
 
 export interface SystemFacts {
@@ -359,7 +421,10 @@ export interface System {
   facts(): SystemFacts;
   /** Whether an AppArmor profile of that name is loaded; false where AppArmor is off. */
   hasApparmorProfile(name: string): boolean;
-  /** A file below /proc/sys (`net/ipv4/ip_forward`), trimmed; null when absent. With `netns`: of that network namespace. */
+  /**
+   * A file below /proc/sys (`net/ipv4/ip_forward`), trimmed; null when absent. With `netns`: of that network
+   * namespace.
+   */
   readSysctl(name: string, netns?: number): string | null;
   writeSysctl(name: string, value: string, netns?: number): void;
 }

@@ -33,10 +33,16 @@ export interface RouteRecord {
 }
 
 export type LinkOperation =
-  | { readonly kind: 'addBridge'; readonly name: string; readonly mac?: string; readonly mtu?: number; readonly alias?: string }
+  | {
+      readonly kind: 'addBridge';
+      readonly name: string;
+      readonly mac?: string;
+      readonly mtu?: number;
+      readonly alias?: string;
+    }
   /**
-   * Both ends in one message: the host end named, enslaved and up; the peer made inside the network namespace with its name
-   * and MAC. The peer is still down.
+   * Both ends in one message: the host end named, enslaved and up; the peer made inside the network namespace
+   * with its name and MAC. The peer is still down.
    */
   | {
       readonly kind: 'addVeth';
@@ -54,6 +60,16 @@ export type LinkOperation =
   | { readonly kind: 'setMaster'; readonly link: string; readonly bridge: string | null }
   | { readonly kind: 'setHairpin'; readonly link: string; readonly enabled: boolean }
   /** IPv6 addresses are usable at once (no duplicate detection). */
-  | { readonly kind: 'addAddress' | 'removeAddress'; readonly link: string; readonly address: string; readonly prefixLength: number }
+  | {
+      readonly kind: 'addAddress' | 'removeAddress';
+      readonly link: string;
+      readonly address: string;
+      readonly prefixLength: number;
+    }
   /** `destination` in CIDR form; without a gateway the destination is on the link. */
-  | { readonly kind: 'addRoute'; readonly link: string; readonly destination: string; readonly gateway?: string };
+  | {
+      readonly kind: 'addRoute';
+      readonly link: string;
+      readonly destination: string;
+      readonly gateway?: string;
+    };

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Kernel } from './kernel.ts';
 import { createCgroups } from './linux/cgroups.ts';
 import { createFiles } from './linux/files.ts';
@@ -5,7 +6,7 @@ import { createFirewall } from './linux/firewall.ts';
 import { createLinks } from './linux/links.ts';
 import { createMounts } from './linux/mounts.ts';
 import { createNamespaces } from './linux/namespaces.ts';
-import { loadNative } from './linux/native.ts';
+import { loadNative, packageRoot } from './linux/native.ts';
 import { createProcesses } from './linux/processes.ts';
 import { createSockets } from './linux/sockets.ts';
 import { createSystem } from './linux/system.ts';
@@ -13,13 +14,16 @@ import { Sys } from './linux/sys.ts';
 
 export interface KernelOptions {
   /**
-   * Absolute path of the shim's binary: its `overlay` job makes overlay mounts on kernels whose fsconfig takes no
-   * `lowerdir+` (before 6.7).
+   * Absolute path of the shim's binary: its `overlay` job makes overlay mounts on kernels whose fsconfig
+   * takes no `lowerdir+` (before 6.7). Default: the package's own.
    */
-  readonly overlayHelper?: string;
+  readonly shim?: string;
 }
 
-/** The Linux this process runs on. Once per process; worker threads may have one each, but only the main thread spawns. */
+/**
+ * The Linux this process runs on. Once per process; worker threads may have one each, but only the main
+ * thread spawns.
+ */
 export function createKernel(options: KernelOptions = {}): Kernel {
   const sys = new Sys(loadNative());
   const namespaces = createNamespaces(sys);
@@ -29,7 +33,12 @@ export function createKernel(options: KernelOptions = {}): Kernel {
   const sockets = createSockets({ sys, namespaces, links });
   return {
     files: createFiles(sys),
-    mounts: createMounts({ sys, processes, sockets, overlayHelper: options.overlayHelper }),
+    mounts: createMounts({
+      sys,
+      processes,
+      sockets,
+      overlayShim: options.shim ?? join(packageRoot(), 'dist', 'native', 'gantry-shim'),
+    }),
     links,
     firewall: createFirewall({ sys, namespaces }),
     namespaces,
@@ -40,4 +49,4 @@ export function createKernel(options: KernelOptions = {}): Kernel {
   };
 }
 
-export { packageRoot } from './linux/native.ts';
+export { packageRoot };

@@ -1,4 +1,6 @@
-/** The recorder's model of one network namespace: links with their addresses and routes, nftables, held ports. */
+/**
+ * The recorder's model of one network namespace: links with their addresses and routes, nftables, held ports.
+ */
 import type {
   ChainRecord,
   FirewallDump,
@@ -90,8 +92,20 @@ export class ModelNetwork {
       case 'addVeth': {
         const master = operation.bridge === undefined ? 0 : this.#get(operation.bridge).index;
         const { name, alias, mtu, peer } = operation;
-        this.#add({ name, kind: 'veth', up: true, master, ...(alias === undefined ? {} : { alias }), ...(mtu === undefined ? {} : { mtu }) });
-        networkOf(peer.netns).#add({ name: peer.name, kind: 'veth', mac: peer.mac ?? '', ...(mtu === undefined ? {} : { mtu }) });
+        this.#add({
+          name,
+          kind: 'veth',
+          up: true,
+          master,
+          ...(alias === undefined ? {} : { alias }),
+          ...(mtu === undefined ? {} : { mtu }),
+        });
+        networkOf(peer.netns).#add({
+          name: peer.name,
+          kind: 'veth',
+          mac: peer.mac ?? '',
+          ...(mtu === undefined ? {} : { mtu }),
+        });
         return;
       }
       case 'removeLink':
@@ -105,7 +119,9 @@ export class ModelNetwork {
         this.#change(operation.link, { alias: operation.alias });
         return;
       case 'setMaster':
-        this.#change(operation.link, { master: operation.bridge === null ? 0 : this.#get(operation.bridge).index });
+        this.#change(operation.link, {
+          master: operation.bridge === null ? 0 : this.#get(operation.bridge).index,
+        });
         return;
       case 'setHairpin':
         this.#get(operation.link);
@@ -115,11 +131,19 @@ export class ModelNetwork {
     }
   }
 
-  #applyAddress(operation: Extract<LinkOperation, { kind: 'addAddress' | 'removeAddress' | 'addRoute' }>): void {
+  #applyAddress(
+    operation: Extract<LinkOperation, { kind: 'addAddress' | 'removeAddress' | 'addRoute' }>,
+  ): void {
     const { index } = this.#get(operation.link);
     if (operation.kind === 'addRoute') {
       const { destination, gateway = '' } = operation;
-      this.#routes.push({ family: destination.includes(':') ? 6 : 4, destination, gateway, linkIndex: index, table: 254 });
+      this.#routes.push({
+        family: destination.includes(':') ? 6 : 4,
+        destination,
+        gateway,
+        linkIndex: index,
+        table: 254,
+      });
       return;
     }
     const { address, prefixLength } = operation;
@@ -131,7 +155,13 @@ export class ModelNetwork {
       return;
     }
     if (known) throw modelError('EEXIST', 'RTM_NEWADDR', `${address}/${prefixLength}`);
-    this.#addresses.push({ linkIndex: index, family: address.includes(':') ? 6 : 4, address, prefixLength, scope: 'global' });
+    this.#addresses.push({
+      linkIndex: index,
+      family: address.includes(':') ? 6 : 4,
+      address,
+      prefixLength,
+      scope: 'global',
+    });
   }
 
   #get(name: string): Link {
@@ -211,7 +241,10 @@ export class ModelNetwork {
   #applyChain(table: ModelTable, operation: Extract<FirewallOperation, { chain: string }>): void {
     const { kind, chain } = operation;
     if (kind === 'addChain') {
-      table.chains.set(chain, table.chains.get(chain) ?? { table: table.address, name: chain, base: operation.base ?? null });
+      table.chains.set(
+        chain,
+        table.chains.get(chain) ?? { table: table.address, name: chain, base: operation.base ?? null },
+      );
       return;
     }
     if (!table.chains.has(chain)) throw modelError('ENOENT', kind, `${tableKey(table.address)} ${chain}`);
@@ -225,7 +258,12 @@ export class ModelNetwork {
       if (rest.length === table.rules.length) throw modelError('ENOENT', kind, chain);
       table.rules = rest;
     } else {
-      const rule = { table: table.address, chain, handle: this.#nextHandle, comment: operation.comment ?? '' };
+      const rule = {
+        table: table.address,
+        chain,
+        handle: this.#nextHandle,
+        comment: operation.comment ?? '',
+      };
       this.#nextHandle += 1n;
       if (operation.insert === true) table.rules.unshift(rule);
       else table.rules.push(rule);
@@ -251,7 +289,12 @@ export class ModelNetwork {
   hold({ protocol, address, port }: PortAddress): number {
     const number = port === 0 ? FIRST_FREE_PORT + this.#ports.size : port;
     for (const held of this.#ports.values()) {
-      if (held.protocol !== protocol || held.port !== number || held.address.includes(':') !== address.includes(':')) continue;
+      if (
+        held.protocol !== protocol ||
+        held.port !== number ||
+        held.address.includes(':') !== address.includes(':')
+      )
+        continue;
       const any = ['0.0.0.0', '::'];
       if (held.address === address || any.includes(held.address) || any.includes(address)) {
         throw modelError('EADDRINUSE', 'bind', `${address}:${number}`);
@@ -268,6 +311,7 @@ function addElements(set: Map<string, SetElement>, elements: readonly SetElement
     const key = elementKey(element.key);
     const known = set.get(key);
     if (known === undefined) set.set(key, element);
-    else if (JSON.stringify(known.data) !== JSON.stringify(element.data)) throw modelError('EEXIST', 'addElements', key);
+    else if (JSON.stringify(known.data) !== JSON.stringify(element.data))
+      throw modelError('EEXIST', 'addElements', key);
   }
 }

@@ -62,8 +62,8 @@ class Numbers {
 }
 
 /**
- * A kernel that remembers what it was asked and answers from a model: links, nftables, ports, cgroups, processes, namespaces.
- * It has no file trees: code that works on files is tested on the real kernel.
+ * A kernel that remembers what it was asked and answers from a model: links, nftables, ports, cgroups,
+ * processes, namespaces. It has no file trees: code that works on files is tested on the real kernel.
  */
 export function createRecorder(): Recorder {
   const calls: RecordedCall[] = [];
@@ -197,19 +197,23 @@ function modelNamespaces(world: World): Namespaces {
 function modelCgroups(): Cgroups {
   const groups = new Set<string>(['/']);
   const frozen = new Set<string>();
-  const below = (path: string): string[] => [...groups].filter((group) => group === path || group.startsWith(`${path}/`));
+  const below = (path: string): string[] =>
+    [...groups].filter((group) => group === path || group.startsWith(`${path}/`));
   return {
     version: 'v2',
     controllers: ['cpu', 'io', 'memory', 'pids'],
     ownPath: () => '/',
     create: (path) => {
       const parts = path.split('/').filter((part) => part !== '');
-      for (let length = 1; length <= parts.length; length += 1) groups.add(`/${parts.slice(0, length).join('/')}`);
+      for (let length = 1; length <= parts.length; length += 1)
+        groups.add(`/${parts.slice(0, length).join('/')}`);
     },
     exists: (path) => groups.has(path),
     list: (path) => {
       const prefix = path === '/' ? '/' : `${path}/`;
-      const names = [...groups].filter((group) => group !== '/' && group.startsWith(prefix)).map((group) => group.slice(prefix.length));
+      const names = [...groups]
+        .filter((group) => group !== '/' && group.startsWith(prefix))
+        .map((group) => group.slice(prefix.length));
       return names.filter((name) => !name.includes('/')).sort();
     },
     processes: () => [],
@@ -248,7 +252,8 @@ function modelProcesses(ends: Map<number, (status: ExitStatus) => void>): Proces
       if (signal === 9) end?.({ signal });
       return end !== undefined;
     },
-    facts: (pid) => (known(pid) ? { pid, startTime: pid, parentPid: 1, state: 'S', command: 'recorded' } : null),
+    facts: (pid) =>
+      known(pid) ? { pid, startTime: pid, parentPid: 1, state: 'S', command: 'recorded' } : null,
   };
 }
 

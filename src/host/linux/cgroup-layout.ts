@@ -3,7 +3,9 @@ import type { CgroupVersion, MountEntry } from '../kernel.ts';
 export interface Hierarchy {
   readonly version: 1 | 2;
   readonly mountPoint: string;
-  /** v1: those mounted here (`name=systemd` for a hierarchy without one); v2: what cgroup.controllers says. */
+  /**
+   * v1: those mounted here (`name=systemd` for a hierarchy without one); v2: what cgroup.controllers says.
+   */
   readonly controllers: readonly string[];
   /** This process's group, relative to the mount point. */
   readonly ownPath: string;
@@ -14,7 +16,16 @@ export interface CgroupLayout {
   readonly hierarchies: readonly Hierarchy[];
 }
 
-const NO_CONTROLLER = new Set(['rw', 'ro', 'xattr', 'clone_children', 'noprefix', 'nsdelegate', 'seclabel', 'relatime']);
+const NO_CONTROLLER = new Set([
+  'rw',
+  'ro',
+  'xattr',
+  'clone_children',
+  'noprefix',
+  'nsdelegate',
+  'seclabel',
+  'relatime',
+]);
 
 /** The lines of /proc/self/cgroup: `ID:controllers:path`. */
 function ownPaths(text: string): ReadonlyMap<string, string> {
@@ -28,8 +39,8 @@ function ownPaths(text: string): ReadonlyMap<string, string> {
 }
 
 /**
- * Inside a container without a cgroup namespace the mount shows only the container's own group: the mount's root is then a
- * prefix of the process's path and does not exist below the mount point.
+ * Inside a container without a cgroup namespace the mount shows only the container's own group: the mount's
+ * root is then a prefix of the process's path and does not exist below the mount point.
  */
 function belowMount(path: string, root: string): string {
   if (root === '/') return path;
@@ -37,7 +48,10 @@ function belowMount(path: string, root: string): string {
   return path.startsWith(`${root}/`) ? path.slice(root.length) : '/';
 }
 
-/** Which hierarchies there are and where this process is in them. `v2Controllers` reads cgroup.controllers of a mount point. */
+/**
+ * Which hierarchies there are and where this process is in them. `v2Controllers` reads cgroup.controllers of
+ * a mount point.
+ */
 export function cgroupLayout(
   mounts: readonly MountEntry[],
   ownCgroups: string,
@@ -50,7 +64,9 @@ export function cgroupLayout(
     if (mount.type !== 'cgroup' && mount.type !== 'cgroup2') continue;
     const isV1 = mount.type === 'cgroup';
     const controllers = isV1
-      ? mount.superOptions.split(',').filter((option) => !NO_CONTROLLER.has(option) && !option.startsWith('release_agent='))
+      ? mount.superOptions
+          .split(',')
+          .filter((option) => !NO_CONTROLLER.has(option) && !option.startsWith('release_agent='))
       : v2Controllers(mount.mountPoint);
     const identity = isV1 ? controllers.join(',') : '';
     if (seen.has(identity)) continue;

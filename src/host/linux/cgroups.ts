@@ -1,4 +1,13 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '#base/errors.ts';
@@ -51,7 +60,10 @@ function* descendants(directory: string): Generator<string> {
   yield directory;
 }
 
-/** A fresh v1 cpuset has neither CPUs nor memory nodes and takes no process (ENOSPC) before it gets its parent's. */
+/**
+ * A fresh v1 cpuset has neither CPUs nor memory nodes and takes no process (ENOSPC) before it gets its
+ * parent's.
+ */
 function inheritCpuset(directory: string): void {
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
     if (readFileSync(join(directory, file), 'utf8').trim() !== '') continue;
@@ -117,7 +129,9 @@ class LinuxCgroups implements CgroupsInside {
   ownPath(): string {
     const v2 = this.#hierarchies.find((hierarchy) => hierarchy.version === 2);
     if (this.version === 'v2') return v2?.ownPath ?? '/';
-    const controlled = this.#hierarchies.find(({ controllers }) => controllers.some((name) => !name.startsWith('name=')));
+    const controlled = this.#hierarchies.find(({ controllers }) =>
+      controllers.some((name) => !name.startsWith('name=')),
+    );
     return controlled?.ownPath ?? v2?.ownPath ?? '/';
   }
 
@@ -156,7 +170,10 @@ class LinuxCgroups implements CgroupsInside {
   async remove(path: string): Promise<void> {
     checked(path);
     const removed = await until(
-      () => this.#directories(path).map(removeGroups).every((gone) => gone),
+      () =>
+        this.#directories(path)
+          .map(removeGroups)
+          .every((gone) => gone),
       SETTLE_MS,
     );
     if (!removed) throw kernelError(errnoNumber('EBUSY'), 'rmdir', path);
@@ -178,7 +195,8 @@ class LinuxCgroups implements CgroupsInside {
 
   oomKills(path: string): number {
     const memory = this.#v1('memory');
-    const file = memory === undefined ? [this.#v2(), path, 'memory.events'] : [memory, path, 'memory.oom_control'];
+    const file =
+      memory === undefined ? [this.#v2(), path, 'memory.events'] : [memory, path, 'memory.oom_control'];
     const count = /^oom_kill (\d+)$/m.exec(readOrNull(join(...file)) ?? '')?.[1];
     return Number(count ?? 0);
   }
@@ -204,7 +222,9 @@ class LinuxCgroups implements CgroupsInside {
   }
 
   #v1(controller: string): string | undefined {
-    return this.#hierarchies.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.mountPoint;
+    return this.#hierarchies.find(
+      ({ version, controllers }) => version === 1 && controllers.includes(controller),
+    )?.mountPoint;
   }
 
   #v2(): string {
@@ -250,7 +270,8 @@ class LinuxCgroups implements CgroupsInside {
 }
 
 function checked(path: string): string {
-  if (!path.startsWith('/') || path.split('/').includes('..')) throw kernelError(errnoNumber('EINVAL'), 'cgroup', path);
+  if (!path.startsWith('/') || path.split('/').includes('..'))
+    throw kernelError(errnoNumber('EINVAL'), 'cgroup', path);
   return path;
 }
 

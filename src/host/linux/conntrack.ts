@@ -20,8 +20,13 @@ function tupleMatches(values: Attributes, side: number, address: Buffer): boolea
 
 function matches(values: Attributes, filter: ConnectionFilter): boolean {
   const original = attributes(attributes(values.get(CTA.TUPLE_ORIG)).get(TUPLE.PROTO));
-  if (filter.protocol !== undefined && original.get(PROTO.NUMBER)?.readUInt8(0) !== PROTOCOLS[filter.protocol]) return false;
-  if (filter.port !== undefined && original.get(PROTO.DESTINATION_PORT)?.readUInt16BE(0) !== filter.port) return false;
+  if (
+    filter.protocol !== undefined &&
+    original.get(PROTO.NUMBER)?.readUInt8(0) !== PROTOCOLS[filter.protocol]
+  )
+    return false;
+  if (filter.port !== undefined && original.get(PROTO.DESTINATION_PORT)?.readUInt16BE(0) !== filter.port)
+    return false;
   if (filter.address === undefined) return true;
   const address = addressBytes(filter.address);
   return tupleMatches(values, CTA.TUPLE_ORIG, address) || tupleMatches(values, CTA.TUPLE_REPLY, address);

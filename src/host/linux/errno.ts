@@ -3,11 +3,18 @@ import { getSystemErrorMap } from 'node:util';
 import { KernelError } from '../kernel-error.ts';
 
 const NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]): [number, string] => [number, name]).reverse(),
+  Object.entries(constants.errno)
+    .map(([name, number]): [number, string] => [number, name])
+    .reverse(),
 );
 
 /** Numbers that node has no name for. */
-const MORE_NAMES: Readonly<Record<number, string>> = { 13: 'EACCES', 95: 'EOPNOTSUPP', 117: 'EUCLEAN', 524: 'ENOTSUPP' };
+const MORE_NAMES: Readonly<Record<number, string>> = {
+  13: 'EACCES',
+  95: 'EOPNOTSUPP',
+  117: 'EUCLEAN',
+  524: 'ENOTSUPP',
+};
 
 /** The kernel's own words where node's (libuv's) differ and clients of the engine match them. */
 const REASONS: Readonly<Record<string, string>> = {

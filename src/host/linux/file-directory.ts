@@ -31,8 +31,8 @@ function parseEntries(buffer: Buffer, entries: DirectoryEntry[]): void {
 }
 
 /**
- * Depth first on descriptors, with a batch of calls per directory. A directory is opened without following links, so that
- * a name swapped for a link meanwhile is unlinked, never entered.
+ * Depth first on descriptors, with a batch of calls per directory. A directory is opened without following
+ * links, so that a name swapped for a link meanwhile is unlinked, never entered.
  */
 export function* removeTree(root: number, path: FilePath): Operation<void> {
   try {
@@ -45,7 +45,8 @@ export function* removeTree(root: number, path: FilePath): Operation<void> {
 function* removeEntry(directory: number, name: string | Buffer): Operation<void> {
   const unlinked = yield* bare('unlinkat', directory, name, 0);
   if (unlinked >= 0 || unlinked === -errnoNumber('ENOENT')) return;
-  if (unlinked !== -errnoNumber('EISDIR') && unlinked !== -errnoNumber('EPERM')) check(unlinked, 'unlinkat', pathText(name));
+  if (unlinked !== -errnoNumber('EISDIR') && unlinked !== -errnoNumber('EPERM'))
+    check(unlinked, 'unlinkat', pathText(name));
   const bytes = typeof name === 'string' ? name : name.subarray(0, -1);
   const fd = yield* openInside(directory, bytes, { flags: O.RDONLY | O.DIRECTORY | O.NOFOLLOW });
   try {
@@ -64,7 +65,8 @@ function* removeContents(directory: number): Operation<void> {
     const results = yield names.map((name): Call => ['unlinkat', directory, name, 0]);
     for (const [index, result] of results.entries()) {
       const name = names[index];
-      if (result < 0 && result !== -errnoNumber('ENOENT') && name !== undefined) yield* removeEntry(directory, name);
+      if (result < 0 && result !== -errnoNumber('ENOENT') && name !== undefined)
+        yield* removeEntry(directory, name);
     }
   }
 }

@@ -1,4 +1,6 @@
-/** The calls of `FileTree` as operations: run at once or on threads. See `kernel.ts` for what each promises. */
+/**
+ * The calls of `FileTree` as operations: run at once or on threads. See `kernel.ts` for what each promises.
+ */
 import type { FilePath, FileStat, FileTime, MknodOptions, OpenOptions } from '../kernel.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { AT, isRoot, O, openInside, pathArgument, pathText, withHandle, withParent } from './file-paths.ts';
@@ -34,7 +36,11 @@ export function* close(fd: number): Operation<void> {
   yield* one(undefined, 'close', fd);
 }
 
-export function* stat(root: number, path: FilePath, options: { readonly follow?: boolean } = {}): Operation<FileStat> {
+export function* stat(
+  root: number,
+  path: FilePath,
+  options: { readonly follow?: boolean } = {},
+): Operation<FileStat> {
   if (isRoot(path)) return yield* statHandle(root, '', AT.EMPTY_PATH);
   if (options.follow === true) {
     const handle = yield* openInside(root, path, { flags: O.PATH });
@@ -66,7 +72,11 @@ export function* readFile(root: number, path: FilePath, maxBytes: number): Opera
 }
 
 /** The size is a hint only: files of proc have none, and a file may grow meanwhile. */
-function* readAll(fd: number, path: FilePath, size: { expected: number; maxBytes: number }): Operation<Buffer> {
+function* readAll(
+  fd: number,
+  path: FilePath,
+  size: { expected: number; maxBytes: number },
+): Operation<Buffer> {
   const parts: Buffer[] = [];
   let total = 0;
   for (;;) {
@@ -87,7 +97,10 @@ export function* readLink(root: number, path: FilePath): Operation<Buffer> {
   return buffer.subarray(0, length);
 }
 
-/** mkdir takes neither setuid nor setgid, and every creating call is subject to the umask: a second call repairs that. */
+/**
+ * mkdir takes neither setuid nor setgid, and every creating call is subject to the umask: a second call
+ * repairs that.
+ */
 function* exactMode(place: { directory: number; name: string | Buffer; mode: number }): Operation<void> {
   if (masked(place.mode) || (place.mode & SPECIAL_BITS) !== 0) {
     yield* changeMode(place.directory, place.name, place.mode);
@@ -112,7 +125,14 @@ const NODE_TYPES = {
 export function* mknod(root: number, path: FilePath, node: MknodOptions): Operation<void> {
   const device = encodeDevice(node.major ?? 0, node.minor ?? 0);
   yield* withParent(root, path, function* (directory, name): Operation<void> {
-    yield* one(pathText(path), 'mknodat', directory, name, NODE_TYPES[node.type] | (node.mode & 0o777), device);
+    yield* one(
+      pathText(path),
+      'mknodat',
+      directory,
+      name,
+      NODE_TYPES[node.type] | (node.mode & 0o777),
+      device,
+    );
     yield* exactMode({ directory, name, mode: node.mode });
   });
 }
@@ -149,7 +169,9 @@ export function* unlink(root: number, path: FilePath): Operation<void> {
 }
 
 export function* rmdir(root: number, path: FilePath): Operation<void> {
-  yield* withParent(root, path, (directory, name) => one(pathText(path), 'unlinkat', directory, name, AT.REMOVEDIR));
+  yield* withParent(root, path, (directory, name) =>
+    one(pathText(path), 'unlinkat', directory, name, AT.REMOVEDIR),
+  );
 }
 
 export function* chown(
@@ -211,7 +233,9 @@ export function* setTimes(
   );
 }
 
-/** The way from an O_PATH descriptor to calls that take paths only: the magic link leads to the very inode. */
+/**
+ * The way from an O_PATH descriptor to calls that take paths only: the magic link leads to the very inode.
+ */
 export function handlePath(handle: number): string {
   return `/proc/self/fd/${handle}`;
 }

@@ -43,11 +43,18 @@ export function pathArgument(path: FilePath): string | Buffer {
 }
 
 /** Opens inside the root, whatever links and dots are on the way. */
-export function* openInside(root: number, path: FilePath, { flags, mode = 0, noSymlinks = false }: Flags): Operation<number> {
+export function* openInside(
+  root: number,
+  path: FilePath,
+  { flags, mode = 0, noSymlinks = false }: Flags,
+): Operation<number> {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O.CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(mode), 8);
-  how.writeBigUInt64LE(BigInt(RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | (noSymlinks ? RESOLVE.NO_SYMLINKS : 0)), 16);
+  how.writeBigUInt64LE(
+    BigInt(RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | (noSymlinks ? RESOLVE.NO_SYMLINKS : 0)),
+    16,
+  );
   const target = isRoot(path) ? '.' : pathArgument(path);
   let result = 0;
   for (let attempt = 0; attempt < RACE_RETRIES; attempt += 1) {
@@ -71,7 +78,9 @@ function splitPath(path: FilePath): Split {
   if (typeof path === 'string') {
     const trimmed = path.endsWith('/') ? path.replace(/\/+$/, '') : path;
     const at = trimmed.lastIndexOf('/');
-    return at < 0 ? { parent: null, name: trimmed } : { parent: trimmed.slice(0, at), name: trimmed.slice(at + 1) };
+    return at < 0
+      ? { parent: null, name: trimmed }
+      : { parent: trimmed.slice(0, at), name: trimmed.slice(at + 1) };
   }
   let end = path.length;
   while (end > 0 && path[end - 1] === SLASH) end -= 1;
@@ -82,8 +91,8 @@ function splitPath(path: FilePath): Split {
 }
 
 /**
- * Runs `body` with the directory that holds the path's last component, and that component: a single name, never a dot or two.
- * The directory is looked up inside the root, so the call made on it cannot leave.
+ * Runs `body` with the directory that holds the path's last component, and that component: a single name,
+ * never a dot or two. The directory is looked up inside the root, so the call made on it cannot leave.
  */
 export function* withParent<T>(
   root: number,
@@ -92,7 +101,8 @@ export function* withParent<T>(
 ): Operation<T> {
   const { parent, name } = splitPath(path);
   const text = typeof name === 'string' ? name : name.toString('latin1');
-  if (text === '' || text === '.' || text === '..') throw kernelError(errnoNumber('EINVAL'), 'path', pathText(path));
+  if (text === '' || text === '.' || text === '..')
+    throw kernelError(errnoNumber('EINVAL'), 'path', pathText(path));
   if (parent === null) return yield* body(root, pathArgument(name));
   const directory = yield* openInside(root, parent, { flags: O.PATH | O.DIRECTORY });
   try {
@@ -103,7 +113,11 @@ export function* withParent<T>(
 }
 
 /** Runs `body` with an O_PATH descriptor of the path itself: of the link, where it is one. */
-export function* withHandle<T>(root: number, path: FilePath, body: (handle: number) => Operation<T>): Operation<T> {
+export function* withHandle<T>(
+  root: number,
+  path: FilePath,
+  body: (handle: number) => Operation<T>,
+): Operation<T> {
   const handle = yield* openInside(root, path, { flags: O.PATH | O.NOFOLLOW });
   try {
     return yield* body(handle);
@@ -111,4 +125,3 @@ export function* withHandle<T>(root: number, path: FilePath, body: (handle: numb
     yield [['close', handle]];
   }
 }
-

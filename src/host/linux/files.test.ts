@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { FileTree } from '../kernel.ts';
@@ -59,10 +68,20 @@ test('makes every kind of file with its exact mode', (t) => {
   assert.equal(files.readLink(root, 'd/link2').toString(), 'nowhere');
   assert.throws(() => files.chmod(root, 'd/link', 0o600), code('EOPNOTSUPP'));
   const directory = files.open(root, 'd', { directory: true });
-  const names = files.readDirectory(directory).map((entry) => `${entry.name}:${entry.type}`).sort();
+  const names = files
+    .readDirectory(directory)
+    .map((entry) => `${entry.name}:${entry.type}`)
+    .sort();
   files.close(directory);
   assert.deepEqual(names, [
-    'big:block', 'fifo:fifo', 'file:file', 'hard:file', 'link2:symlink', 'link:symlink', 'null:character', 'sticky:directory',
+    'big:block',
+    'fifo:fifo',
+    'file:file',
+    'hard:file',
+    'link2:symlink',
+    'link:symlink',
+    'null:character',
+    'sticky:directory',
   ]);
   assert.equal(files.stat(root, '').inode, BigInt(lstatSync(path).ino));
 });

@@ -5,7 +5,10 @@ import { AT, O } from './file-paths.ts';
 import * as attributes from './file-xattr.ts';
 import type { Sys } from './sys.ts';
 
-/** Magic numbers of statfs, linux/magic.h. The reference calls all of ext2, 3 and 4 `extfs`; here they keep the kernel's name. */
+/**
+ * Magic numbers of statfs, linux/magic.h. The reference calls all of ext2, 3 and 4 `extfs`; here they keep
+ * the kernel's name.
+ */
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0xef53: 'ext4',
   0x01021994: 'tmpfs',

@@ -10,7 +10,14 @@ import type {
 import type { Firewall } from '../kernel.ts';
 import { forgetConnections } from './conntrack.ts';
 import { kernelError } from './errno.ts';
-import { type Attributes, attributes, eachAttribute, type NetlinkMessage, text, textOf } from './netlink-message.ts';
+import {
+  type Attributes,
+  attributes,
+  eachAttribute,
+  type NetlinkMessage,
+  text,
+  textOf,
+} from './netlink-message.ts';
 import { NETLINK, type NetlinkDeps, NetlinkSocket, refusalOf, watchGroup } from './netlink-socket.ts';
 import { decodeFields, readComment, readValue, readVerdict, typesOf } from './nft-codec.ts';
 import * as nft from './nft-transaction.ts';
@@ -57,13 +64,15 @@ export function createFirewall(deps: NetlinkDeps): Firewall {
 
 const REMEMBERED = 1024;
 
-/** The generations that our own commits made; the kernel names only processes of its outermost pid namespace. */
+/**
+ * The generations that our own commits made; the kernel names only processes of its outermost pid namespace.
+ */
 class OwnGenerations {
   readonly #ids = new Set<number>();
 
   add(before: number, after: number): void {
     // Any other step means that somebody else committed, too: better one needless look than a missed change.
-    if (after !== ((before + 1) >>> 0)) return;
+    if (after !== (before + 1) >>> 0) return;
     this.#ids.add(after);
     const [oldest] = this.#ids;
     if (this.#ids.size > REMEMBERED && oldest !== undefined) this.#ids.delete(oldest);
@@ -85,7 +94,11 @@ function commit(socket: NetlinkSocket, operations: readonly FirewallOperation[])
   if (refusal !== undefined) {
     const operation = operations[refusal.sequence - first - 1];
     const object = [operation === undefined ? 'nftables' : describe(operation), refusal.explanation];
-    throw kernelError(refusal.errno, operation?.kind ?? 'commit', object.filter((part) => part !== '').join(': '));
+    throw kernelError(
+      refusal.errno,
+      operation?.kind ?? 'commit',
+      object.filter((part) => part !== '').join(': '),
+    );
   }
 }
 
@@ -124,11 +137,16 @@ function dump(socket: NetlinkSocket, message: number, scope: DumpScope = {}): re
     type: nft.messageType(nft.SUBSYSTEM.NFTABLES, message),
     payload: Buffer.concat([nft.netfilterHeader(family), ...(scope.body ?? [])]),
   });
-  return messages.map(({ payload }) => ({ family: familyOf(payload.readUInt8(0)), values: attributes(payload.subarray(4)) }));
+  return messages.map(({ payload }) => ({
+    family: familyOf(payload.readUInt8(0)),
+    values: attributes(payload.subarray(4)),
+  }));
 }
 
 function familyOf(number: number): TableFamily {
-  const found = (Object.keys(nft.FAMILIES) as TableFamily[]).find((family) => nft.FAMILIES[family] === number);
+  const found = (Object.keys(nft.FAMILIES) as TableFamily[]).find(
+    (family) => nft.FAMILIES[family] === number,
+  );
   return found ?? 'inet';
 }
 
@@ -158,12 +176,14 @@ function isChainType(type: string): type is BaseChain['type'] {
 }
 
 function dumpRules(socket: NetlinkSocket, table: TableAddress): readonly RuleRecord[] {
-  return dump(socket, nft.MSG.GETRULE, { table, body: [text(nft.RULE.TABLE, table.name)] }).map(({ values }) => ({
-    table,
-    chain: textOf(values.get(nft.RULE.CHAIN)),
-    handle: values.get(nft.RULE.HANDLE)?.readBigUInt64BE(0) ?? 0n,
-    comment: readComment(values.get(nft.RULE.USERDATA)),
-  }));
+  return dump(socket, nft.MSG.GETRULE, { table, body: [text(nft.RULE.TABLE, table.name)] }).map(
+    ({ values }) => ({
+      table,
+      chain: textOf(values.get(nft.RULE.CHAIN)),
+      handle: values.get(nft.RULE.HANDLE)?.readBigUInt64BE(0) ?? 0n,
+      comment: readComment(values.get(nft.RULE.USERDATA)),
+    }),
+  );
 }
 
 function dumpElements(socket: NetlinkSocket, table: TableAddress, set: string): readonly SetElement[] {
@@ -191,7 +211,10 @@ function readElement(facts: Attributes, element: Attributes): SetElement {
   const keyTypes = typesOf(facts.get(nft.SET.KEY_TYPE)?.readUInt32BE(0) ?? 0);
   const dataType = facts.get(nft.SET.DATA_TYPE)?.readUInt32BE(0);
   const dataTypes = dataType === undefined ? null : typesOf(dataType);
-  const key = keyTypes === null || keyTypes === 'verdict' ? [] : decodeFields(keyTypes, readValue(element.get(nft.ELEMENT.KEY)));
+  const key =
+    keyTypes === null || keyTypes === 'verdict'
+      ? []
+      : decodeFields(keyTypes, readValue(element.get(nft.ELEMENT.KEY)));
   const data = element.get(nft.ELEMENT.DATA);
   const comment = readComment(element.get(nft.ELEMENT.USERDATA));
   return {

@@ -56,7 +56,12 @@ function linkHeader({ family = 0, index = 0, flags = 0, change = 0 }: LinkHeader
 }
 
 /** A request about an existing link, by name. */
-export function linkRequest(type: number, name: string, body: readonly Buffer[] = [], header: LinkHeader = {}): Request {
+export function linkRequest(
+  type: number,
+  name: string,
+  body: readonly Buffer[] = [],
+  header: LinkHeader = {},
+): Request {
   const payload = Buffer.concat([linkHeader(header), text(IFLA.IFNAME, name), ...body]);
   return { operation: OPERATIONS[type] ?? 'link', object: name, type, flags: 0, payload };
 }
@@ -87,7 +92,11 @@ export function encodeLinkOperation(operation: LinkOperation, indexOf: IndexOf):
     case 'setAlias':
       return alias(operation.link, operation.alias);
     case 'setMaster':
-      return [linkRequest(RTM.NEWLINK, operation.link, [u32(IFLA.MASTER, operation.bridge === null ? 0 : indexOf(operation.bridge))])];
+      return [
+        linkRequest(RTM.NEWLINK, operation.link, [
+          u32(IFLA.MASTER, operation.bridge === null ? 0 : indexOf(operation.bridge)),
+        ]),
+      ];
     case 'setHairpin':
       return [setHairpin(operation, indexOf)];
     case 'addAddress':
@@ -102,7 +111,9 @@ export function encodeLinkOperation(operation: LinkOperation, indexOf: IndexOf):
 
 /** The kernel takes no alias at creation. */
 function alias(name: string, value: string | undefined): readonly Request[] {
-  return value === undefined ? [] : [linkRequest(RTM.SETLINK, name, [attribute(IFLA.IFALIAS, Buffer.from(value))])];
+  return value === undefined
+    ? []
+    : [linkRequest(RTM.SETLINK, name, [attribute(IFLA.IFALIAS, Buffer.from(value))])];
 }
 
 function created(request: Request): Request {
@@ -146,7 +157,8 @@ function changeAddress(operation: Extract<LinkOperation, { address: string }>, i
   header.writeUInt32LE(indexOf(operation.link), 4);
   const body = [header, attribute(IFA.LOCAL, bytes), attribute(IFA.ADDRESS, bytes)];
   if (v6) body.push(u32(IFA.FLAGS, IFA_F_NODAD));
-  else if (operation.prefixLength < 31) body.push(attribute(IFA.BROADCAST, broadcast(bytes, operation.prefixLength)));
+  else if (operation.prefixLength < 31)
+    body.push(attribute(IFA.BROADCAST, broadcast(bytes, operation.prefixLength)));
   const adding = operation.kind === 'addAddress';
   return {
     operation: adding ? 'RTM_NEWADDR' : 'RTM_DELADDR',

@@ -17,7 +17,11 @@ export function createLinks(deps: NetlinkDeps): Links {
       socket.close();
     }
   };
-  const dump = <T>(netns: number | undefined, type: number, parse: (message: NetlinkMessage) => T | null): readonly T[] =>
+  const dump = <T>(
+    netns: number | undefined,
+    type: number,
+    parse: (message: NetlinkMessage) => T | null,
+  ): readonly T[] =>
     withSocket(netns, (socket) =>
       socket
         .dump({ operation: 'dump', type, payload: Buffer.alloc(16) })

@@ -2,10 +2,15 @@ import type { MountEntry } from '../kernel.ts';
 
 /** The kernel writes blanks, tabs, newlines and backslashes of paths in octal. */
 function unescape(field: string): string {
-  return field.replace(/\\([0-7]{3})/g, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  return field.replace(/\\([0-7]{3})/g, (_all, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
 }
 
-/** /proc/PID/mountinfo, proc(5): fixed fields, optional fields, ` - `, type, source, options of the super block. */
+/**
+ * /proc/PID/mountinfo, proc(5): fixed fields, optional fields, ` - `, type, source, options of the super
+ * block.
+ */
 export function parseMountTable(text: string): readonly MountEntry[] {
   return text
     .split('\n')

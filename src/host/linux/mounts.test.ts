@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { closeSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { createKernel } from '../real.ts';
+import { createKernel, packageRoot } from '../real.ts';
+import { createMounts } from './mounts.ts';
 import { parseMountTable } from './mount-table.ts';
-import { scratch } from './test-support.ts';
+import { scratch, testSys } from './test-support.ts';
 
-const { mounts, files } = createKernel();
+const { mounts, files, processes, sockets } = createKernel();
 const code = (name: string) => (error: unknown) => (error as { code?: string }).code === name;
 
 function layers(t: TestContext, base = scratch(t)): { lower: string[]; upper: string; work: string } {
@@ -58,6 +59,20 @@ test('a bad overlay is an error that says why, and leaves no descriptor', async 
   await assert.rejects(async () => mounts.overlay({ lower: [] }), code('EINVAL'));
 });
 
+test('the shim makes the same mount where fsconfig takes no list of layers', async (t) => {
+  const overlayShim = join(packageRoot(), 'dist', 'native', 'gantry-shim');
+  const byShim = createMounts({ sys: testSys(), processes, sockets, overlayShim, forceShim: true });
+  const options = layers(t);
+  const before = mounts.table().length;
+  const fd = await byShim.overlay(options);
+  assert.equal(files.readFile(fd, 'both', 10).toString(), 'top');
+  files.mkdir(fd, 'new', 0o755);
+  await files.slow.close(fd);
+  assert.ok(existsSync(join(options.upper, 'new')));
+  assert.equal(mounts.table().length, before);
+  await assert.rejects(byShim.overlay({ ...options, upper: '/no/such' }), code('ENOENT'));
+});
+
 test('a cloned tree can be attached and detached', async (t) => {
   const base = scratch(t);
   mkdirSync(join(base, 'target'));
@@ -76,6 +91,11 @@ test('a cloned tree can be attached and detached', async (t) => {
 });
 
 test('reads blanks in mount points', () => {
-  const [entry] = parseMountTable('36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n');
-  assert.deepEqual([entry?.mountPoint, entry?.type, entry?.superOptions], ['/mnt 2', 'ext3', 'rw,errors=continue']);
+  const [entry] = parseMountTable(
+    '36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n',
+  );
+  assert.deepEqual(
+    [entry?.mountPoint, entry?.type, entry?.superOptions],
+    ['/mnt 2', 'ext3', 'rw,errors=continue'],
+  );
 });

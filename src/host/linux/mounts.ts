@@ -1,4 +1,7 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { MountEntry, Mounts, OverlayOptions, Processes, Sockets } from '../kernel.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { AT, O } from './file-paths.ts';
@@ -16,7 +19,10 @@ const MNT_DETACH = 2;
 const FSCONFIG_STRING_BYTES = 256;
 const LOG_BYTES = 512;
 
-/** What the overlay must not do, whatever the kernel was built with: layers are shared and may be copied as files. */
+/**
+ * What the overlay must not do, whatever the kernel was built with: layers are shared and may be copied as
+ * files.
+ */
 const FIXED_OPTIONS: readonly (readonly [string, string])[] = [
   ['index', 'off'],
   ['metacopy', 'off'],
@@ -28,9 +34,9 @@ export interface MountDeps {
   readonly processes: Pick<Processes, 'spawn'>;
   readonly sockets: Pick<Sockets, 'pair' | 'receiveFds'>;
   /** The shim's binary: its `overlay` job serves kernels whose fsconfig takes no `lowerdir+` (before 6.7). */
-  readonly overlayHelper: string | undefined;
-  /** Uses the helper though the kernel would not need it. */
-  readonly forceHelper?: boolean;
+  readonly overlayShim: string | undefined;
+  /** Uses that binary though the kernel would not need it. */
+  readonly forceShim?: boolean;
 }
 
 interface Capabilities {
@@ -49,8 +55,8 @@ export function createMounts(deps: MountDeps): Mounts {
     capabilities,
     overlay: (options) => {
       if (options.lower.length === 0) throw kernelError(errnoNumber('EINVAL'), 'overlay');
-      const direct = capabilities().lowerdirAppend && deps.forceHelper !== true;
-      return direct ? mountOverlay(sys, options) : overlayByHelper(deps, options);
+      const direct = capabilities().lowerdirAppend && deps.forceShim !== true;
+      return direct ? mountOverlay(sys, options) : overlayByShim(deps, options);
     },
     cloneTree: async (path, options = {}) => {
       const flags = OPEN_TREE_CLONE | O.CLOEXEC | (options.recursive === true ? AT_RECURSIVE : 0);
@@ -98,7 +104,10 @@ class ShortPaths {
 async function mountOverlay(sys: Sys, options: OverlayOptions): Promise<number> {
   const paths = new ShortPaths();
   try {
-    const settings: (readonly [string, string])[] = options.lower.map((path) => ['lowerdir+', paths.of(path)]);
+    const settings: (readonly [string, string])[] = options.lower.map((path) => [
+      'lowerdir+',
+      paths.of(path),
+    ]);
     if (options.upper !== undefined) settings.push(['upperdir', paths.of(options.upper)]);
     if (options.work !== undefined) settings.push(['workdir', paths.of(options.work)]);
     return await sys.later(openOverlay([...settings, ...FIXED_OPTIONS, ['source', 'overlay']]));
@@ -107,7 +116,9 @@ async function mountOverlay(sys: Sys, options: OverlayOptions): Promise<number> 
   }
 }
 
-function* openOverlay(settings: readonly (readonly [string, string])[]): Generator<readonly Call[], number, readonly number[]> {
+function* openOverlay(
+  settings: readonly (readonly [string, string])[],
+): Generator<readonly Call[], number, readonly number[]> {
   const context = yield* single('overlay', ['fsopen', 'overlay', FSOPEN_CLOEXEC]);
   const log = Buffer.alloc(LOG_BYTES);
   const set = settings.map(([key, value]): Call => ['fsconfig', context, FSCONFIG.SET_STRING, key, value, 0]);
@@ -129,28 +140,50 @@ function* openOverlay(settings: readonly (readonly [string, string])[]): Generat
 }
 
 /**
- * `gantry-shim overlay UPPER WORK LOWER…` (top first; `-` for no upper and work) with one end of a stream socket pair as
- * descriptor 3, on which it sends one byte with the mount's descriptor.
+ * `gantry-shim overlay DIRECTORY OPTIONS` with one end of a stream socket pair as descriptor 3, on which it
+ * sends one byte with the mount's descriptor; as descriptor 2 it takes the line that says what went wrong.
+ * The directory holds short links to the layers, since mount(2) takes a page of options and layers are many.
  */
-async function overlayByHelper(deps: MountDeps, options: OverlayOptions): Promise<number> {
-  const helper = deps.overlayHelper;
-  if (helper === undefined) throw kernelError(errnoNumber('ENOSYS'), 'overlay', 'lowerdir+');
+async function overlayByShim(deps: MountDeps, options: OverlayOptions): Promise<number> {
+  const shim = deps.overlayShim;
+  if (shim === undefined) throw kernelError(errnoNumber('ENOSYS'), 'overlay', 'lowerdir+');
+  const directory = await mkdtemp(join(tmpdir(), 'gantry-overlay-'));
   const [ours, theirs] = deps.sockets.pair();
   try {
-    const child = await deps.processes.spawn({
-      path: helper,
-      argv: ['gantry-shim', 'overlay', options.upper ?? '-', options.work ?? '-', ...options.lower],
-      env: {},
-      fds: new Map([[3, theirs]]),
-    });
-    closeSync(theirs);
-    const [received, status] = await Promise.allSettled([deps.sockets.receiveFds(ours), child.exited]);
-    const fd = received.status === 'fulfilled' ? received.value.fds[0] : undefined;
-    if (fd !== undefined) return fd;
-    // The helper's exit code is the errno that stopped it.
-    const code = status.status === 'fulfilled' && 'exitCode' in status.value ? status.value.exitCode : 0;
-    throw kernelError(code === 0 ? errnoNumber('EIO') : code, 'overlay', options.upper ?? options.lower[0]);
+    const child = await deps.processes
+      .spawn({
+        path: shim,
+        argv: ['gantry-shim', 'overlay', directory, await linkLayers(directory, options)],
+        env: {},
+        fds: new Map([
+          [2, theirs],
+          [3, theirs],
+        ]),
+      })
+      .finally(() => closeSync(theirs));
+    const { fds, message } = await deps.sockets.receiveFds(ours);
+    await child.exited;
+    const [mount] = fds;
+    if (mount !== undefined) return mount;
+    const [, step = 'overlay', errno] = /^error: (.*): (\d+)$/m.exec(message.toString()) ?? [];
+    throw kernelError(Number(errno ?? errnoNumber('EIO')), step, options.upper ?? options.lower[0]);
   } finally {
     closeSync(ours);
+    await rm(directory, { recursive: true });
   }
+}
+
+/** Makes the links; gives the options that name them. */
+async function linkLayers(directory: string, { lower, upper, work }: OverlayOptions): Promise<string> {
+  const links: (readonly [name: string, target: string])[] = lower.map((path, index) => [
+    String(index),
+    path,
+  ]);
+  const settings: (readonly [string, string])[] = [['lowerdir', links.map(([name]) => name).join(':')]];
+  if (upper !== undefined) links.push(['u', upper]);
+  if (upper !== undefined) settings.push(['upperdir', 'u']);
+  if (work !== undefined) links.push(['w', work]);
+  if (work !== undefined) settings.push(['workdir', 'w']);
+  await Promise.all(links.map(([name, target]) => symlink(target, join(directory, name))));
+  return [...settings, ...FIXED_OPTIONS].map(([key, value]) => `${key}=${value}`).join(',');
 }

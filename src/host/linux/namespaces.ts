@@ -33,4 +33,3 @@ export function createNamespaces(sys: Sys): Namespaces {
     identity: (netns) => fstatSync(netns, { bigint: true }).ino,
   };
 }
-

@@ -28,7 +28,10 @@ export interface Native {
   receiveFds(socket: number): Promise<number | [fds: number[], message: Buffer]>;
 }
 
-/** The package's root: the nearest directory above with a package.json. Right from `src/` and from a bundle in `dist/`. */
+/**
+ * The package's root: the nearest directory above with a package.json. Right from `src/` and from a bundle in
+ * `dist/`.
+ */
 export function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) {

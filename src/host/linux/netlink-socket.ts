@@ -1,6 +1,15 @@
 import type { Namespaces, Watch } from '../kernel.ts';
 import { errnoNumber, kernelError } from './errno.ts';
-import { attributes, decodeMessages, encodeMessage, HEADER_BYTES, type NetlinkMessage, NLM_F, NLMSG, textOf } from './netlink-message.ts';
+import {
+  attributes,
+  decodeMessages,
+  encodeMessage,
+  HEADER_BYTES,
+  type NetlinkMessage,
+  NLM_F,
+  NLMSG,
+  textOf,
+} from './netlink-message.ts';
 import { AF } from './socket-address.ts';
 import { check, type Sys } from './sys.ts';
 
@@ -39,8 +48,8 @@ export interface Refusal {
 }
 
 /**
- * One netlink socket. The kernel does the work while it takes the message, so replies are there when the send returns and
- * nothing here waits.
+ * One netlink socket. The kernel does the work while it takes the message, so replies are there when the send
+ * returns and nothing here waits.
  */
 export class NetlinkSocket {
   readonly #sys: Sys;
@@ -85,7 +94,8 @@ export class NetlinkSocket {
       this.send(encodeMessage({ ...request, flags: NLM_F.REQUEST | NLM_F.DUMP, sequence }));
       const messages = this.#receiveDump({ ...request, flags: 0 });
       const interrupted = messages.some((message) => (message.flags & NLM_F.DUMP_INTERRUPTED) !== 0);
-      if (!interrupted || attempt === DUMP_TRIES) return messages.filter((message) => message.type !== NLMSG.DONE);
+      if (!interrupted || attempt === DUMP_TRIES)
+        return messages.filter((message) => message.type !== NLMSG.DONE);
     }
   }
 
@@ -100,7 +110,9 @@ export class NetlinkSocket {
     for (;;) {
       const length = this.#sys.raw('recvfrom', this.#fd, this.#buffer, this.#buffer.length, 0, null, null);
       if (length === -errnoNumber('EAGAIN')) return messages;
-      messages.push(...decodeMessages(Buffer.from(this.#buffer.subarray(0, check(length, 'recvfrom', 'netlink')))));
+      messages.push(
+        ...decodeMessages(Buffer.from(this.#buffer.subarray(0, check(length, 'recvfrom', 'netlink')))),
+      );
     }
   }
 
@@ -112,7 +124,15 @@ export class NetlinkSocket {
     this.#sys.call('netlink', 'bind', this.#fd, any, any.length);
     const value = Buffer.alloc(4);
     value.writeUInt32LE(group);
-    this.#sys.call('netlink', 'setsockopt', this.#fd, SOL_NETLINK, NETLINK_OPTION.ADD_MEMBERSHIP, value, value.length);
+    this.#sys.call(
+      'netlink',
+      'setsockopt',
+      this.#fd,
+      SOL_NETLINK,
+      NETLINK_OPTION.ADD_MEMBERSHIP,
+      value,
+      value.length,
+    );
   }
 
   /** A dump goes on while its parts are read, so it ends with its last message, not with an empty queue. */
@@ -139,7 +159,9 @@ export function refusalOf(message: NetlinkMessage): Refusal | null {
   const errno = message.payload.length < 4 ? 0 : -message.payload.readInt32LE(0);
   if (errno <= 0) return null;
   const hasText = message.type === NLMSG.ERROR && (message.flags & NLM_F.ACK_TLVS) !== 0;
-  const found = hasText ? attributes(message.payload.subarray(4 + HEADER_BYTES)).get(ATTRIBUTE_MESSAGE) : undefined;
+  const found = hasText
+    ? attributes(message.payload.subarray(4 + HEADER_BYTES)).get(ATTRIBUTE_MESSAGE)
+    : undefined;
   const sequence = message.type === NLMSG.ERROR ? message.payload.readUInt32LE(4 + 8) : message.sequence;
   return { sequence, errno, explanation: textOf(found) };
 }
@@ -155,8 +177,8 @@ const POLLIN = 1;
 const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
 
 /**
- * Calls back on the main thread whenever messages of the group arrive; null stands for "some were lost". A thread waits for
- * them, since node can poll no netlink socket.
+ * Calls back on the main thread whenever messages of the group arrive; null stands for "some were lost". A
+ * thread waits for them, since node can poll no netlink socket.
  */
 export function watchGroup(
   deps: NetlinkDeps,

@@ -21,10 +21,19 @@ test('a namespace of its own, and always back', async (t) => {
   const home = namespaces.openNetwork(process.pid);
   t.after(() => closeSync(home));
   assert.notEqual(namespaces.identity(netns), namespaces.identity(home));
-  assert.deepEqual(links.list(netns).map((link) => link.name), ['lo']);
+  assert.deepEqual(
+    links.list(netns).map((link) => link.name),
+    ['lo'],
+  );
   const inside = namespaces.inNetwork(netns, () => namespaces.inNetwork(home, () => links.list().length));
   assert.equal(inside, links.list().length);
-  assert.throws(() => namespaces.inNetwork(netns, () => { throw new Error('inside'); }), /inside/);
+  assert.throws(
+    () =>
+      namespaces.inNetwork(netns, () => {
+        throw new Error('inside');
+      }),
+    /inside/,
+  );
   assert.throws(() => namespaces.inNetwork(netns, () => Promise.resolve()), TypeError);
   const now = namespaces.openNetwork(process.pid);
   assert.equal(namespaces.identity(now), namespaces.identity(home));
@@ -40,7 +49,13 @@ test('bridge, veth into another namespace, addresses, routes', async (t) => {
       { kind: 'addAddress', link: 'br0', address: '172.30.0.1', prefixLength: 16 },
       { kind: 'addAddress', link: 'br0', address: 'fd00:1::1', prefixLength: 64 },
       { kind: 'setUp', link: 'br0' },
-      { kind: 'addVeth', name: 'veth0', bridge: 'br0', mtu: 1400, peer: { netns: box, name: 'eth0', mac: '02:42:ac:1e:00:02' } },
+      {
+        kind: 'addVeth',
+        name: 'veth0',
+        bridge: 'br0',
+        mtu: 1400,
+        peer: { netns: box, name: 'eth0', mac: '02:42:ac:1e:00:02' },
+      },
       { kind: 'setHairpin', link: 'veth0', enabled: true },
     ],
     host,
@@ -69,7 +84,11 @@ test('bridge, veth into another namespace, addresses, routes', async (t) => {
   const addresses = links.addresses(box).map((one) => `${one.address}/${one.prefixLength}`);
   assert.ok(addresses.includes('172.30.0.2/16') && addresses.includes('fd00:1::2/64'));
   const routes = links.routes(box).map((route) => `${route.destination} ${route.gateway}`);
-  assert.ok(routes.includes('0.0.0.0/0 172.30.0.1') && routes.includes('::/0 fd00:1::1') && routes.includes('10.9.0.0/24 '));
+  assert.ok(
+    routes.includes('0.0.0.0/0 172.30.0.1') &&
+      routes.includes('::/0 fd00:1::1') &&
+      routes.includes('10.9.0.0/24 '),
+  );
   kernel.sockets.announce({ netns: box, link: 'eth0', mac: '02:42:ac:1e:00:02', address: '172.30.0.2' });
   links.apply([{ kind: 'removeAddress', link: 'eth0', address: 'fd00:1::2', prefixLength: 64 }], box);
   assert.throws(
@@ -91,7 +110,14 @@ test('a watch tells links that come and go', async (t) => {
         resolve();
       }),
     );
-    links.apply([{ kind: 'addBridge', name: 'br9' }, { kind: 'setUp', link: 'br9' }, { kind: 'removeLink', name: 'br9' }], netns);
+    links.apply(
+      [
+        { kind: 'addBridge', name: 'br9' },
+        { kind: 'setUp', link: 'br9' },
+        { kind: 'removeLink', name: 'br9' },
+      ],
+      netns,
+    );
   });
   assert.equal(seen[0], 'changed br9');
   assert.equal(seen.at(-1), 'removed br9');
@@ -105,9 +131,24 @@ function portMap(): readonly FirewallOperation[] {
     { kind: 'addTable', table: TABLE },
     { kind: 'addChain', table: TABLE, chain: 'ports' },
     { kind: 'addChain', table: TABLE, chain: 'more' },
-    { kind: 'addChain', table: TABLE, chain: 'pre', base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' } },
-    { kind: 'addChain', table: TABLE, chain: 'post', base: { type: 'nat', hook: 'postrouting', priority: 100 } },
-    { kind: 'addChain', table: TABLE, chain: 'fwd', base: { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' } },
+    {
+      kind: 'addChain',
+      table: TABLE,
+      chain: 'pre',
+      base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
+    },
+    {
+      kind: 'addChain',
+      table: TABLE,
+      chain: 'post',
+      base: { type: 'nat', hook: 'postrouting', priority: 100 },
+    },
+    {
+      kind: 'addChain',
+      table: TABLE,
+      chain: 'fwd',
+      base: { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' },
+    },
     { kind: 'addSet', table: TABLE, set: 'dnat', ...dnat },
     { kind: 'addSet', table: TABLE, set: 'bridges', key: ['ifname'], data: 'verdict' },
     {
@@ -139,8 +180,22 @@ function portMap(): readonly FirewallOperation[] {
       chain: 'post',
       expressions: [...statusIs('dnat'), ...interfaceIs('oifname', 'br0', 'neq'), { kind: 'masquerade' }],
     },
-    { kind: 'addRule', table: TABLE, chain: 'fwd', expressions: [{ kind: 'meta', key: 'iifname' }, { kind: 'verdictMap', set: 'bridges' }] },
-    { kind: 'addRule', table: TABLE, chain: 'fwd', expressions: [...protocolIs('tcp'), { kind: 'reject' }], insert: true },
+    {
+      kind: 'addRule',
+      table: TABLE,
+      chain: 'fwd',
+      expressions: [
+        { kind: 'meta', key: 'iifname' },
+        { kind: 'verdictMap', set: 'bridges' },
+      ],
+    },
+    {
+      kind: 'addRule',
+      table: TABLE,
+      chain: 'fwd',
+      expressions: [...protocolIs('tcp'), { kind: 'reject' }],
+      insert: true,
+    },
     {
       kind: 'addElements',
       table: TABLE,
@@ -154,7 +209,10 @@ function portMap(): readonly FirewallOperation[] {
       set: 'bridges',
       key: ['ifname'],
       data: 'verdict',
-      elements: [{ key: ['br0'], data: { verdict: 'accept' } }, { key: ['br1'], data: { verdict: 'jump', chain: 'more' } }],
+      elements: [
+        { key: ['br0'], data: { verdict: 'accept' } },
+        { key: ['br1'], data: { verdict: 'jump', chain: 'more' } },
+      ],
     },
   ];
 }
@@ -167,7 +225,10 @@ test('one transaction builds a table; its dump gives it back', async (t) => {
   assert.deepEqual(firewall.tables(netns), [TABLE]);
   const { chains, rules } = firewall.dump(TABLE, netns);
   assert.deepEqual(chains.find((chain) => chain.name === 'fwd')?.base, {
-    type: 'filter', hook: 'forward', priority: 0, policy: 'drop',
+    type: 'filter',
+    hook: 'forward',
+    priority: 0,
+    policy: 'drop',
   });
   assert.equal(chains.find((chain) => chain.name === 'ports')?.base, null);
   assert.deepEqual(rules.map((rule) => rule.chain).sort(), ['fwd', 'fwd', 'ports', 'post', 'pre']);
@@ -185,8 +246,14 @@ test('one transaction builds a table; its dump gives it back', async (t) => {
 test('a transaction with an error changes nothing and says which operation it was', async (t) => {
   const netns = await network(t);
   const missing = { family: 'ip', name: 'missing' } as const;
-  const operations: FirewallOperation[] = [{ kind: 'addTable', table: TABLE }, { kind: 'deleteTable', table: missing }];
-  assert.throws(() => firewall.commit(operations, netns), (error: unknown) => code('ENOENT')(error) && /ip missing/.test(String(error)));
+  const operations: FirewallOperation[] = [
+    { kind: 'addTable', table: TABLE },
+    { kind: 'deleteTable', table: missing },
+  ];
+  assert.throws(
+    () => firewall.commit(operations, netns),
+    (error: unknown) => code('ENOENT')(error) && /ip missing/.test(String(error)),
+  );
   assert.deepEqual(firewall.tables(netns), []);
 });
 
@@ -195,18 +262,31 @@ test('many elements travel in one transaction', async (t) => {
   const key = ['ipv6_addr', 'inet_service'] as const;
   const elements = Array.from({ length: 5000 }, (_unused, index) => ({ key: ['fd00::1', index + 1] }));
   const table = { family: 'inet', name: 'many' } as const;
-  const head: FirewallOperation[] = [{ kind: 'addTable', table }, { kind: 'addSet', table, set: 's', key }];
-  const chunks = Array.from({ length: 10 }, (_unused, index): FirewallOperation => ({
-    kind: 'addElements', table, set: 's', key, elements: elements.slice(index * 500, (index + 1) * 500),
-  }));
+  const head: FirewallOperation[] = [
+    { kind: 'addTable', table },
+    { kind: 'addSet', table, set: 's', key },
+  ];
+  const chunks = Array.from(
+    { length: 10 },
+    (_unused, index): FirewallOperation => ({
+      kind: 'addElements',
+      table,
+      set: 's',
+      key,
+      elements: elements.slice(index * 500, (index + 1) * 500),
+    }),
+  );
   firewall.commit([...head, ...chunks], netns);
   const count = () => namespaces.inNetwork(netns, () => firewall.elements(table, 's').length);
   assert.equal(count(), 5000);
-  firewall.commit([{ kind: 'deleteElements', table, set: 's', key, elements: elements.slice(0, 100) }], netns);
+  firewall.commit(
+    [{ kind: 'deleteElements', table, set: 's', key, elements: elements.slice(0, 100) }],
+    netns,
+  );
   assert.equal(count(), 4900);
 });
 
-test("a watch reports foreign changes, not our own", async (t) => {
+test('a watch reports foreign changes, not our own', async (t) => {
   const netns = await network(t);
   const table = { family: 'inet', name: 'own' } as const;
   let calls = 0;
@@ -239,10 +319,18 @@ test('holds ports and names what is in the way', async (t) => {
   links.apply([{ kind: 'setUp', link: 'lo' }], netns);
   const hold = (protocol: 'tcp' | 'udp', address: string, port: number) =>
     namespaces.inNetwork(netns, () => kernel.sockets.holdPort({ protocol, address, port }));
-  const held = [hold('tcp', '0.0.0.0', 8080), hold('tcp', '::', 8080), hold('udp', '127.0.0.1', 8080), hold('tcp', '127.0.0.1', 0)];
+  const held = [
+    hold('tcp', '0.0.0.0', 8080),
+    hold('tcp', '::', 8080),
+    hold('udp', '127.0.0.1', 8080),
+    hold('tcp', '127.0.0.1', 0),
+  ];
   t.after(() => held.forEach(({ fd }) => closeSync(fd)));
   assert.ok((held[3]?.port ?? 0) > 0);
-  assert.throws(() => hold('tcp', '127.0.0.1', 8080), /EADDRINUSE: address already in use, (bind|listen) '127.0.0.1:8080'/);
+  assert.throws(
+    () => hold('tcp', '127.0.0.1', 8080),
+    /EADDRINUSE: address already in use, (bind|listen) '127.0.0.1:8080'/,
+  );
   assert.throws(() => hold('udp', '127.0.0.1', 8080), code('EADDRINUSE'));
   assert.throws(() => hold('tcp', '192.0.2.1', 8080), code('EADDRNOTAVAIL'));
 });

@@ -1,4 +1,7 @@
-/** Keys, data, verdicts and comments of nftables in their wire form: linux/netfilter/nf_tables.h, and nft's own user data. */
+/**
+ * Keys, data, verdicts and comments of nftables in their wire form: linux/netfilter/nf_tables.h, and nft's
+ * own user data.
+ */
 import type { KeyField, KeyType, Verdict } from '../firewall-operations.ts';
 import { attribute, type Attributes, attributes, be32, nested, text, textOf } from './netlink-message.ts';
 import { addressBytes, addressText, macBytes, macText } from './socket-address.ts';
@@ -32,11 +35,26 @@ const ADDRESS = {
 const TYPES: Readonly<Record<KeyType, TypeFacts>> = {
   ipv4_addr: { id: 7, bytes: 4, ...ADDRESS },
   ipv6_addr: { id: 8, bytes: 16, ...ADDRESS },
-  ether_addr: { id: 9, bytes: 6, encode: (field) => macBytes(String(field)), decode: (bytes) => macText(bytes) },
+  ether_addr: {
+    id: 9,
+    bytes: 6,
+    encode: (field) => macBytes(String(field)),
+    decode: (bytes) => macText(bytes),
+  },
   inet_proto: { id: 12, bytes: 1, ...number(1) },
   inet_service: { id: 13, bytes: 2, ...number(2) },
-  mark: { id: 19, bytes: 4, encode: (field) => hostU32(Number(field)), decode: (bytes) => bytes.readUInt32LE(0) },
-  ifname: { id: 41, bytes: NAME_BYTES, encode: (field) => interfaceName(String(field)), decode: (bytes) => textOf(bytes) },
+  mark: {
+    id: 19,
+    bytes: 4,
+    encode: (field) => hostU32(Number(field)),
+    decode: (bytes) => bytes.readUInt32LE(0),
+  },
+  ifname: {
+    id: 41,
+    bytes: NAME_BYTES,
+    encode: (field) => interfaceName(String(field)),
+    decode: (bytes) => textOf(bytes),
+  },
 };
 
 const TYPE_BITS = 6;
@@ -88,7 +106,9 @@ export function typesOf(packed: number): readonly KeyType[] | 'verdict' | null {
 export function encodeFields(types: readonly KeyType[], fields: readonly KeyField[]): Buffer {
   const parts = types.map((type, index) => {
     const bytes = TYPES[type].encode(fields[index] ?? '');
-    return types.length === 1 ? bytes : Buffer.concat([bytes, Buffer.alloc(slotBytes(bytes.length) - bytes.length)]);
+    return types.length === 1
+      ? bytes
+      : Buffer.concat([bytes, Buffer.alloc(slotBytes(bytes.length) - bytes.length)]);
   });
   return Buffer.concat(parts);
 }
@@ -137,7 +157,8 @@ const COMMENT_BYTES = 128;
 /** nft's form of user data: type, length, value; a comment is type 0 for rules and elements alike. */
 export function commentData(type: number, comment: string): Buffer {
   const bytes = Buffer.from(`${comment}\0`);
-  if (bytes.length > COMMENT_BYTES) throw new RangeError(`a comment may have ${COMMENT_BYTES - 1} bytes: ${comment}`);
+  if (bytes.length > COMMENT_BYTES)
+    throw new RangeError(`a comment may have ${COMMENT_BYTES - 1} bytes: ${comment}`);
   return attribute(type, Buffer.concat([Buffer.from([COMMENT_TYPE, bytes.length]), bytes]));
 }
 

@@ -1,4 +1,7 @@
-/** Rule expressions in their wire form: `NFTA_EXPR_NAME` and each expression's own attributes, linux/netfilter/nf_tables.h. */
+/**
+ * Rule expressions in their wire form: `NFTA_EXPR_NAME` and each expression's own attributes,
+ * linux/netfilter/nf_tables.h.
+ */
 import type { Expression, MetaKey, PayloadField, TableFamily } from '../firewall-operations.ts';
 import { attribute, be32, nested, text, u8 } from './netlink-message.ts';
 import { dataValue, dataVerdict } from './nft-codec.ts';
@@ -71,11 +74,21 @@ export function encodeExpression(expression: Expression, family: TableFamily): B
     case 'bitwise':
       return bitwise(expression);
     case 'compare':
-      return named('cmp', be32(1, register(expression.slot)), be32(2, COMPARE[expression.op]), dataValue(3, expression.value));
+      return named(
+        'cmp',
+        be32(1, register(expression.slot)),
+        be32(2, COMPARE[expression.op]),
+        dataValue(3, expression.value),
+      );
     case 'lookup':
       return lookup(expression);
     case 'verdictMap':
-      return named('lookup', text(1, expression.set), be32(2, register(expression.slot)), be32(3, VERDICT_REGISTER));
+      return named(
+        'lookup',
+        text(1, expression.set),
+        be32(2, register(expression.slot)),
+        be32(3, VERDICT_REGISTER),
+      );
     case 'immediate':
       return named('immediate', be32(1, register(expression.slot)), dataValue(2, expression.value));
     default:
@@ -144,6 +157,13 @@ function reject(family: TableFamily): Buffer {
   return named('reject', be32(1, REJECT.ICMPX), u8(2, 1));
 }
 
-export function encodeExpressions(type: number, expressions: readonly Expression[], family: TableFamily): Buffer {
-  return attribute(type | 0x8000, Buffer.concat(expressions.map((expression) => encodeExpression(expression, family))));
+export function encodeExpressions(
+  type: number,
+  expressions: readonly Expression[],
+  family: TableFamily,
+): Buffer {
+  return attribute(
+    type | 0x8000,
+    Buffer.concat(expressions.map((expression) => encodeExpression(expression, family))),
+  );
 }

@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs';
-import type { ExitStatus, ProcessFacts, Processes, ProcessIdentity, SpawnedProcess, SpawnOptions } from '../kernel.ts';
+import type {
+  ExitStatus,
+  ProcessFacts,
+  Processes,
+  ProcessIdentity,
+  SpawnedProcess,
+  SpawnOptions,
+} from '../kernel.ts';
 import type { CgroupsInside } from './cgroups.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import type { Sys } from './sys.ts';
@@ -19,7 +26,13 @@ export function parseStat(text: string, pid: number): ProcessFacts | null {
   if (open < 0 || close < open) return null;
   const fields = text.slice(close + 2).split(' ');
   const [state = '', parent = ''] = fields;
-  return { pid, command: text.slice(open + 1, close), state, parentPid: Number(parent), startTime: Number(fields[19]) };
+  return {
+    pid,
+    command: text.slice(open + 1, close),
+    state,
+    parentPid: Number(parent),
+    startTime: Number(fields[19]),
+  };
 }
 
 function facts(pid: number): ProcessFacts | null {
@@ -117,7 +130,11 @@ async function spawn({ sys, cgroups, children }: SpawnDeps, options: SpawnOption
     );
     if (typeof result !== 'number') {
       const step = STEPS[result[1]] ?? 'spawn';
-      throw kernelError(result[0], step, step === 'chdir' ? options.cwd : step === 'cgroup' ? options.cgroup : options.path);
+      throw kernelError(
+        result[0],
+        step,
+        step === 'chdir' ? options.cwd : step === 'cgroup' ? options.cgroup : options.path,
+      );
     }
     // Not reaped before this, so the pid is still its own.
     const startTime = facts(result)?.startTime ?? 0;

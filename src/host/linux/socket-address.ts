@@ -21,7 +21,10 @@ function ipv6Bytes(address: string): Buffer {
     part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
   const front = groups(head);
   const back = tail === undefined ? [] : groups(tail);
-  const all = tail === undefined ? front : [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+  const all =
+    tail === undefined
+      ? front
+      : [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
   const bytes = Buffer.alloc(16);
   for (const [index, group] of all.entries()) bytes.writeUInt16BE(group, index * 2);
   return bytes;

@@ -48,16 +48,21 @@ export function createSockets({ sys, namespaces, links }: SocketDeps): Sockets {
     announce: ({ netns, link, mac, address }) => {
       const index = links.find(link, netns)?.index;
       if (index === undefined) throw kernelError(errnoNumber('ENODEV'), 'announce', link);
-      namespaces.inNetwork(netns, () => sendGratuitousArp(sys, index, { mac: macBytes(mac), address: addressBytes(address) }));
+      namespaces.inNetwork(netns, () =>
+        sendGratuitousArp(sys, index, { mac: macBytes(mac), address: addressBytes(address) }),
+      );
     },
   };
 }
 
 /**
- * SO_REUSEADDR as the reference: a TCP port whose last connections linger can be had again. Not for UDP, where it would
- * let two owners share a port, nor where nobody listens, for the same reason.
+ * SO_REUSEADDR as the reference: a TCP port whose last connections linger can be had again. Not for UDP,
+ * where it would let two owners share a port, nor where nobody listens, for the same reason.
  */
-function holdPort(sys: Sys, { protocol, address, port, listen = true }: PortAddress): { fd: number; port: number } {
+function holdPort(
+  sys: Sys,
+  { protocol, address, port, listen = true }: PortAddress,
+): { fd: number; port: number } {
   const name = socketAddress(address, port);
   const v6 = name.length === 28;
   const label = v6 ? `[${address}]:${port}` : `${address}:${port}`;
@@ -83,10 +88,14 @@ function holdPort(sys: Sys, { protocol, address, port, listen = true }: PortAddr
 function inherited(env: NodeJS.ProcessEnv): readonly number[] {
   const count = env['LISTEN_PID'] === String(process.pid) ? Number(env['LISTEN_FDS'] ?? 0) : 0;
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
-  return Number.isInteger(count) && count > 0 ? Array.from({ length: count }, (_unused, index) => FIRST_INHERITED + index) : [];
+  return Number.isInteger(count) && count > 0
+    ? Array.from({ length: count }, (_unused, index) => FIRST_INHERITED + index)
+    : [];
 }
 
-/** A request for one's own address, to everybody (RFC 5227): neighbours that know the address correct its MAC. */
+/**
+ * A request for one's own address, to everybody (RFC 5227): neighbours that know the address correct its MAC.
+ */
 function sendGratuitousArp(sys: Sys, index: number, own: { mac: Buffer; address: Buffer }): void {
   const header = Buffer.from([0, 1, 0x08, 0, 6, 4, 0, 1]);
   const packet = Buffer.concat([header, own.mac, own.address, Buffer.alloc(6), own.address]);

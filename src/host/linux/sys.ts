@@ -5,15 +5,18 @@ import { type SyscallName, syscallNumbers } from './syscall-numbers.ts';
 export type Call = readonly [name: SyscallName, ...args: Argument[]];
 
 /**
- * A piece of work written once and run both ways: it yields batches of system calls and gets their results (-errno for errors).
- * `now` makes the calls at once, `later` each batch on a thread.
+ * A piece of work written once and run both ways: it yields batches of system calls and gets their results
+ * (-errno for errors). `now` makes the calls at once, `later` each batch on a thread.
  */
 export type Operation<T> = Generator<readonly Call[], T, readonly number[]>;
 
 export interface SysLimits {
   /** Threads at once for `later`; further work waits its turn. */
   readonly threads: number;
-  /** One batch may take that long; then ETIMEDOUT, and the thread is left to itself but counts until it returns. */
+  /**
+   * One batch may take that long; then ETIMEDOUT, and the thread is left to itself but counts until it
+   * returns.
+   */
   readonly deadlineMs: number;
 }
 
@@ -75,7 +78,9 @@ export class Sys {
 
   async #onThread(calls: readonly Call[], deadlineMs: number): Promise<number[]> {
     await this.#takeTurn();
-    const work = this.native.syscallsAsync(calls.map((call) => this.#encode(call))).finally(() => this.#endTurn());
+    const work = this.native
+      .syscallsAsync(calls.map((call) => this.#encode(call)))
+      .finally(() => this.#endTurn());
     if (!Number.isFinite(deadlineMs)) return work;
     return withDeadline(work, deadlineMs, calls[0]?.[0] ?? 'read');
   }

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createKernel } from '../real.ts';
+import { loadNative } from './native.ts';
+import { addressBytes, addressText } from './socket-address.ts';
+import { one, Sys } from './sys.ts';
+import { syscallNumbers } from './syscall-numbers.ts';
+import { parseOsRelease } from './system.ts';
+
+const code = (name: string) => (error: unknown) => (error as { code?: string }).code === name;
+
+test('a call that hangs is given up after its deadline and keeps its place among the threads', async () => {
+  const sys = new Sys(loadNative(), { threads: 1, deadlineMs: 50 });
+  const fds = new Int32Array(2);
+  sys.call(undefined, 'socketpair', 1, 1, 0, fds);
+  const [near = -1, far = -1] = fds;
+  const buffer = Buffer.alloc(1);
+  await assert.rejects(sys.later(one(undefined, 'read', near, buffer, 1)), code('ETIMEDOUT'));
+  let served = false;
+  const next = sys.later(one(undefined, 'write', far, Buffer.from('x'), 1), 1000).then(() => {
+    served = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(served, false, 'the only thread is still busy');
+  sys.raw('write', far, Buffer.from('y'), 1);
+  await next;
+  sys.raw('close', near);
+  sys.raw('close', far);
+});
+
+test('arguments of the wrong type are refused, not passed', () => {
+  const native = loadNative();
+  assert.throws(() => Reflect.apply(native.syscall, native, [0, {}]), /neither number/);
+  assert.throws(() => Reflect.apply(native.syscallsAsync, native, [[]]), /empty/);
+});
+
+test('every architecture has a number of its own for every call', () => {
+  for (const architecture of ['x64', 'arm64']) {
+    const numbers = Object.values(syscallNumbers(architecture) ?? {});
+    assert.ok(numbers.length > 0);
+    assert.equal(new Set(numbers).size, numbers.length, architecture);
+  }
+  assert.equal(syscallNumbers('mips'), undefined);
+});
+
+test('addresses to bytes and back', () => {
+  for (const address of [
+    '0.0.0.0',
+    '172.17.0.2',
+    '::',
+    '::1',
+    'fd00::1',
+    'fe80::42:acff:fe11:2',
+    '1:0:0:2::3',
+  ]) {
+    assert.equal(addressText(addressBytes(address)), address);
+  }
+  assert.equal(addressBytes('::ffff:10.0.0.1').toString('hex'), '00000000000000000000ffff0a000001');
+  assert.throws(() => addressBytes('10.0.0'), code('EINVAL'));
+  assert.throws(() => addressBytes('fe80::1%eth0'), code('EINVAL'));
+});
+
+test('facts of this machine', () => {
+  const { system } = createKernel();
+  const facts = system.facts();
+  assert.match(facts.kernelVersion, /^\d+\.\d+/);
+  assert.match(facts.bootId, /^[0-9a-f-]{36}$/);
+  assert.ok(facts.memoryBytes > 0 && facts.cpus > 0 && facts.operatingSystem !== '');
+  assert.equal(system.hasApparmorProfile('no such profile'), false);
+  assert.match(system.readSysctl('net/ipv4/ip_forward') ?? '', /^[01]$/);
+  assert.equal(system.readSysctl('no/such'), null);
+  const parsed = parseOsRelease('NAME="A \\"b\\""\nVERSION_ID=12\n# c\nPRETTY_NAME=\'x y\'\n');
+  assert.deepEqual([...parsed.values()], ['A "b"', '12', 'x y']);
+});
+
+test('a sysctl of a network namespace leaves ours alone', async () => {
+  const { system, namespaces, files } = createKernel();
+  const netns = await namespaces.createNetwork();
+  const before = system.readSysctl('net/ipv4/ip_default_ttl');
+  system.writeSysctl('net/ipv4/ip_default_ttl', '77', netns);
+  assert.equal(system.readSysctl('net/ipv4/ip_default_ttl', netns), '77');
+  assert.equal(system.readSysctl('net/ipv4/ip_default_ttl'), before);
+  files.close(netns);
+});
