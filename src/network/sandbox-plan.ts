@@ -58,12 +58,14 @@ export function planHostSide(input: EndpointInput, netns: number): LinkOperation
 }
 
 /**
- * Settings inside the namespace, before the link goes up. `ndisc_notify` makes the kernel tell the neighbours
- * about the new MAC as soon as the link is up; for IPv4 the sandbox announces it itself.
+ * Settings inside the namespace, before the link goes up: the kernel then tells the neighbours about the new MAC by itself.
+ * (A packet socket of ours would say the same, but closing one waits for an RCU grace period: ten milliseconds.)
  */
 export function planSysctls(facts: EndpointFacts): (readonly [name: string, value: string])[] {
-  if (facts.ipv6Address === '') return [[`net/ipv6/conf/${CONTAINER_LINK}/disable_ipv6`, '1']];
+  const announce = [`net/ipv4/conf/${CONTAINER_LINK}/arp_notify`, '1'] as const;
+  if (facts.ipv6Address === '') return [announce, [`net/ipv6/conf/${CONTAINER_LINK}/disable_ipv6`, '1']];
   return [
+    announce,
     [`net/ipv6/conf/${CONTAINER_LINK}/ndisc_notify`, '1'],
     [`net/ipv6/conf/${CONTAINER_LINK}/accept_ra`, '0'],
   ];

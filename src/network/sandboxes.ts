@@ -22,7 +22,6 @@ import type {
 import { portWishes } from './port-bindings.ts';
 import type { PortClaims } from './port-claims.ts';
 import {
-  CONTAINER_LINK,
   endpointFacts,
   LOOPBACK_UP,
   planHostSide,
@@ -41,7 +40,7 @@ export interface BridgeNetwork {
 }
 
 export interface SandboxesOptions {
-  readonly kernel: Pick<Kernel, 'links' | 'namespaces' | 'system' | 'sockets'>;
+  readonly kernel: Pick<Kernel, 'links' | 'namespaces' | 'system'>;
   readonly log: Log;
   readonly settings: NetworkSettings;
   readonly claims: PortClaims;
@@ -256,12 +255,6 @@ export class Sandboxes {
       if (system.readSysctl(name, netnsFd) !== null) system.writeSysctl(name, value, netnsFd);
     }
     links.apply(planInside(endpoint), netnsFd);
-    this.#options.kernel.sockets.announce({
-      netns: netnsFd,
-      link: CONTAINER_LINK,
-      mac: endpoint.macAddress,
-      address: endpoint.ipv4Address,
-    });
   }
 
   #allocate(request: SandboxRequest, bridge: BridgeNetwork): { pool: IpamPool; address: Address }[] {
