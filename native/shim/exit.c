@@ -23,6 +23,9 @@
 #define SYS_pidfd_open 434
 #endif
 
+/* Somebody else reaped the process, so its status is gone; waiting for it for ever would be worse. Exit code 255. */
+#define LOST_STATUS (255 << 8)
+
 static int exit_code(int status) {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -143,8 +146,13 @@ static void reap_runtime(struct process *process) {
 
 static void reap_process(struct process *process) {
 	int status;
-	if (process->pid > 0 && waitpid(process->pid, &status, WNOHANG) > 0)
+	if (process->pid <= 0)
+		return;
+	pid_t reaped = waitpid(process->pid, &status, WNOHANG);
+	if (reaped > 0)
 		process_ended(process, status);
+	else if (reaped < 0 && errno == ECHILD)
+		process_ended(process, LOST_STATUS);
 }
 
 /*

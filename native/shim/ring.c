@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <string.h>
@@ -99,12 +98,17 @@ void ring_put(struct ring *ring, const uint8_t *bytes, size_t length) {
 
 ssize_t ring_send(struct ring *ring, int socket, uint64_t position, size_t limit) {
 	if (position < ring->tail) {
+		/* Not sendfile: the socket would hold the file's own pages, and a hole punched later would zero what is in flight. */
+		static uint8_t copy[CHUNK_BYTES];
 		uint64_t left = ring->tail - position;
-		off_t offset = (off_t)(position - ring->spill_base);
-		ssize_t sent = sendfile(socket, ring->spill_fd, &offset, left < limit ? left : limit);
-		if (sent == 0)
+		if (left > limit)
+			left = limit;
+		if (left > sizeof(copy))
+			left = sizeof(copy);
+		ssize_t got = pread(ring->spill_fd, copy, left, (off_t)(position - ring->spill_base));
+		if (got == 0)
 			errno = EIO;
-		return sent == 0 ? -1 : sent;
+		return got <= 0 ? -1 : send(socket, copy, (size_t)got, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 	size_t offset = position % RING_BYTES;
 	uint64_t left = ring->head - position;

@@ -165,11 +165,11 @@ export interface Shim {
   close(): Promise<void>;
 }
 
-/** A fake OCI runtime: starts its process in the background, with the streams it was given, and writes the pid file. */
+/** A fake OCI runtime: starts its process in the background, with the streams it was given, and writes the pid file. It runs no other command, which would reap that process. */
 const FAKE_RUNTIME = `pidfile=$1; script=$2
 exec 3<&0
 sh -c "$script" <&3 3<&- &
-printf %s $! > "$pidfile.tmp"; mv "$pidfile.tmp" "$pidfile"`;
+printf %s $! > "$pidfile"`;
 
 export function fakeRuntime(pidFile: string, script: string): FieldInput[] {
   return [
