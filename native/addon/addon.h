@@ -20,8 +20,8 @@
 napi_value fail(napi_env env, const char *what);
 
 /*
- * Work for a thread of its own. `run` must not touch N-API; `result` is called on the JavaScript thread and gives the promise's
- * value; `release` frees the job (env is NULL when the environment is being torn down).
+ * Work for a thread of its own. `run` must not touch N-API; `result` is called on the JavaScript thread and
+ * gives the promise's value; `release` frees the job (env is NULL when the environment is being torn down).
  */
 struct job {
   void (*run)(struct job *job);

@@ -63,7 +63,11 @@ static void run_receipt(struct job *job) {
   union control control;
   struct iovec part = {.iov_base = receipt->message, .iov_len = sizeof receipt->message};
   struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+      .msg_iov = &part,
+      .msg_iovlen = 1,
+      .msg_control = control.bytes,
+      .msg_controllen = sizeof control.bytes,
+  };
   ssize_t length;
   do {
     length = recvmsg(receipt->socket, &message, MSG_CMSG_CLOEXEC);
@@ -73,7 +77,8 @@ static void run_receipt(struct job *job) {
     return;
   }
   receipt->length = (size_t)length;
-  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  for (; header != NULL; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
       receipt->fd_count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       memcpy(receipt->fds, CMSG_DATA(header), receipt->fd_count * sizeof(int));

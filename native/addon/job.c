@@ -1,6 +1,6 @@
 /*
- * Jobs on detached threads of their own. Node's pool has four threads and joins them at exit: one call that hangs in a dead
- * file system would take a quarter of it, and keep the process from ending.
+ * Jobs on detached threads of their own. Node's pool has four threads and joins them at exit: one call that
+ * hangs in a dead file system would take a quarter of it, and keep the process from ending.
  */
 #include "addon.h"
 
@@ -60,7 +60,8 @@ napi_value start_job(napi_env env, struct job *job) {
   napi_value name;
   if (napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
       napi_create_string_utf8(env, "gantry job", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, NULL, finish, &job->done) != napi_ok) {
+      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, NULL, finish, &job->done) !=
+          napi_ok) {
     job->release(env, job);
     return fail(env, "cannot prepare a job");
   }

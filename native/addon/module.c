@@ -21,7 +21,8 @@ char *copy_string(napi_env env, napi_value value) {
   if (copy == NULL) {
     return NULL;
   }
-  if (napi_get_value_string_utf8(env, value, copy, length + 1, &length) != napi_ok || strlen(copy) != length) {
+  if (napi_get_value_string_utf8(env, value, copy, length + 1, &length) != napi_ok ||
+      strlen(copy) != length) {
     free(copy);
     return NULL;
   }

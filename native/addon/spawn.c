@@ -1,7 +1,7 @@
 /*
- * Starting a program: clone3 with CLONE_VM | CLONE_VFORK, so that the cost does not grow with our memory, and with
- * CLONE_INTO_CGROUP, so that nobody waits for the cgroup lock. The child runs on a stack of its own, makes system calls only, and
- * reports its error through the memory it shares with the waiting thread.
+ * Starting a program: clone3 with CLONE_VM | CLONE_VFORK, so that the cost does not grow with our memory, and
+ * with CLONE_INTO_CGROUP, so that nobody waits for the cgroup lock. The child runs on a stack of its own,
+ * makes system calls only, and reports its error through the memory it shares with the waiting thread.
  */
 #define _GNU_SOURCE
 #include "addon.h"
@@ -123,7 +123,10 @@ __attribute__((noreturn, used)) static void child_main(void *argument) {
   __builtin_unreachable();
 }
 
-/* clone3 gives the child another stack, so it cannot return from a C function: it goes straight to child_main. */
+/*
+ * clone3 gives the child another stack, so it cannot return from a C function: it goes straight to
+ * child_main.
+ */
 static long clone_child(struct clone_args *args, struct spawn *spawn) {
 #if defined(__x86_64__)
   long result;
@@ -167,7 +170,8 @@ static long clone_child(struct clone_args *args, struct spawn *spawn) {
 
 static void run_spawn(struct job *job) {
   struct spawn *spawn = (struct spawn *)job;
-  void *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
+  void *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (stack == MAP_FAILED) {
     spawn->error = errno;
     return;
@@ -228,8 +232,8 @@ static bool read_descriptors(napi_env env, napi_value value, struct spawn *spawn
   size_t length = 0;
   void *data = NULL;
   napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok || type != napi_int32_array ||
-      length % 2 != 0 || length / 2 > FDS) {
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok ||
+      type != napi_int32_array || length % 2 != 0 || length / 2 > FDS) {
     return false;
   }
   const int32_t *pairs = data;
@@ -241,7 +245,10 @@ static bool read_descriptors(napi_env env, napi_value value, struct spawn *spawn
   return true;
 }
 
-/* spawn(path, argv, env, directory | null, Int32Array of child and parent numbers in turn, cgroup, tasks files) */
+/*
+ * spawn(path, argv, env, directory | null, Int32Array of child and parent numbers in turn, cgroup, tasks
+ * files)
+ */
 napi_value call_spawn(napi_env env, napi_callback_info info) {
   size_t count = 7;
   napi_value values[7];
@@ -259,8 +266,9 @@ napi_value call_spawn(napi_env env, napi_callback_info info) {
   spawn->env = copy_strings(env, values[2]);
   spawn->tasks_files = copy_strings(env, values[6]);
   napi_valuetype type = napi_undefined;
-  bool good = spawn->path != NULL && spawn->argv != NULL && spawn->env != NULL && spawn->tasks_files != NULL &&
-              read_descriptors(env, values[4], spawn) && napi_get_value_int32(env, values[5], &spawn->cgroup) == napi_ok &&
+  bool good = spawn->path != NULL && spawn->argv != NULL && spawn->env != NULL &&
+              spawn->tasks_files != NULL && read_descriptors(env, values[4], spawn) &&
+              napi_get_value_int32(env, values[5], &spawn->cgroup) == napi_ok &&
               napi_typeof(env, values[3], &type) == napi_ok;
   if (good && type == napi_string) {
     spawn->directory = copy_string(env, values[3]);

@@ -1,6 +1,7 @@
 /*
- * The generic system call, at once and on a thread. Arguments: numbers, BigInts, strings (as NUL-terminated copies), typed
- * arrays and buffers (as pointers to their bytes), null (0). The result is the kernel's, errors as -errno.
+ * The generic system call, at once and on a thread. Arguments: numbers, BigInts, strings (as NUL-terminated
+ * copies), typed arrays and buffers (as pointers to their bytes), null (0). The result is the kernel's,
+ * errors as -errno.
  */
 #define _GNU_SOURCE
 #include "addon.h"

@@ -20,20 +20,26 @@ function fails(code: string, work: () => unknown): void {
   assert.throws(work, (error: unknown) => isKernelError(error, code));
 }
 
-export function kernelConformance({ name, kernel, close }: Subject): void {
-  const { links, firewall, namespaces, sockets, cgroups, processes } = kernel;
-
-  async function inFreshNetwork(work: (netns: number) => void): Promise<void> {
-    const netns = await namespaces.createNetwork();
-    try {
-      work(netns);
-    } finally {
-      close(netns);
-    }
+async function inFreshNetwork({ kernel, close }: Subject, work: (netns: number) => void): Promise<void> {
+  const netns = await kernel.namespaces.createNetwork();
+  try {
+    work(netns);
+  } finally {
+    close(netns);
   }
+}
 
+export function kernelConformance(subject: Subject): void {
+  linksConformance(subject);
+  firewallConformance(subject);
+  portAndProcessConformance(subject);
+}
+
+function linksConformance(subject: Subject): void {
+  const { name } = subject;
+  const { links } = subject.kernel;
   test(`${name}: links appear, change and go`, () =>
-    inFreshNetwork((netns) => {
+    inFreshNetwork(subject, (netns) => {
       links.apply(
         [
           { kind: 'addBridge', name: 'b0' },
@@ -59,7 +65,7 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
     }));
 
   test(`${name}: a veth has an end in each namespace`, () =>
-    inFreshNetwork((netns) => {
+    inFreshNetwork(subject, (netns) => {
       links.apply([{ kind: 'addBridge', name: 'b0' }], netns);
       const peer = { netns, name: 'eth0', mac: '02:42:0a:01:00:02' };
       links.apply([{ kind: 'addVeth', name: 'v0', bridge: 'b0', peer }], netns);
@@ -67,9 +73,13 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
       assert.equal(links.find('eth0', netns)?.mac, '02:42:0a:01:00:02');
       assert.equal(links.find('eth0', netns)?.up, false);
     }));
+}
 
+function firewallConformance(subject: Subject): void {
+  const { name } = subject;
+  const { firewall, namespaces } = subject.kernel;
   test(`${name}: a transaction is carried out whole or not at all`, () =>
-    inFreshNetwork((netns) => {
+    inFreshNetwork(subject, (netns) => {
       const set = { table: TABLE, set: 's', key: ['inet_service'], data: ['ipv4_addr'] } as const;
       const build: FirewallOperation[] = [
         { kind: 'addTable', table: TABLE },
@@ -113,9 +123,13 @@ export function kernelConformance({ name, kernel, close }: Subject): void {
       assert.deepEqual(firewall.tables(netns), []);
       fails('ENOENT', () => firewall.commit([{ kind: 'deleteTable', table: TABLE }], netns));
     }));
+}
 
+function portAndProcessConformance(subject: Subject): void {
+  const { name, close } = subject;
+  const { links, namespaces, sockets, cgroups, processes } = subject.kernel;
   test(`${name}: a port has one holder`, () =>
-    inFreshNetwork((netns) => {
+    inFreshNetwork(subject, (netns) => {
       links.apply([{ kind: 'setUp', link: 'lo' }], netns);
       namespaces.inNetwork(netns, () => {
         const held = sockets.holdPort({ protocol: 'tcp', address: '0.0.0.0', port: 7000 });

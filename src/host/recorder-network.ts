@@ -126,8 +126,13 @@ export class ModelNetwork {
       case 'setHairpin':
         this.#get(operation.link);
         return;
-      default:
+      case 'addAddress':
+      case 'removeAddress':
+      case 'addRoute':
         this.#applyAddress(operation);
+        return;
+      default:
+        operation satisfies never;
     }
   }
 

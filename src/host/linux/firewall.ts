@@ -28,15 +28,27 @@ const NFPROTO_UNSPEC = 0;
 
 type WithSocket = <T>(netns: number | undefined, work: (socket: NetlinkSocket) => T) => T;
 
+/** After an error there may be unread answers, so such a socket is not used again. */
+function closeOnError<T>(socket: NetlinkSocket, work: (socket: NetlinkSocket) => T): T {
+  try {
+    return work(socket);
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
 export function createFirewall(deps: NetlinkDeps): Firewall {
   const own = new OwnGenerations();
+  // One socket stays open: closing one soon after a deletion waits for an RCU grace period (ten milliseconds).
+  let kept: NetlinkSocket | null = null;
   const withSocket: WithSocket = (netns, work) => {
-    const socket = new NetlinkSocket(deps, NETLINK.NETFILTER, netns);
-    try {
-      return work(socket);
-    } finally {
-      socket.close();
-    }
+    const socket = netns === undefined && kept !== null ? kept : new NetlinkSocket(deps, NETLINK.NETFILTER, netns);
+    kept = netns === undefined ? null : kept;
+    const result = closeOnError(socket, work);
+    if (netns === undefined && kept === null) kept = socket;
+    else socket.close();
+    return result;
   };
   return {
     commit: (operations, netns) =>

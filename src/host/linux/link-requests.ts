@@ -55,14 +55,18 @@ function linkHeader({ family = 0, index = 0, flags = 0, change = 0 }: LinkHeader
   return buffer;
 }
 
-/** A request about an existing link, by name. */
+interface LinkBody {
+  readonly attributes?: readonly Buffer[];
+  readonly header?: LinkHeader;
+}
+
+/** A request about a link, by name. */
 export function linkRequest(
   type: number,
   name: string,
-  body: readonly Buffer[] = [],
-  header: LinkHeader = {},
+  { attributes = [], header = {} }: LinkBody = {},
 ): Request {
-  const payload = Buffer.concat([linkHeader(header), text(IFLA.IFNAME, name), ...body]);
+  const payload = Buffer.concat([linkHeader(header), text(IFLA.IFNAME, name), ...attributes]);
   return { operation: OPERATIONS[type] ?? 'link', object: name, type, flags: 0, payload };
 }
 
@@ -86,16 +90,16 @@ export function encodeLinkOperation(operation: LinkOperation, indexOf: IndexOf):
     case 'removeLink':
       return [linkRequest(RTM.DELLINK, operation.name)];
     case 'setUp':
-      return [linkRequest(RTM.NEWLINK, operation.link, [], { flags: IFF_UP, change: IFF_UP })];
+      return [linkRequest(RTM.NEWLINK, operation.link, { header: { flags: IFF_UP, change: IFF_UP } })];
     case 'setDown':
-      return [linkRequest(RTM.NEWLINK, operation.link, [], { change: IFF_UP })];
+      return [linkRequest(RTM.NEWLINK, operation.link, { header: { change: IFF_UP } })];
     case 'setAlias':
       return alias(operation.link, operation.alias);
     case 'setMaster':
       return [
-        linkRequest(RTM.NEWLINK, operation.link, [
-          u32(IFLA.MASTER, operation.bridge === null ? 0 : indexOf(operation.bridge)),
-        ]),
+        linkRequest(RTM.NEWLINK, operation.link, {
+          attributes: [u32(IFLA.MASTER, operation.bridge === null ? 0 : indexOf(operation.bridge))],
+        }),
       ];
     case 'setHairpin':
       return [setHairpin(operation, indexOf)];
@@ -113,7 +117,7 @@ export function encodeLinkOperation(operation: LinkOperation, indexOf: IndexOf):
 function alias(name: string, value: string | undefined): readonly Request[] {
   return value === undefined
     ? []
-    : [linkRequest(RTM.SETLINK, name, [attribute(IFLA.IFALIAS, Buffer.from(value))])];
+    : [linkRequest(RTM.SETLINK, name, { attributes: [attribute(IFLA.IFALIAS, Buffer.from(value))] })];
 }
 
 function created(request: Request): Request {
@@ -124,7 +128,7 @@ function addBridge({ name, mac, mtu }: Of<'addBridge'>): Request {
   const body = [nested(IFLA.LINKINFO, attribute(IFLA_INFO_KIND, Buffer.from('bridge')))];
   if (mac !== undefined) body.push(attribute(IFLA.ADDRESS, macBytes(mac)));
   if (mtu !== undefined) body.push(u32(IFLA.MTU, mtu));
-  return created(linkRequest(RTM.NEWLINK, name, body));
+  return created(linkRequest(RTM.NEWLINK, name, { attributes: body }));
 }
 
 function addVeth({ name, bridge, mtu, peer }: Of<'addVeth'>, indexOf: IndexOf): Request {
@@ -139,7 +143,9 @@ function addVeth({ name, bridge, mtu, peer }: Of<'addVeth'>, indexOf: IndexOf): 
   const body = [veth];
   if (bridge !== undefined) body.push(u32(IFLA.MASTER, indexOf(bridge)));
   if (mtu !== undefined) body.push(u32(IFLA.MTU, mtu));
-  return created(linkRequest(RTM.NEWLINK, name, body, { flags: IFF_UP, change: IFF_UP }));
+  return created(
+    linkRequest(RTM.NEWLINK, name, { attributes: body, header: { flags: IFF_UP, change: IFF_UP } }),
+  );
 }
 
 function setHairpin({ link, enabled }: Of<'setHairpin'>, indexOf: IndexOf): Request {

@@ -125,102 +125,107 @@ test('a watch tells links that come and go', async (t) => {
 
 const TABLE: TableAddress = { family: 'ip', name: 'gantry-test' };
 
-function portMap(): readonly FirewallOperation[] {
-  const dnat = { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] } as const;
-  return [
-    { kind: 'addTable', table: TABLE },
-    { kind: 'addChain', table: TABLE, chain: 'ports' },
-    { kind: 'addChain', table: TABLE, chain: 'more' },
-    {
-      kind: 'addChain',
-      table: TABLE,
-      chain: 'pre',
-      base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
-    },
-    {
-      kind: 'addChain',
-      table: TABLE,
-      chain: 'post',
-      base: { type: 'nat', hook: 'postrouting', priority: 100 },
-    },
-    {
-      kind: 'addChain',
-      table: TABLE,
-      chain: 'fwd',
-      base: { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' },
-    },
-    { kind: 'addSet', table: TABLE, set: 'dnat', ...dnat },
-    { kind: 'addSet', table: TABLE, set: 'bridges', key: ['ifname'], data: 'verdict' },
-    {
-      kind: 'addRule',
-      table: TABLE,
-      chain: 'pre',
-      expressions: [
-        { kind: 'fib', of: 'daddr' },
-        { kind: 'compare', op: 'eq', value: Buffer.from([2, 0, 0, 0]) },
-        { kind: 'verdict', verdict: 'jump', chain: 'ports' },
-      ],
-      comment: 'to local addresses',
-    },
-    {
-      kind: 'addRule',
-      table: TABLE,
-      chain: 'ports',
-      expressions: [
-        { kind: 'meta', key: 'l4proto', slot: 0 },
-        { kind: 'payload', field: 'th dport', slot: 1 },
-        { kind: 'lookup', set: 'dnat', slot: 0, data: 4 },
-        { kind: 'counter' },
-        { kind: 'dnat', family: 4, address: 4, port: 5 },
-      ],
-    },
-    {
-      kind: 'addRule',
-      table: TABLE,
-      chain: 'post',
-      expressions: [...statusIs('dnat'), ...interfaceIs('oifname', 'br0', 'neq'), { kind: 'masquerade' }],
-    },
-    {
-      kind: 'addRule',
-      table: TABLE,
-      chain: 'fwd',
-      expressions: [
-        { kind: 'meta', key: 'iifname' },
-        { kind: 'verdictMap', set: 'bridges' },
-      ],
-    },
-    {
-      kind: 'addRule',
-      table: TABLE,
-      chain: 'fwd',
-      expressions: [...protocolIs('tcp'), { kind: 'reject' }],
-      insert: true,
-    },
-    {
-      kind: 'addElements',
-      table: TABLE,
-      set: 'dnat',
-      ...dnat,
-      elements: [{ key: [6, 8080], data: ['172.30.0.2', 80], comment: 'web' }],
-    },
-    {
-      kind: 'addElements',
-      table: TABLE,
-      set: 'bridges',
-      key: ['ifname'],
-      data: 'verdict',
-      elements: [
-        { key: ['br0'], data: { verdict: 'accept' } },
-        { key: ['br1'], data: { verdict: 'jump', chain: 'more' } },
-      ],
-    },
-  ];
-}
+const DNAT = { key: ['inet_proto', 'inet_service'], data: ['ipv4_addr', 'inet_service'] } as const;
+
+const OBJECTS: readonly FirewallOperation[] = [
+  { kind: 'addTable', table: TABLE },
+  { kind: 'addChain', table: TABLE, chain: 'ports' },
+  { kind: 'addChain', table: TABLE, chain: 'more' },
+  {
+    kind: 'addChain',
+    table: TABLE,
+    chain: 'pre',
+    base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
+  },
+  {
+    kind: 'addChain',
+    table: TABLE,
+    chain: 'post',
+    base: { type: 'nat', hook: 'postrouting', priority: 100 },
+  },
+  {
+    kind: 'addChain',
+    table: TABLE,
+    chain: 'fwd',
+    base: { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' },
+  },
+  { kind: 'addSet', table: TABLE, set: 'dnat', ...DNAT },
+  { kind: 'addSet', table: TABLE, set: 'bridges', key: ['ifname'], data: 'verdict' },
+];
+
+const RULES: readonly FirewallOperation[] = [
+  {
+    kind: 'addRule',
+    table: TABLE,
+    chain: 'pre',
+    expressions: [
+      { kind: 'fib', of: 'daddr' },
+      { kind: 'compare', op: 'eq', value: Buffer.from([2, 0, 0, 0]) },
+      { kind: 'verdict', verdict: 'jump', chain: 'ports' },
+    ],
+    comment: 'to local addresses',
+  },
+  {
+    kind: 'addRule',
+    table: TABLE,
+    chain: 'ports',
+    expressions: [
+      { kind: 'meta', key: 'l4proto', slot: 0 },
+      { kind: 'payload', field: 'th dport', slot: 1 },
+      { kind: 'lookup', set: 'dnat', slot: 0, data: 4 },
+      { kind: 'counter' },
+      { kind: 'dnat', family: 4, address: 4, port: 5 },
+    ],
+  },
+  {
+    kind: 'addRule',
+    table: TABLE,
+    chain: 'post',
+    expressions: [...statusIs('dnat'), ...interfaceIs('oifname', 'br0', 'neq'), { kind: 'masquerade' }],
+  },
+  {
+    kind: 'addRule',
+    table: TABLE,
+    chain: 'fwd',
+    expressions: [
+      { kind: 'meta', key: 'iifname' },
+      { kind: 'verdictMap', set: 'bridges' },
+    ],
+  },
+  {
+    kind: 'addRule',
+    table: TABLE,
+    chain: 'fwd',
+    expressions: [...protocolIs('tcp'), { kind: 'reject' }],
+    insert: true,
+  },
+];
+
+const ELEMENTS: readonly FirewallOperation[] = [
+  {
+    kind: 'addElements',
+    table: TABLE,
+    set: 'dnat',
+    ...DNAT,
+    elements: [{ key: [6, 8080], data: ['172.30.0.2', 80], comment: 'web' }],
+  },
+  {
+    kind: 'addElements',
+    table: TABLE,
+    set: 'bridges',
+    key: ['ifname'],
+    data: 'verdict',
+    elements: [
+      { key: ['br0'], data: { verdict: 'accept' } },
+      { key: ['br1'], data: { verdict: 'jump', chain: 'more' } },
+    ],
+  },
+];
 
 test('one transaction builds a table; its dump gives it back', async (t) => {
   const netns = await network(t);
   const before = firewall.generation(netns);
-  firewall.commit(portMap(), netns);
+  firewall.commit([...OBJECTS, ...RULES, ...ELEMENTS], netns);
   assert.equal(firewall.generation(netns), before + 1);
   assert.deepEqual(firewall.tables(netns), [TABLE]);
   const { chains, rules } = firewall.dump(TABLE, netns);

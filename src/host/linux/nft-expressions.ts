@@ -91,8 +91,17 @@ export function encodeExpression(expression: Expression, family: TableFamily): B
       );
     case 'immediate':
       return named('immediate', be32(1, register(expression.slot)), dataValue(2, expression.value));
-    default:
+    case 'dnat':
+    case 'snat':
+    case 'masquerade':
+    case 'redirect':
+    case 'counter':
+    case 'log':
+    case 'reject':
+    case 'verdict':
       return encodeStatement(expression, family);
+    default:
+      return expression satisfies never;
   }
 }
 

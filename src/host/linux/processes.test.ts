@@ -25,7 +25,7 @@ test('a program gets its arguments, environment, directory and descriptors, and 
     argv: [
       'sh',
       '-c',
-      'pwd; echo $A; ls /proc/$$/fd; grep Sig /proc/$$/status; cut -d" " -f5,6 /proc/$$/stat',
+      'pwd; echo $A; ls /proc/$$/fd; grep Sig /proc/self/status; cut -d" " -f5,6 /proc/$$/stat',
       'x',
       'y',
     ],
