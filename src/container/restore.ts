@@ -28,15 +28,15 @@ interface Found {
 type Verdict =
   | { readonly kind: 'runs'; readonly task: RunningTask; readonly intent: RunningState | null }
   | { readonly kind: 'ended'; readonly exit: ExitRecord; readonly startedAt: string | null; readonly sandbox: RunningState['sandbox'] }
-  /** The end was handled before the daemon went; the record may not know. */
-  | { readonly kind: 'known-end'; readonly intent: RunningState }
+  /** The running state holds what is true: the end was handled already, or a start never came to a task. The record may not know. */
+  | { readonly kind: 'known'; readonly intent: RunningState }
   | { readonly kind: 'idle' };
 
 /** record × intent × task → verdict. Pure. */
 export function judge(found: Found, nowInNanos: bigint): Verdict {
   const { entry, intent, task } = found;
   if (task !== null && task.state !== 'exited') return { kind: 'runs', task, intent };
-  if (intent?.phase === 'ended') return { kind: 'known-end', intent };
+  if (intent?.phase === 'ended') return { kind: 'known', intent };
   if (task !== null) {
     return { kind: 'ended', exit: task.exit, startedAt: rfc3339Nano(task.startedAtNanos), sandbox: intent?.sandbox ?? null };
   }
@@ -47,7 +47,8 @@ export function judge(found: Found, nowInNanos: bigint): Verdict {
     sandbox: intent?.sandbox ?? null,
   });
   if (intent?.phase === 'running') return lost(LOST_WITH_SHIM);
-  // A start that never came to a task leaves what was before; a record that says running without any intent is from before a reboot.
+  if (intent?.phase === 'starting') return { kind: 'known', intent };
+  // A record that says running without any intent is from before a reboot.
   if (intent === null && countsAsRunning(entry.record.state.status)) return lost(LOST_WITH_HOST);
   return { kind: 'idle' };
 }
@@ -146,9 +147,10 @@ async function settle(room: Room, entry: Entry, verdict: Verdict): Promise<void>
     await finishRun(room, entry, verdict.exit);
     return;
   }
-  if (verdict.kind === 'known-end') {
+  if (verdict.kind === 'known') {
+    const { phase, state } = verdict.intent;
     entry.phase = 'ended';
-    entry.record = { ...entry.record, state: verdict.intent.state, hasBeenStarted: true };
+    entry.record = { ...entry.record, state, hasBeenStarted: entry.record.hasBeenStarted || phase === 'ended' };
     ledger.commitSoon(entry);
   } else await ledger.running.remove(id);
   await deps.tasks.delete(id);

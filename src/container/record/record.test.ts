@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { errorMessage } from '#base/errors.ts';
+import { newContainerId, type ContainerId } from '#base/ids.ts';
+import { silentLog } from '#base/log.ts';
+import type { ContainerRecord } from '../record.ts';
+import { generateName } from './generated-name.ts';
+import { checkName, NameIndex } from './names.ts';
+import { RunningStates } from './running-state.ts';
+import { RecordStore } from './store.ts';
+import { fixedTime, parseTimeNanos } from './time.ts';
+
+async function withDirectory(task: (path: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'record-'));
+  try {
+    await task(directory);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+const recordOf = (id: ContainerId): ContainerRecord => ({ recordVersion: 1, id, name: 'n' }) as unknown as ContainerRecord;
+
+test('what was created is loaded, what was buried is a tombstone, what was staged is gone', async () => {
+  await withDirectory(async (root) => {
+    const store = new RecordStore(root, silentLog);
+    const [kept, gone] = [newContainerId(), newContainerId()];
+    await store.create(recordOf(kept));
+    await store.create(recordOf(gone));
+    await store.bury(gone, { flushed: true });
+    await writeFile(join(root, 'containers', '.staged-x'), '');
+    const loaded = await store.load();
+    assert.deepEqual(loaded.records.map((record) => record.id), [kept]);
+    assert.deepEqual(loaded.tombstones, [gone]);
+    await store.erase(gone);
+    assert.deepEqual(await readdir(join(root, 'containers')), [kept]);
+  });
+});
+
+test('a damaged record costs only its own container', async () => {
+  await withDirectory(async (root) => {
+    const store = new RecordStore(root, silentLog);
+    const [good, bad] = [newContainerId(), newContainerId()];
+    await store.create(recordOf(good));
+    await store.create(recordOf(bad));
+    await writeFile(join(store.directoryOf(bad), 'record.json'), '');
+    const loaded = await store.load();
+    assert.deepEqual(loaded.records.map((record) => record.id), [good]);
+    assert.deepEqual(loaded.quarantined.map((item) => item.id), [bad]);
+    assert.equal((await readdir(join(root, 'quarantine', 'containers'))).length, 1);
+  });
+});
+
+test('running state: a removal that waited loses against a start', async () => {
+  await withDirectory(async (root) => {
+    const states = new RunningStates(root, silentLog);
+    await states.prepare();
+    const id = newContainerId();
+    const state = { phase: 'starting', bootId: 'b', state: recordOf(id).state, sandbox: null, stopRequested: false } as const;
+    await states.write(id, state);
+    await states.remove(id, () => true);
+    assert.equal((await states.load()).get(id)?.phase, 'starting');
+    await states.remove(id);
+    assert.equal((await states.load()).size, 0);
+  });
+});
+
+test('containers are found by id, name and unique prefix', () => {
+  const index = new NameIndex();
+  const [one, two] = [`a1${'0'.repeat(62)}`, `a2${'0'.repeat(62)}`] as ContainerId[];
+  for (const [id, name] of [[one, 'first'], [two, 'a1']] as const) {
+    assert.ok(id !== undefined);
+    index.reserve(name, id);
+    index.addId(id);
+  }
+  assert.equal(index.find('first'), one);
+  assert.equal(index.find('/first'), one);
+  assert.equal(index.find('a1'), two, 'a name goes before a prefix');
+  assert.equal(index.find('a10'), one);
+  const refused = (reference: string): string => {
+    try {
+      return index.find(reference);
+    } catch (error) {
+      return errorMessage(error);
+    }
+  };
+  assert.equal(refused('a'), 'multiple IDs found with provided prefix: a');
+  assert.equal(refused('nope'), 'No such container: nope');
+  assert.throws(() => index.reserve('first', two as ContainerId), /The container name "\/first" is already in use by container "a10/);
+});
+
+test('names are checked with the reference\'s text', () => {
+  assert.equal(checkName('/ok-1'), 'ok-1');
+  for (const name of ['a', 'a b', 'a/b', '-x', '']) assert.throws(() => checkName(name), /Invalid container name/);
+});
+
+test('generated names are an adjective and a surname, with digits only when crowded', () => {
+  assert.match(generateName(() => false), /^[a-z]+_[a-z]+$/);
+  let asked = 0;
+  assert.match(generateName(() => ++asked < 20), /^[a-z]+_[a-z]+\d+$/);
+});
+
+test('times compare by nanoseconds and print with nine digits', () => {
+  assert.ok((parseTimeNanos('2024-01-01T00:00:00.5Z') ?? 0n) < (parseTimeNanos('2024-01-01T00:00:00.55Z') ?? 0n));
+  assert.equal(parseTimeNanos('yesterday'), null);
+  assert.equal(fixedTime('2024-01-01T00:00:00Z'), '2024-01-01T00:00:00.000000000Z');
+});
