@@ -40,10 +40,12 @@ function closeOnError<T>(socket: NetlinkSocket, work: (socket: NetlinkSocket) =>
 
 export function createFirewall(deps: NetlinkDeps): Firewall {
   const own = new OwnGenerations();
-  // One socket stays open: closing one soon after a deletion waits for an RCU grace period (ten milliseconds).
+  // One socket stays open: closing one soon after a deletion waits for an RCU grace period (ten
+  // milliseconds).
   let kept: NetlinkSocket | null = null;
   const withSocket: WithSocket = (netns, work) => {
-    const socket = netns === undefined && kept !== null ? kept : new NetlinkSocket(deps, NETLINK.NETFILTER, netns);
+    const socket =
+      netns === undefined && kept !== null ? kept : new NetlinkSocket(deps, NETLINK.NETFILTER, netns);
     kept = netns === undefined ? null : kept;
     const result = closeOnError(socket, work);
     if (netns === undefined && kept === null) kept = socket;
