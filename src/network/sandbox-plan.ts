@@ -58,8 +58,9 @@ export function planHostSide(input: EndpointInput, netns: number): LinkOperation
 }
 
 /**
- * Settings inside the namespace, before the link goes up: the kernel then tells the neighbours about the new MAC by itself.
- * (A packet socket of ours would say the same, but closing one waits for an RCU grace period: ten milliseconds.)
+ * Settings inside the namespace, before the link goes up: the kernel then tells the neighbours about the new
+ * MAC by itself. (A packet socket of ours would say the same, but closing one waits for an RCU grace period:
+ * ten milliseconds.)
  */
 export function planSysctls(facts: EndpointFacts): (readonly [name: string, value: string])[] {
   const announce = [`net/ipv4/conf/${CONTAINER_LINK}/arp_notify`, '1'] as const;
