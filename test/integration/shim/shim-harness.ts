@@ -165,15 +165,13 @@ export interface Shim {
   close(): Promise<void>;
 }
 
-/** A fake OCI runtime: starts its process in the background, with the streams it was given, and writes the pid file. It runs no other command, which would reap that process. */
-const FAKE_RUNTIME = `pidfile=$1; script=$2
-exec 3<&0
-sh -c "$script" <&3 3<&- &
-printf %s $! > "$pidfile"`;
+/** A fake OCI runtime: starts its process with the streams it was given, writes the pid file, and never waits (a shell would). */
+const FAKE_RUNTIME = `my ($file, $script) = @ARGV; my $pid = fork; exec 'sh', '-c', $script if !$pid;
+open my $out, '>', $file; print $out $pid; close $out;`;
 
 export function fakeRuntime(pidFile: string, script: string): FieldInput[] {
   return [
-    ...['sh', '-c', FAKE_RUNTIME, 'fake-runtime', pidFile, script].map((word): FieldInput => [FIELD.argv, word]),
+    ...['perl', '-e', FAKE_RUNTIME, pidFile, script].map((word): FieldInput => [FIELD.argv, word]),
     [FIELD.pidFile, pidFile],
     [FIELD.runtimeLog, `${pidFile}.log`],
   ];
