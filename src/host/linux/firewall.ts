@@ -40,21 +40,28 @@ function closeOnError<T>(socket: NetlinkSocket, work: (socket: NetlinkSocket) =>
 
 export function createFirewall(deps: NetlinkDeps): Firewall {
   const own = new OwnGenerations();
-  // One socket stays open: closing one soon after a deletion waits for an RCU grace period (ten
+  const withSocket: WithSocket = (netns, work) => {
+    const socket = new NetlinkSocket(deps, NETLINK.NETFILTER, netns);
+    try {
+      return work(socket);
+    } finally {
+      socket.close();
+    }
+  };
+  // For commits one socket stays open: closing one right after a deletion waits for an RCU grace period (ten
   // milliseconds).
   let kept: NetlinkSocket | null = null;
-  const withSocket: WithSocket = (netns, work) => {
-    const socket =
-      netns === undefined && kept !== null ? kept : new NetlinkSocket(deps, NETLINK.NETFILTER, netns);
-    kept = netns === undefined ? null : kept;
+  const withKeptSocket: WithSocket = (netns, work) => {
+    if (netns !== undefined) return withSocket(netns, work);
+    const socket = kept ?? new NetlinkSocket(deps, NETLINK.NETFILTER);
+    kept = null;
     const result = closeOnError(socket, work);
-    if (netns === undefined && kept === null) kept = socket;
-    else socket.close();
+    kept = socket;
     return result;
   };
   return {
     commit: (operations, netns) =>
-      withSocket(netns, (socket) => {
+      withKeptSocket(netns, (socket) => {
         if (operations.length === 0) return;
         const before = generation(socket);
         commit(socket, operations);
