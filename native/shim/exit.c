@@ -39,6 +39,7 @@ static void end_reserved(struct process *process) {
 }
 
 static void fail(struct process *process, int status, const struct child_error *failure) {
+	process->pinned = true;
 	process->state = PROCESS_FAILED;
 	process->ending = true;
 	process->exit_code = status;
@@ -53,6 +54,7 @@ static void fail(struct process *process, int status, const struct child_error *
 	if (process == process_main())
 		process_each(end_reserved);
 	process->ending = false;
+	process->pinned = false;
 	process_settle(process);
 }
 
@@ -122,6 +124,7 @@ static void process_ended(struct process *process, int status) {
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	process->pidfd = -1;
+	process->pinned = true;
 	process->state = PROCESS_ENDED;
 	process->ending = true;
 	stdio_drain(process);
@@ -135,6 +138,7 @@ static void process_ended(struct process *process, int status) {
 	if (process == process_main())
 		process_each(end_reserved);
 	process->ending = false;
+	process->pinned = false;
 	process_settle(process);
 }
 

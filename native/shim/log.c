@@ -14,7 +14,7 @@
 #include "limits.h"
 
 #define LINE_OVERHEAD_BYTES (MAX_ATTRS_BYTES + 128u)
-#define BATCH_BYTES (512u * KIB)
+#define BATCH_BYTES (128u * KIB)
 
 /* An unfinished line. A long one is cut into pieces that carry the time of the first. */
 struct partial {

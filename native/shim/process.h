@@ -42,6 +42,7 @@ struct process {
 	struct source in, out, err, console;
 	struct connection *stdin_owner; /* in the middle of a frame */
 	bool paused, streams_ended;
+	bool pinned; /* its end is being told: the entry must not be given back yet */
 	bool ending; /* its end is being told: it must not be forgotten before that is done */
 	uint64_t deadline_ns; /* 0 = none; see stdio_deadline */
 	struct ring ring;

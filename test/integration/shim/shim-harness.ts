@@ -77,7 +77,7 @@ export class ShimConnection {
 
   constructor(socket: Socket) {
     this.socket = socket;
-    socket.on('data', (bytes) => this.#receive(bytes));
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => socket.once('close', () => {
       this.isClosed = true;
