@@ -95,7 +95,7 @@ static void hello(struct connection *connection, uint16_t tag) {
 	const struct process *init = process_main();
 	begin(FRAME_HELLO, tag);
 	put_int(&writer, FIELD_VERSION, PROTOCOL_VERSION);
-	put_int(&writer, FIELD_STATE, init->state);
+	put_int(&writer, FIELD_STATE, (uint64_t)(init->state - PROCESS_NEW));
 	put_int(&writer, FIELD_PID, (uint64_t)getpid());
 	put_int(&writer, FIELD_START_TIME, record_start_time(getpid()));
 	frame_end(&writer);

@@ -9,11 +9,11 @@
 #include "error.h"
 
 static struct process table[MAX_PROCESSES];
+static uint8_t *rings;
 
 static void reset(struct process *process, enum process_state state) {
-	uint8_t *ring = process->ring.bytes;
 	memset(process, 0, sizeof(*process));
-	process->ring.bytes = ring;
+	process->ring.bytes = rings + (size_t)(process - table) * RING_BYTES;
 	process->ring.spill_fd = -1;
 	process->state = state;
 	process->pidfd = -1;
@@ -22,14 +22,10 @@ static void reset(struct process *process, enum process_state state) {
 }
 
 void processes_open(void) {
-	uint8_t *rings = mmap(NULL, (size_t)RING_BYTES * MAX_PROCESSES, PROT_READ | PROT_WRITE,
+	rings = mmap(NULL, (size_t)RING_BYTES * MAX_PROCESSES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (rings == MAP_FAILED)
 		die("reserve rings", errno);
-	for (size_t i = 0; i < MAX_PROCESSES; i++) {
-		table[i].ring.bytes = rings + i * RING_BYTES;
-		table[i].state = PROCESS_FREE;
-	}
 	reset(&table[0], PROCESS_NEW);
 }
 

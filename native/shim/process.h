@@ -9,14 +9,14 @@
 #include "loop.h"
 #include "ring.h"
 
-/* The numbers from NEW to FAILED are those of the STATE field. */
+/* FREE is 0 so that unused entries are never written: they cost no memory. The STATE field is the number less 1. */
 enum process_state {
-	PROCESS_NEW = 0,
-	PROCESS_STARTING = 1,
-	PROCESS_RUNNING = 2,
-	PROCESS_ENDED = 3,
-	PROCESS_FAILED = 4,
-	PROCESS_FREE = 5,
+	PROCESS_FREE = 0,
+	PROCESS_NEW = 1,
+	PROCESS_STARTING = 2,
+	PROCESS_RUNNING = 3,
+	PROCESS_ENDED = 4,
+	PROCESS_FAILED = 5,
 };
 
 struct connection;
