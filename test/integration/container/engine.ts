@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '#base/clock.ts';
+import type { JsonObject } from '#base/json.ts';
+import { createLog, type Log } from '#base/log.ts';
+import type { ContainerService, StreamClient } from '#container/container-service.ts';
+import type { ContainerEvent, OutputFrame, TaskHandlers } from '#container/ports.ts';
+import { createContainerService } from '#container/service.ts';
+import { createKernel, packageRoot } from '#host/real.ts';
+import { openImageService } from '#image/open.ts';
+import { createNetworkService } from '#network/network-service.ts';
+import { readHostFacts } from '#runtime/host-facts.ts';
+import { Runtimes } from '#runtime/runtimes.ts';
+import { createTaskService } from '#runtime/task-service.ts';
+import { openStorage } from '#storage/storage.ts';
+import { createVolumeService } from '#volume/volume-service.ts';
+import { createRootTree } from '../../../src/daemon/root-tree.ts';
+
+/** All rooms below the daemon, for tests of the container room alone. Runs in a network namespace of its own. */
+export interface Engine {
+  readonly containers: ContainerService;
+  readonly events: ContainerEvent[];
+  /** Lets go, as a daemon that is stopped: containers go on. */
+  close(): Promise<void>;
+  /** After the last container: the test's own parents. */
+  removeCgroups(): void;
+}
+
+const kernel = createKernel();
+
+export async function openEngine(root: string, image?: string): Promise<Engine> {
+  const [dataRoot, execRoot] = [join(root, 'data'), join(root, 'exec')];
+  for (const path of [dataRoot, execRoot]) mkdirSync(path, { recursive: true });
+  const log: Log = createLog({ level: 'info', format: 'pretty', write: (line) => void process.stderr.write(line) });
+  const facts = kernel.system.facts();
+  const instance = root.replace(/[^0-9a-f]/g, '').padEnd(64, '7').slice(0, 64);
+  const storage = await openStorage({ root: dataRoot, kernel, bootId: facts.bootId, log });
+  const late: { containers?: ContainerService } = {};
+  const images = await openImageService({
+    root: dataRoot,
+    storage,
+    users: {
+      containersUsing: (id) => late.containers?.usingImage(id).map((use) => ({ containerId: use.id, running: use.running })) ?? [],
+    },
+    onEvent: () => undefined,
+    log,
+    engineVersion: 'test',
+  });
+  if (image !== undefined) await images.load(createReadStream(image), { onProgress: () => undefined });
+  const networks = createNetworkService({ kernel, log, settings: { instance, dataRoot, execRoot } });
+  const volumes = createVolumeService({ dataRoot, kernel, log });
+  await volumes.boot();
+  const runtimes = new Runtimes({ runc: { path: 'runc' } }, 'runc');
+  const service = (): ContainerService => {
+    if (late.containers === undefined) throw new Error('the runtime called back before anything was started');
+    return late.containers;
+  };
+  const handlers: TaskHandlers = {
+    onExit: (...fact) => service().handlers.onExit(...fact),
+    onExecExit: (...fact) => service().handlers.onExecExit(...fact),
+    onOom: (...fact) => service().handlers.onOom(...fact),
+  };
+  const tasks = createTaskService({
+    kernel,
+    runtimes,
+    execRoot,
+    shimPath: join(packageRoot(), 'dist/native/gantry-shim'),
+    shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
+    handlers,
+    log,
+  });
+  const cgroupParent = `/gantry-test-${instance.slice(0, 6)}`;
+  const events: ContainerEvent[] = [];
+  late.containers = createContainerService({
+    settings: {
+      dataRoot,
+      execRoot,
+      cgroupParent,
+      runtimes: runtimes.names(),
+      defaultRuntime: 'runc',
+      logDriver: 'json-file',
+      logOptions: {},
+      dns: [],
+      dnsSearch: [],
+      dnsOptions: [],
+      initPath: null,
+    },
+    facts: {
+      cpus: facts.cpus,
+      cgroupVersion: kernel.cgroups.version === 'v2' ? 2 : 1,
+      hasBlkioWeight: false,
+      hostname: hostname(),
+      bootId: facts.bootId,
+      spec: readHostFacts(kernel),
+    },
+    images,
+    snapshots: storage.snapshotter,
+    tasks,
+    networks,
+    volumes,
+    tree: createRootTree(kernel.files),
+    clock: systemClock,
+    log,
+    emit: (event) => events.push(event),
+  });
+  await networks.boot();
+  await late.containers.restore();
+  await networks.sweep();
+  return {
+    containers: late.containers,
+    events,
+    close: async () => {
+      await service().close();
+      await tasks.close();
+      await networks.close();
+      await storage.close();
+    },
+    removeCgroups: () => {
+      for (const path of [cgroupParent, `/gantry-${instance.slice(0, 6)}/shims`, `/gantry-${instance.slice(0, 6)}`]) removeCgroup(path);
+    },
+  };
+}
+
+export const newRoot = (): string => `/tmp/gtc-${randomBytes(3).toString('hex')}`;
+
+/** In every hierarchy, if it is there and empty. */
+function removeCgroup(path: string): void {
+  for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
+    try {
+      rmdirSync(join('/sys/fs/cgroup', hierarchy, path));
+    } catch {
+      // Not in this hierarchy.
+    }
+  }
+}
+
+/** A client that keeps what it is sent. */
+export function collector(input: readonly string[] = []): StreamClient & { text(stream?: OutputFrame['stream']): string } {
+  const frames: OutputFrame[] = [];
+  return {
+    input: (async function* () {
+      for (const part of input) yield Buffer.from(part);
+    })(),
+    write: async (frame) => void frames.push(frame),
+    signal: new AbortController().signal,
+    text: (stream) => frames.filter((frame) => stream === undefined || frame.stream === stream).map((frame) => Buffer.from(frame.data).toString()).join(''),
+  };
+}
+
+export async function create(engine: Engine, body: JsonObject, name = ''): Promise<string> {
+  const { Id } = await engine.containers.create({ name, body: { Image: 'busybox', ...body }, platform: null, apiVersion: '1.51' });
+  return Id;
+}
