@@ -22,18 +22,15 @@
 #define BUFFER_BYTES (IN_BYTES + OUTPUT_QUEUE_BYTES)
 
 static struct connection table[MAX_CONNECTIONS];
+static uint8_t *buffers;
 static void listener_ready(struct source *source, uint32_t events);
 static struct source listener = {.fd = -1, .ready = listener_ready};
 
 void connections_open(void) {
-	uint8_t *buffers = mmap(NULL, (size_t)BUFFER_BYTES * MAX_CONNECTIONS, PROT_READ | PROT_WRITE,
+	buffers = mmap(NULL, (size_t)BUFFER_BYTES * MAX_CONNECTIONS, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (buffers == MAP_FAILED)
 		die("reserve buffers", errno);
-	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
-		table[i].in = buffers + i * BUFFER_BYTES;
-		table[i].out = table[i].in + IN_BYTES;
-	}
 }
 
 static bool greet(struct connection *connection, const struct frame *frame) {
@@ -154,8 +151,8 @@ void connection_add(int fd) {
 		if (connection->role != ROLE_FREE)
 			continue;
 		struct connection fresh = {.role = ROLE_GREETING, .generation = connection->generation + 1};
-		fresh.in = connection->in;
-		fresh.out = connection->out;
+		fresh.in = buffers + i * BUFFER_BYTES;
+		fresh.out = fresh.in + IN_BYTES;
 		fresh.source = (struct source){.fd = fd, .ready = connection_ready};
 		*connection = fresh;
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
