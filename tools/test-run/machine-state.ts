@@ -48,32 +48,32 @@ function tables(): string[] {
     .map((line) => `nft ${line}`);
 }
 
-/** Our own cgroups by name, and what stands below the cgroup parent that engines share. */
+/** Our own cgroups by name, and what stands below the parent that engines share; once for all hierarchies. */
 function cgroups(): string[] {
   const hierarchies = readText('/proc/self/mountinfo')
     .split('\n')
     .filter((line) => / - cgroup2? /.test(line))
     .map((line) => line.split(' ')[4] ?? '');
-  return hierarchies.flatMap((hierarchy) => [
-    ...names(hierarchy)
-      .filter((name) => /^(gantry|gt-)/.test(name))
-      .map((name) => `cgroup ${join(hierarchy, name)}`),
+  const found = hierarchies.flatMap((hierarchy) => [
+    ...names(hierarchy).filter((name) => /^(gantry|gt-)/.test(name)),
     ...names(join(hierarchy, 'docker'))
       .filter((name) => /^[0-9a-f]{64}$/.test(name))
-      .map((name) => `cgroup ${join(hierarchy, 'docker', name)}`),
+      .map((name) => `docker/${name}`),
   ]);
+  return [...new Set(found)].map((path) => `cgroup /${path}`);
+}
+
+function isOurProcess(pid: string): boolean {
+  // A zombie is its parent's business, and has no command line to be known by.
+  if (/^State:\s+Z/m.test(readText(`/proc/${pid}/status`))) return false;
+  if (/^(gantry|runc)/.test(readText(`/proc/${pid}/comm`))) return true;
+  return /dist\/gantryd\.cjs|gantry-shim|(^|\/)runc\0/.test(readText(`/proc/${pid}/cmdline`));
 }
 
 function processes(): string[] {
   return names('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      const command = readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-      const isOurs =
-        /dist\/gantryd\.cjs|gantry-shim|\brunc\b/.test(command) ||
-        /^(gantry|runc)/.test(readText(`/proc/${pid}/comm`));
-      return isOurs ? [`process ${pid} ${command.slice(0, 200)}`] : [];
-    });
+    .filter((name) => /^\d+$/.test(name) && isOurProcess(name))
+    .map((pid) => `process ${pid} ${readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').slice(0, 200)}`);
 }
 
 /** What is there now and was not before; what the kernel takes away late gets some seconds. */
