@@ -33,4 +33,8 @@ export const LIMITS = {
   shimRequestBytes: 256 * KIB,
   /** A file that a shim or an OCI runtime leaves in a task directory. */
   taskFileBytes: MIB,
+  /** System calls that may hang (trees of containers) run on so many threads at once … */
+  slowCallThreads: 32,
+  /** … and are given up after so long. */
+  slowCallDeadlineMs: 30_000,
 } as const;

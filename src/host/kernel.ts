@@ -328,7 +328,10 @@ export interface SpawnOptions {
 export type ExitStatus = { readonly exitCode: number } | { readonly signal: number };
 
 export interface SpawnedProcess extends ProcessIdentity {
-  /** Fulfilled when it ended and was reaped, if that happens while this process lives. */
+  /**
+   * Fulfilled when it ended and was reaped, if that happens while this process lives. Waiting for it does not
+   * keep the event loop alive: children outlive the daemon.
+   */
   readonly exited: Promise<ExitStatus>;
 }
 

@@ -53,7 +53,7 @@ export function createMounts(deps: MountDeps): Mounts {
   };
   return {
     capabilities,
-    overlay: (options) => {
+    overlay: async (options) => {
       if (options.lower.length === 0) throw kernelError(errnoNumber('EINVAL'), 'overlay');
       const direct = capabilities().lowerdirAppend && deps.forceShim !== true;
       return direct ? mountOverlay(sys, options) : overlayByShim(deps, options);

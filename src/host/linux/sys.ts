@@ -1,3 +1,4 @@
+import { LIMITS } from '#base/limits.ts';
 import type { Argument, Native, NativeCall } from './native.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { type SyscallName, syscallNumbers } from './syscall-numbers.ts';
@@ -20,7 +21,7 @@ export interface SysLimits {
   readonly deadlineMs: number;
 }
 
-const DEFAULTS: SysLimits = { threads: 32, deadlineMs: 30_000 };
+const DEFAULTS: SysLimits = { threads: LIMITS.slowCallThreads, deadlineMs: LIMITS.slowCallDeadlineMs };
 
 /** The system call layer under everything in this room. */
 export class Sys {
