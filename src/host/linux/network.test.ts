@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import type { FirewallOperation, TableAddress } from '../firewall-operations.ts';
-import { interfaceIs, protocolIs, statusIs } from '../firewall-expressions.ts';
+import { interfaceIs, protocolIs, stateIs, statusIs } from '../firewall-expressions.ts';
 import { createKernel } from '../real.ts';
+import { socketAddress } from './socket-address.ts';
+import { testSys } from './test-support.ts';
 
 const kernel = createKernel();
 const { links, firewall, namespaces } = kernel;
@@ -315,8 +317,27 @@ test('a watch reports foreign changes, not our own', async (t) => {
 
 test('deletes tracked connections by protocol and port', async (t) => {
   const netns = await network(t);
-  const count = namespaces.inNetwork(netns, () => firewall.forgetConnections({ protocol: 'udp', port: 53 }));
-  assert.equal(count, 0);
+  const sys = testSys();
+  links.apply([{ kind: 'setUp', link: 'lo' }], netns);
+  // Connections are tracked only where a rule asks for it.
+  firewall.commit(
+    [
+      { kind: 'addTable', table: TABLE },
+      { kind: 'addChain', table: TABLE, chain: 'in', base: { type: 'filter', hook: 'input', priority: 0 } },
+      { kind: 'addRule', table: TABLE, chain: 'in', expressions: [...stateIs('new'), { kind: 'counter' }] },
+    ],
+    netns,
+  );
+  namespaces.inNetwork(netns, () => {
+    const { fd, port } = kernel.sockets.holdPort({ protocol: 'udp', address: '127.0.0.1', port: 0 });
+    const to = socketAddress('127.0.0.1', port);
+    sys.call('send', 'sendto', fd, Buffer.from('x'), 1, 0, to, to.length);
+    closeSync(fd);
+    assert.equal(firewall.forgetConnections({ protocol: 'udp', port: port - 1 }), 0);
+    assert.equal(firewall.forgetConnections({ protocol: 'tcp', port }), 0);
+    assert.equal(firewall.forgetConnections({ protocol: 'udp', port, address: '127.0.0.1' }), 1);
+    assert.equal(firewall.forgetConnections({ protocol: 'udp', port }), 0);
+  });
 });
 
 test('holds ports and names what is in the way', async (t) => {
