@@ -3,7 +3,9 @@ export function jsonForm(text: string): string[] | null {
   if (!text.startsWith('[')) return null;
   try {
     const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? (value as string[]) : null;
+    return Array.isArray(value) && value.every((item) => typeof item === 'string')
+      ? (value as string[])
+      : null;
   } catch {
     return null;
   }
@@ -33,11 +35,16 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
-/** `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+set}` from `KEY=value` entries; `\$` stays a dollar sign. */
+/**
+ * `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+set}` from `KEY=value` entries; `\$` stays a dollar sign.
+ */
 export function expandVariables(text: string, env: readonly string[]): string {
-  const lookup = (name: string): string => env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-  const pattern = /\\\$|'[^']*'|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])([^}]*))?\})/g;
-  return text.replace(pattern, (all: string, plain?: string, braced?: string, how?: string, other = '') => {
+  const lookup = (name: string): string =>
+    env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+  const pattern =
+    /\\\$|'[^']*'|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])([^}]*))?\})/g;
+  return text.replace(pattern, (all: string, ...groups: (string | undefined)[]) => {
+    const [plain, braced, how, other = ''] = groups;
     if (all.startsWith('\\') || all.startsWith("'")) return all;
     const value = lookup(plain ?? braced ?? '');
     if (how === '-') return value === '' ? other : value;

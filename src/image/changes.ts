@@ -57,7 +57,12 @@ function exposedPorts(word: string): string[] {
   const [from = '', to = from] = range.split('-');
   const first = parsePort(`${from}/${protocol}`);
   const last = parsePort(`${to}/${protocol}`);
-  if (first === null || last === null || last.port < first.port || !['tcp', 'udp', 'sctp'].includes(first.protocol)) {
+  if (
+    first === null ||
+    last === null ||
+    last.port < first.port ||
+    !['tcp', 'udp', 'sctp'].includes(first.protocol)
+  ) {
     throw invalid(`invalid containerPort: ${word}`);
   }
   const ports: string[] = [];
@@ -81,7 +86,8 @@ function workingDirectory(current: string, text: string): string {
 
 function healthcheck(text: string, defaults: Mutable): void {
   const match = /^(NONE|CMD)(?:\s+([^]*))?$/i.exec(text);
-  if (match === null) throw invalid('Unknown type in HEALTHCHECK: only NONE and CMD without options are supported here');
+  if (match === null)
+    throw invalid('Unknown type in HEALTHCHECK: only NONE and CMD without options are supported here');
   const none = { intervalNs: 0, timeoutNs: 0, startPeriodNs: 0, startIntervalNs: 0, retries: 0 };
   if (match[1]?.toUpperCase() === 'NONE') {
     defaults.healthcheck = { test: ['NONE'], ...none };
@@ -98,7 +104,12 @@ function volumes(text: string): readonly string[] {
   return paths;
 }
 
-function applyOne(defaults: Mutable, instruction: string, text: string, state: { commandSet: boolean }): void {
+function applyOne(
+  defaults: Mutable,
+  change: { readonly instruction: string; readonly text: string },
+  state: { commandSet: boolean },
+): void {
+  const { instruction, text } = change;
   const expanded = (): string => expandVariables(text, defaults.env ?? []);
   switch (instruction.toUpperCase()) {
     case 'CMD':
@@ -113,13 +124,13 @@ function applyOne(defaults: Mutable, instruction: string, text: string, state: {
       setEnvironment(defaults, expanded());
       return;
     case 'LABEL':
-      defaults.labels = Object.fromEntries([...Object.entries(defaults.labels ?? {}), ...pairs('LABEL', expanded())]);
+      defaults.labels = Object.fromEntries([
+        ...Object.entries(defaults.labels ?? {}),
+        ...pairs('LABEL', expanded()),
+      ]);
       return;
     case 'EXPOSE':
-      defaults.exposedPorts = union(
-        defaults.exposedPorts,
-        splitWords(expanded()).flatMap(exposedPorts),
-      );
+      defaults.exposedPorts = union(defaults.exposedPorts, splitWords(expanded()).flatMap(exposedPorts));
       return;
     case 'USER':
       if (text === '') throw needsArgument('USER', 'exactly one');
@@ -155,7 +166,7 @@ export function applyChanges(defaults: ImageDefaults, changes: readonly string[]
     const trimmed = line.trim();
     if (trimmed === '' || trimmed.startsWith('#')) continue;
     const match = /^(\S+)\s*([^]*)$/.exec(trimmed);
-    if (match?.[1] !== undefined) applyOne(result, match[1], match[2] ?? '', state);
+    if (match?.[1] !== undefined) applyOne(result, { instruction: match[1], text: match[2] ?? '' }, state);
   }
   return result;
 }

@@ -6,8 +6,9 @@ import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
 type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log'>;
 
 /**
- * Removes layers and blobs that no image, no container and no operation in progress needs; the caller holds the image lock.
- * While something is being loaded nothing is removed: the load's end collects. Returns the layers that went, top first.
+ * Removes layers and blobs that no image, no container and no operation in progress needs; the caller holds
+ * the image lock. While something is being loaded nothing is removed: the load's end collects. Returns the
+ * layers that went, top first.
  */
 export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
   const { store, storage } = deps;
@@ -30,7 +31,9 @@ async function removeLayers(deps: CollectDeps, wanted: ReadonlySet<string>): Pro
   const removed: ChainId[] = [];
   for (;;) {
     const parents = new Set(snapshotter.layers().map((layer) => layer.parent));
-    const tops = snapshotter.layers().filter((layer) => !wanted.has(layer.chainId) && !parents.has(layer.chainId));
+    const tops = snapshotter
+      .layers()
+      .filter((layer) => !wanted.has(layer.chainId) && !parents.has(layer.chainId));
     let progress = false;
     for (const layer of tops) {
       try {

@@ -23,7 +23,11 @@ export interface ImageDeps {
 
 export const IMAGE_LOCK = 'images';
 
-export function publish(deps: Pick<ImageDeps, 'store' | 'onEvent'>, action: ImageAction, of: { id: Digest; name: string }): void {
+export function publish(
+  deps: Pick<ImageDeps, 'store' | 'onEvent'>,
+  action: ImageAction,
+  of: { id: Digest; name: string },
+): void {
   const labels = deps.store.get(of.id)?.config.defaults.labels ?? {};
   deps.onEvent({ action, id: of.id, attributes: { ...labels, name: of.name } });
 }

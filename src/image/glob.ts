@@ -1,4 +1,7 @@
-/** Go's `path.Match`: `*` and `?` stop at slashes, `[a-z]` and `[^a]` are sets. An invalid pattern matches nothing. */
+/**
+ * Go's `path.Match`: `*` and `?` stop at slashes, `[a-z]` and `[^a]` are sets. An invalid pattern matches
+ * nothing.
+ */
 export function globMatches(pattern: string, text: string): boolean {
   const expression = toExpression(pattern);
   return expression?.test(text) === true;

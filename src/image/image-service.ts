@@ -106,7 +106,10 @@ export interface RemoveOptions {
 }
 
 export interface ImageService {
-  /** By name, whole or short id, or digest. Errors: `notFound` (`No such image: x:latest`), `invalidArgument`. */
+  /**
+   * By name, whole or short id, or digest. Errors: `notFound` (`No such image: x:latest`),
+   * `invalidArgument`.
+   */
   resolve(nameOrId: string, platform?: Platform): Promise<Image>;
   /** By whole id; null when it is not here. */
   get(id: Digest): Image | null;
@@ -122,7 +125,9 @@ export interface ImageService {
   tag(nameOrId: string, repo: string, tag: string): Promise<void>;
   remove(nameOrId: string, options?: RemoveOptions): Promise<readonly RemovedImage[]>;
   /** Removes dangling images (`dangling=false`: all unused). */
-  prune(filters: ImageFilters): Promise<{ readonly deleted: readonly RemovedImage[]; readonly spaceReclaimedBytes: number }>;
+  prune(
+    filters: ImageFilters,
+  ): Promise<{ readonly deleted: readonly RemovedImage[]; readonly spaceReclaimedBytes: number }>;
   /** Removes what nothing needs any more; worth calling after a container of a removed image went. */
   collectGarbage(): Promise<void>;
   /** Keeps an image from being removed while a container is made from it. */

@@ -16,7 +16,9 @@ function targetOf(options: ImportOptions): Reference | null {
   return parseTarget(options.repo, options.tag ?? '');
 }
 
-/** Makes an image of one layer from a root file system's archive. Returns its id. Errors: `invalidArgument`. */
+/**
+ * Makes an image of one layer from a root file system's archive. Returns its id. Errors: `invalidArgument`.
+ */
 export async function importTar(
   deps: ImageDeps,
   source: AsyncIterable<Uint8Array>,
@@ -32,7 +34,8 @@ export async function importTar(
     if (blob.sizeBytes === 0) throw new EngineError('invalidArgument', 'unexpected EOF');
     const diffId = await decompressedDigest(content, blob.digest);
     const created = nowText(deps);
-    const comment = options.message === undefined || options.message === '' ? 'Imported from -' : options.message;
+    const comment =
+      options.message === undefined || options.message === '' ? 'Imported from -' : options.message;
     const config = encodeImageConfig({
       created,
       comment,

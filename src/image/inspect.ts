@@ -7,7 +7,11 @@ import { createdSeconds } from './list.ts';
 import { resolveImage } from './resolve.ts';
 
 /** `ImageInspect` of the API. Errors: `notFound`, `invalidArgument`. */
-export function inspectImage(deps: ImageDeps, nameOrId: string, platform?: Platform): Record<string, unknown> {
+export function inspectImage(
+  deps: ImageDeps,
+  nameOrId: string,
+  platform?: Platform,
+): Record<string, unknown> {
   const image = resolveImage(deps.store, nameOrId, platform);
   const { config } = image;
   const { snapshotter } = deps.storage;
@@ -34,7 +38,11 @@ export function inspectImage(deps: ImageDeps, nameOrId: string, platform?: Platf
 }
 
 /** Newest step first; only the top one has an id, unless parents of it are here. */
-export function imageHistory(deps: ImageDeps, nameOrId: string, platform?: Platform): readonly ImageHistoryItem[] {
+export function imageHistory(
+  deps: ImageDeps,
+  nameOrId: string,
+  platform?: Platform,
+): readonly ImageHistoryItem[] {
   const image = resolveImage(deps.store, nameOrId, platform);
   const chain = deps.store.chain(image.id);
   let layer = 0;
@@ -52,7 +60,14 @@ export function imageHistory(deps: ImageDeps, nameOrId: string, platform?: Platf
     };
   });
   if (items.length === 0) {
-    items.push({ Comment: '', Created: createdSeconds(image), CreatedBy: '', Id: '', Size: image.sizeBytes, Tags: null });
+    items.push({
+      Comment: '',
+      Created: createdSeconds(image),
+      CreatedBy: '',
+      Id: '',
+      Size: image.sizeBytes,
+      Tags: null,
+    });
   }
   items.reverse();
   const [top, ...rest] = items;

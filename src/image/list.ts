@@ -8,7 +8,14 @@ import { globMatches } from './glob.ts';
 import type { Image, ImageFilters, ImageSummary, ListOptions } from './image-service.ts';
 import { resolveImage } from './resolve.ts';
 
-const LIST_FILTERS: ReadonlySet<string> = new Set(['dangling', 'label', 'before', 'since', 'reference', 'until']);
+const LIST_FILTERS: ReadonlySet<string> = new Set([
+  'dangling',
+  'label',
+  'before',
+  'since',
+  'reference',
+  'until',
+]);
 const ZERO_TIME_SECONDS = -62_135_596_800;
 const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True'];
 const FALSE = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
@@ -21,7 +28,9 @@ export function createdSeconds(image: Image): number {
   return Math.floor(createdMs(image) / 1000);
 }
 
-/** The value of a filter that is true or false; undefined when it was not given. Errors: `invalidArgument`. */
+/**
+ * The value of a filter that is true or false; undefined when it was not given. Errors: `invalidArgument`.
+ */
 export function booleanFilter(filters: ImageFilters, name: string): boolean | undefined {
   const values = filters.get(name);
   const [only] = values ?? [];
@@ -64,7 +73,8 @@ function selectionOf(deps: ImageDeps, filters: ImageFilters): Selection {
 
 function referenceMatches(reference: Reference, patterns: readonly string[]): boolean {
   return patterns.some(
-    (pattern) => globMatches(pattern, familiarReference(reference)) || globMatches(pattern, familiarName(reference)),
+    (pattern) =>
+      globMatches(pattern, familiarReference(reference)) || globMatches(pattern, familiarName(reference)),
   );
 }
 

@@ -22,14 +22,19 @@ async function offered(index: ArchiveIndex, options: LoadOptions): Promise<Offer
 
 function checkPlatform(image: OfferedImage, options: LoadOptions): boolean {
   const { os, architecture, variant } = parseImageConfig(image.config);
-  if (os !== '' && os !== 'linux') throw new EngineError('invalidArgument', `cannot load ${os} image on linux`);
+  if (os !== '' && os !== 'linux')
+    throw new EngineError('invalidArgument', `cannot load ${os} image on linux`);
   const wanted = options.platforms ?? [];
   if (wanted.length === 0) return true;
   const actual = { os, architecture, ...(variant === '' ? {} : { variant }) };
   return wanted.some((platform) => platformMatches(platform, actual));
 }
 
-async function name(deps: ImageDeps, given: { reference: Reference; id: Digest }, options: LoadOptions): Promise<void> {
+async function name(
+  deps: ImageDeps,
+  given: { reference: Reference; id: Digest },
+  options: LoadOptions,
+): Promise<void> {
   const { reference, id } = given;
   const familiar = familiarReference(reference);
   await deps.mutex.run(IMAGE_LOCK, async () => {
@@ -51,16 +56,25 @@ async function register(deps: ImageDeps, image: OfferedImage, options: LoadOptio
     onLayer: ({ chainId, sizeBytes }) => {
       if (options.quiet === true || known.has(chainId)) return;
       const id = shortId(chainId.slice('sha256:'.length));
-      options.onProgress({ status: 'Loading layer', progressDetail: { current: sizeBytes, total: sizeBytes }, id });
+      options.onProgress({
+        status: 'Loading layer',
+        progressDetail: { current: sizeBytes, total: sizeBytes },
+        id,
+      });
     },
   });
 }
 
 /**
- * Loads every image of an archive: of `docker save`, old or new, or an OCI layout, compressed or not. Everything is checked
- * and unpacked before the first name is given. Errors: `invalidArgument`, `notFound`, `tooLarge`.
+ * Loads every image of an archive: of `docker save`, old or new, or an OCI layout, compressed or not.
+ * Everything is checked and unpacked before the first name is given. Errors: `invalidArgument`, `notFound`,
+ * `tooLarge`.
  */
-export async function loadImages(deps: ImageDeps, source: AsyncIterable<Uint8Array>, options: LoadOptions): Promise<void> {
+export async function loadImages(
+  deps: ImageDeps,
+  source: AsyncIterable<Uint8Array>,
+  options: LoadOptions,
+): Promise<void> {
   await withLease(deps, async (lease) => {
     const index = await spoolArchive(source, { content: deps.storage.content, lease });
     const images = (await offered(index, options)).filter((image) => checkPlatform(image, options));

@@ -19,8 +19,8 @@ export interface NewImage {
 }
 
 /**
- * Runs an operation that brings in blobs and layers: what it leaves unused, or all of it after a failure, is collected
- * when the last such operation ends.
+ * Runs an operation that brings in blobs and layers: what it leaves unused, or all of it after a failure, is
+ * collected when the last such operation ends.
  */
 export async function withLease<T>(deps: ImageDeps, work: (lease: Lease) => Promise<T>): Promise<T> {
   // Taken under the lock: a collection that is running must not miss what is about to come.
@@ -35,7 +35,10 @@ export async function withLease<T>(deps: ImageDeps, work: (lease: Lease) => Prom
   }
 }
 
-/** Unpacks the layers and records the image; flushed in this order: blobs, their names, layer records, image record. */
+/**
+ * Unpacks the layers and records the image; flushed in this order: blobs, their names, layer records, image
+ * record.
+ */
 export async function registerImage(deps: ImageDeps, image: NewImage): Promise<Digest> {
   const { content, snapshotter } = deps.storage;
   const config = parseImageConfig(image.config);

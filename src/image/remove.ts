@@ -1,7 +1,13 @@
 import { EngineError } from '#base/errors.ts';
 import { shortId } from '#base/ids.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
-import { familiarReference, parseReference, repositoryName, withDefaultTag, type Reference } from '#oci/reference.ts';
+import {
+  familiarReference,
+  parseReference,
+  repositoryName,
+  withDefaultTag,
+  type Reference,
+} from '#oci/reference.ts';
 import { collectLocked } from './collect.ts';
 import { IMAGE_LOCK, publish, type ImageDeps } from './deps.ts';
 import type { Image, RemovedImage, RemoveOptions } from './image-service.ts';
@@ -39,29 +45,45 @@ function isSingleReference(references: readonly Reference[]): boolean {
 }
 
 /** What speaks against deleting an image; `soft` asks for what force overrules, too. */
-function conflictOf(deps: ImageDeps, id: Digest, soft: { references: boolean; stopped: boolean }): Conflict | null {
+function conflictOf(
+  deps: ImageDeps,
+  id: Digest,
+  soft: { references: boolean; stopped: boolean },
+): Conflict | null {
   if (deps.store.children(id).length > 0) {
     return { hard: true, used: false, message: 'image has dependent child images' };
   }
   const uses = deps.users.containersUsing(id);
   const running = uses.find((use) => use.running);
   if (running !== undefined) {
-    return { hard: true, used: true, message: `image is being used by running container ${shortId(running.containerId)}` };
+    return {
+      hard: true,
+      used: true,
+      message: `image is being used by running container ${shortId(running.containerId)}`,
+    };
   }
-  if (deps.held.has(id)) return { hard: true, used: true, message: 'image is being used by a container that is being created' };
+  if (deps.held.has(id))
+    return { hard: true, used: true, message: 'image is being used by a container that is being created' };
   if (soft.references && deps.store.referencesOf(id).length > 0) {
     return { hard: false, used: false, message: 'image is referenced in multiple repositories' };
   }
   const stopped = uses[0];
   if (soft.stopped && stopped !== undefined) {
-    return { hard: false, used: true, message: `image is being used by stopped container ${shortId(stopped.containerId)}` };
+    return {
+      hard: false,
+      used: true,
+      message: `image is being used by stopped container ${shortId(stopped.containerId)}`,
+    };
   }
   return null;
 }
 
 function conflictError(id: Digest, conflict: Conflict): EngineError {
   const how = conflict.hard ? 'cannot be forced' : 'must be forced';
-  return new EngineError('conflict', `conflict: unable to delete ${short(id)} (${how}) - ${conflict.message}`);
+  return new EngineError(
+    'conflict',
+    `conflict: unable to delete ${short(id)} (${how}) - ${conflict.message}`,
+  );
 }
 
 async function untag(removal: Removal, id: Digest, reference: Reference): Promise<void> {
@@ -137,8 +159,15 @@ async function removeLocked(removal: Removal, image: Image, name: string): Promi
   await deleteImage(removal, image.id, { force, quiet: false });
 }
 
-/** Untags, and deletes the image when its last name went. Errors: `notFound`, `conflict` with the texts clients know. */
-export async function removeImage(deps: ImageDeps, nameOrId: string, options: RemoveOptions): Promise<readonly RemovedImage[]> {
+/**
+ * Untags, and deletes the image when its last name went. Errors: `notFound`, `conflict` with the texts
+ * clients know.
+ */
+export async function removeImage(
+  deps: ImageDeps,
+  nameOrId: string,
+  options: RemoveOptions,
+): Promise<readonly RemovedImage[]> {
   return deps.mutex.run(IMAGE_LOCK, async () => {
     const image = resolveImage(deps.store, nameOrId, options.platform);
     const removed: RemovedImage[] = [];
@@ -148,7 +177,10 @@ export async function removeImage(deps: ImageDeps, nameOrId: string, options: Re
   });
 }
 
-/** Removes one image that nobody uses, for `prune`; the lock is held. Returns nothing when something holds it back. */
+/**
+ * Removes one image that nobody uses, for `prune`; the lock is held. Returns nothing when something holds it
+ * back.
+ */
 export async function removeUnused(deps: ImageDeps, id: Digest): Promise<readonly RemovedImage[]> {
   if (conflictOf(deps, id, { references: false, stopped: true }) !== null) return [];
   const removed: RemovedImage[] = [];

@@ -24,7 +24,8 @@ function findId(store: ImageStore, nameOrId: string): Digest {
   // A name with both is looked up by what cannot change.
   const wanted = reference.digest === null ? withDefaultTag(reference) : { ...reference, tag: null };
   const id = store.lookup(wanted) ?? findByPrefix(store, nameOrId);
-  if (id === null) throw new EngineError('notFound', noSuchImage(familiarReference(withDefaultTag(reference))));
+  if (id === null)
+    throw new EngineError('notFound', noSuchImage(familiarReference(withDefaultTag(reference))));
   return id;
 }
 

@@ -5,7 +5,14 @@ import { noSuchImage } from '#api/messages.ts';
 import { MEDIA_TYPES } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import type { Platform } from '#oci/platform.ts';
-import { familiarName, familiarReference, formatReference, parseAnyReference, withDefaultTag, type Reference } from '#oci/reference.ts';
+import {
+  familiarName,
+  familiarReference,
+  formatReference,
+  parseAnyReference,
+  withDefaultTag,
+  type Reference,
+} from '#oci/reference.ts';
 import type { Lease } from '#storage/lease.ts';
 import { decompressFile } from '#storage/plain-bytes.ts';
 import { tarEnd, tarHeader, tarPadding } from '#storage/tar-writer.ts';
@@ -32,7 +39,8 @@ function choose(deps: ImageDeps, names: readonly string[], platform: Platform | 
       image = resolveImage(deps.store, name, platform);
     } catch (error) {
       // Here the reference names what was asked for as it was written.
-      if (isEngineError(error, 'notFound') && platform === undefined) throw new EngineError('notFound', noSuchImage(name));
+      if (isEngineError(error, 'notFound') && platform === undefined)
+        throw new EngineError('notFound', noSuchImage(name));
       throw error;
     }
     const entry = chosen.get(image.id) ?? { image, names: [] };
@@ -65,7 +73,8 @@ async function plainLayers(deps: ImageDeps, image: Image): Promise<Layer[]> {
   for (const { diffId, blob } of record?.layers ?? []) {
     let sizeBytes = 0;
     if (blob === diffId) ({ sizeBytes } = await deps.storage.content.stat(blob));
-    else for await (const chunk of decompressFile(deps.storage.content.pathOf(blob))) sizeBytes += chunk.length;
+    else
+      for await (const chunk of decompressFile(deps.storage.content.pathOf(blob))) sizeBytes += chunk.length;
     layers.push({ diffId, blob, sizeBytes });
   }
   return layers;
@@ -80,8 +89,13 @@ interface SavedImage {
 async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<SavedImage> {
   const config = await deps.storage.content.readAll(image.id, LIMITS.imageConfigBytes);
   const layers = await plainLayers(deps, image);
-  const mtime = image.config.created === null ? 0 : Math.max(0, Math.floor(Date.parse(image.config.created) / 1000));
-  const sources = layers.map(({ diffId, sizeBytes }) => ({ mediaType: MEDIA_TYPES.ociLayer, digest: diffId, size: sizeBytes }));
+  const mtime =
+    image.config.created === null ? 0 : Math.max(0, Math.floor(Date.parse(image.config.created) / 1000));
+  const sources = layers.map(({ diffId, sizeBytes }) => ({
+    mediaType: MEDIA_TYPES.ociLayer,
+    digest: diffId,
+    size: sizeBytes,
+  }));
   const manifest = json({
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.ociManifest,
@@ -92,12 +106,20 @@ async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<Sa
   const descriptor = { mediaType: MEDIA_TYPES.ociManifest, digest, size: manifest.length };
   const annotated = names.map((name) => ({
     ...descriptor,
-    annotations: { 'io.containerd.image.name': formatReference(name), 'org.opencontainers.image.ref.name': name.tag },
+    annotations: {
+      'io.containerd.image.name': formatReference(name),
+      'org.opencontainers.image.ref.name': name.tag,
+    },
   }));
   return {
     files: [
       { path: blobPath(image.id), bytes: config, mtime },
-      ...layers.map(({ diffId, blob, sizeBytes }) => ({ path: blobPath(diffId), layer: blob, sizeBytes, mtime })),
+      ...layers.map(({ diffId, blob, sizeBytes }) => ({
+        path: blobPath(diffId),
+        layer: blob,
+        sizeBytes,
+        mtime,
+      })),
       { path: blobPath(digest), bytes: manifest, mtime },
     ],
     dockerEntry: {
@@ -131,11 +153,24 @@ async function* archive(deps: ImageDeps, chosen: readonly Chosen[], lease: Lease
     yield directory('blobs/');
     yield directory('blobs/sha256/');
     const files = new Map(images.flatMap((image) => image.files).map((file) => [file.path, file]));
-    for (const file of [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))) yield* fileBytes(deps, file);
-    const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: images.flatMap((each) => each.indexEntries) };
+    for (const file of [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)))
+      yield* fileBytes(deps, file);
+    const index = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.ociIndex,
+      manifests: images.flatMap((each) => each.indexEntries),
+    };
     yield* fileBytes(deps, { path: 'index.json', bytes: json(index), mtime: 0 });
-    yield* fileBytes(deps, { path: 'manifest.json', bytes: json(images.map((each) => each.dockerEntry)), mtime: 0 });
-    yield* fileBytes(deps, { path: 'oci-layout', bytes: Buffer.from('{"imageLayoutVersion": "1.0.0"}'), mtime: 0 });
+    yield* fileBytes(deps, {
+      path: 'manifest.json',
+      bytes: json(images.map((each) => each.dockerEntry)),
+      mtime: 0,
+    });
+    yield* fileBytes(deps, {
+      path: 'oci-layout',
+      bytes: Buffer.from('{"imageLayoutVersion": "1.0.0"}'),
+      mtime: 0,
+    });
     if (chosen.some(({ names }) => names.length > 0)) {
       yield* fileBytes(deps, { path: 'repositories', bytes: repositories(chosen), mtime: 0 });
     }
@@ -154,13 +189,19 @@ async function* fileBytes(deps: ImageDeps, file: SavedFile): AsyncGenerator<Buff
 }
 
 /**
- * An archive as `docker save` writes it: an OCI layout with `manifest.json` for older readers. Layers are written plain.
- * Errors: `notFound` before the first byte.
+ * An archive as `docker save` writes it: an OCI layout with `manifest.json` for older readers. Layers are
+ * written plain. Errors: `notFound` before the first byte.
  */
-export function saveImages(deps: ImageDeps, names: readonly string[], platform?: Platform): Promise<Readable> {
+export function saveImages(
+  deps: ImageDeps,
+  names: readonly string[],
+  platform?: Platform,
+): Promise<Readable> {
   return deps.mutex.run(IMAGE_LOCK, async () => {
     const chosen = choose(deps, names, platform);
     const lease = deps.storage.leases.open();
-    return Readable.from(archive(deps, chosen, lease), { objectMode: false }).once('close', () => lease.release());
+    return Readable.from(archive(deps, chosen, lease), { objectMode: false }).once('close', () =>
+      lease.release(),
+    );
   });
 }

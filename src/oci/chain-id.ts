@@ -1,7 +1,10 @@
 import type { Branded } from '#base/ids.ts';
 import { digestOf, type Digest } from './digest.ts';
 
-/** Identity of a layer together with everything below it (OCI image-spec, config.md). Has the form of a digest. */
+/**
+ * Identity of a layer together with everything below it (OCI image-spec, config.md). Has the form of a
+ * digest.
+ */
 export type ChainId = Branded<'ChainId'>;
 
 export function chainIdOf(parent: ChainId | null, diffId: Digest): ChainId {

@@ -43,7 +43,9 @@ export function textProperty(object: JsonObject, key: string): string | undefine
 /** String values only; everything else in the map is dropped. `__proto__` stays an ordinary own key. */
 export function stringMap(value: JsonValue | undefined): Record<string, string> {
   if (!isJsonObject(value)) return {};
-  return Object.fromEntries(Object.entries(value).filter((e): e is [string, string] => typeof e[1] === 'string'));
+  return Object.fromEntries(
+    Object.entries(value).filter((e): e is [string, string] => typeof e[1] === 'string'),
+  );
 }
 
 export function parsePlatformObject(value: JsonValue | undefined): Platform | undefined {
@@ -59,7 +61,8 @@ export function parsePlatformObject(value: JsonValue | undefined): Platform | un
 export function parseDescriptor(value: JsonValue | undefined, what: string): Descriptor {
   if (!isJsonObject(value)) throw malformed(what, 'a descriptor is an object');
   const size = property(value, 'size');
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw malformed(what, 'bad size in a descriptor');
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw malformed(what, 'bad size in a descriptor');
   const platform = parsePlatformObject(property(value, 'platform'));
   return {
     mediaType: textProperty(value, 'mediaType') ?? '',

@@ -24,7 +24,9 @@ export function digestProblem(text: unknown): string {
   }
   const algorithm = text.slice(0, text.indexOf(':'));
   if (algorithm !== 'sha256') return 'unsupported digest algorithm';
-  return text.length === 'sha256:'.length + 64 ? 'invalid checksum digest format' : 'invalid checksum digest length';
+  return text.length === 'sha256:'.length + 64
+    ? 'invalid checksum digest format'
+    : 'invalid checksum digest length';
 }
 
 export function digestHex(digest: Digest): string {

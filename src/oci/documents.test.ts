@@ -8,13 +8,27 @@ import { parseImageConfig } from './image-config.ts';
 import { parseManifestOrIndex } from './manifest.ts';
 import { formatPlatform, parsePlatform, platformMatches } from './platform.ts';
 
-const bytes = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+const bytes = (value: unknown): Buffer =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 const DIGEST = digestOf('x');
 const refused = (work: () => unknown, what: string): void =>
-  assert.throws(work, (error) => isEngineError(error, 'invalidArgument') || isEngineError(error, 'tooLarge'), what);
+  assert.throws(
+    work,
+    (error) => isEngineError(error, 'invalidArgument') || isEngineError(error, 'tooLarge'),
+    what,
+  );
 
 test('digests are sha256 with lower-case digits and nothing else', () => {
-  for (const bad of ['', 'sha256:', 'sha512:aa', DIGEST.toUpperCase(), `${DIGEST}\n`, `${DIGEST}/..`, null, 7]) {
+  for (const bad of [
+    '',
+    'sha256:',
+    'sha512:aa',
+    DIGEST.toUpperCase(),
+    `${DIGEST}\n`,
+    `${DIGEST}/..`,
+    null,
+    7,
+  ]) {
     assert.equal(isDigest(bad), false);
     refused(() => parseDigest(bad), String(bad));
   }
@@ -29,7 +43,12 @@ test('chainIDs follow the image specification', () => {
 test('manifests and indexes are told apart, and never taken for both', () => {
   const config = { mediaType: 'c', digest: DIGEST, size: 3 };
   assert.equal(parseManifestOrIndex(bytes({ config, layers: [config] })).kind, 'manifest');
-  assert.equal(parseManifestOrIndex(bytes({ manifests: [{ ...config, platform: { os: 'linux', architecture: 'arm64' } }] })).kind, 'index');
+  assert.equal(
+    parseManifestOrIndex(
+      bytes({ manifests: [{ ...config, platform: { os: 'linux', architecture: 'arm64' } }] }),
+    ).kind,
+    'index',
+  );
   const bad: unknown[] = [
     { config, layers: [], manifests: [] },
     { config, layers: [], mediaType: 'application/vnd.oci.image.index.v1+json' },
@@ -45,7 +64,8 @@ test('manifests and indexes are told apart, and never taken for both', () => {
     '{"__proto__":{"layers":[],"config":{}}}',
     ' '.repeat(LIMITS.manifestBytes + 1),
   ];
-  for (const value of bad) refused(() => parseManifestOrIndex(bytes(value)), JSON.stringify(value).slice(0, 60));
+  for (const value of bad)
+    refused(() => parseManifestOrIndex(bytes(value)), JSON.stringify(value).slice(0, 60));
 });
 
 test('image configs are read leniently, but known members have their types', () => {
@@ -55,7 +75,13 @@ test('image configs are read leniently, but known members have their types', () 
       os: 'linux',
       created: '2024-01-01T00:00:00Z',
       unknown: [1],
-      config: { Cmd: 'one', Env: ['A=1'], ExposedPorts: { '80/tcp': {} }, Labels: { a: 'b', n: 7 }, Healthcheck: { Test: ['NONE'], Retries: 3 } },
+      config: {
+        Cmd: 'one',
+        Env: ['A=1'],
+        ExposedPorts: { '80/tcp': {} },
+        Labels: { a: 'b', n: 7 },
+        Healthcheck: { Test: ['NONE'], Retries: 3 },
+      },
       rootfs: { type: 'layers', diff_ids: [DIGEST] },
       history: [{ created_by: 'x', empty_layer: true }, 'odd'],
     }),
@@ -65,14 +91,22 @@ test('image configs are read leniently, but known members have their types', () 
   assert.deepEqual(parsed.defaults.exposedPorts, ['80/tcp']);
   assert.equal(parsed.defaults.healthcheck?.retries, 3);
   assert.equal(parsed.history.length, 1);
-  for (const bad of [{ config: [] }, { config: { Env: { a: 1 } } }, { config: { User: 7 } }, { rootfs: { diff_ids: ['x'] } }, { os: {} }, []]) {
+  for (const bad of [
+    { config: [] },
+    { config: { Env: { a: 1 } } },
+    { config: { User: 7 } },
+    { rootfs: { diff_ids: ['x'] } },
+    { os: {} },
+    [],
+  ]) {
     refused(() => parseImageConfig(bytes(bad)), JSON.stringify(bad));
   }
   refused(() => parseImageConfig(bytes(`"${' '.repeat(LIMITS.imageConfigBytes)}"`)), 'size');
 });
 
 test('keys that mean something to JavaScript are keys like any other', () => {
-  const text = '{"config":{"Labels":{"__proto__":"p","constructor":"c","toString":"t"}},"__proto__":{"os":"windows"}}';
+  const text =
+    '{"config":{"Labels":{"__proto__":"p","constructor":"c","toString":"t"}},"__proto__":{"os":"windows"}}';
   const { defaults, os } = parseImageConfig(bytes(text));
   assert.equal(os, '');
   assert.deepEqual(Object.keys(defaults.labels ?? {}), ['__proto__', 'constructor', 'toString']);
@@ -84,7 +118,19 @@ test('platforms are written in many ways', () => {
   assert.equal(formatPlatform(parsePlatform('linux/x86_64')), 'linux/amd64');
   assert.equal(formatPlatform(parsePlatform('arm64')), 'linux/arm64');
   assert.equal(formatPlatform(parsePlatform('linux/arm')), 'linux/arm/v7');
-  assert.throws(() => parsePlatform('a/b/c/d'), { message: '"a/b/c/d": cannot parse platform specifier: invalid argument' });
-  assert.ok(platformMatches({ os: 'linux', architecture: 'arm64' }, { os: 'linux', architecture: 'aarch64', variant: 'v8' }));
-  assert.ok(!platformMatches({ os: 'linux', architecture: 'arm', variant: 'v6' }, { os: 'linux', architecture: 'arm', variant: 'v7' }));
+  assert.throws(() => parsePlatform('a/b/c/d'), {
+    message: '"a/b/c/d": cannot parse platform specifier: invalid argument',
+  });
+  assert.ok(
+    platformMatches(
+      { os: 'linux', architecture: 'arm64' },
+      { os: 'linux', architecture: 'aarch64', variant: 'v8' },
+    ),
+  );
+  assert.ok(
+    !platformMatches(
+      { os: 'linux', architecture: 'arm', variant: 'v6' },
+      { os: 'linux', architecture: 'arm', variant: 'v7' },
+    ),
+  );
 });

@@ -14,7 +14,10 @@ export interface Healthcheck {
   readonly retries: number;
 }
 
-/** What an image says about the containers made from it. `null` where the document has nothing, which differs from empty. */
+/**
+ * What an image says about the containers made from it. `null` where the document has nothing, which differs
+ * from empty.
+ */
 export interface ImageDefaults {
   readonly user: string;
   readonly workingDir: string;
@@ -167,7 +170,9 @@ function parseDiffIds(rootfs: JsonValue | undefined): Digest[] {
   return list.map(parseDigest);
 }
 
-/** Unknown members are ignored; wrong types of known ones are refused. Errors: `invalidArgument`, `tooLarge`. */
+/**
+ * Unknown members are ignored; wrong types of known ones are refused. Errors: `invalidArgument`, `tooLarge`.
+ */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   if (bytes.length > LIMITS.imageConfigBytes) {
     throw new EngineError('tooLarge', `image config is larger than ${LIMITS.imageConfigBytes} bytes`);

@@ -1,7 +1,15 @@
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
 import { LIMITS } from '#base/limits.ts';
-import { malformed, MEDIA_TYPES, parseDescriptor, property, stringMap, textProperty, type Descriptor } from './descriptor.ts';
+import {
+  malformed,
+  MEDIA_TYPES,
+  parseDescriptor,
+  property,
+  stringMap,
+  textProperty,
+  type Descriptor,
+} from './descriptor.ts';
 
 /** One image for one platform (OCI image-spec, manifest.md; docker schema 2). */
 export interface Manifest {
@@ -29,11 +37,12 @@ export function isManifestMediaType(mediaType: string): boolean {
 }
 
 /**
- * Reads a manifest or an index. A document that claims to be both is refused: two readers could take it for different
- * images. Errors: `invalidArgument`, `tooLarge`.
+ * Reads a manifest or an index. A document that claims to be both is refused: two readers could take it for
+ * different images. Errors: `invalidArgument`, `tooLarge`.
  */
 export function parseManifestOrIndex(bytes: Uint8Array): Manifest | ImageIndex {
-  if (bytes.length > LIMITS.manifestBytes) throw new EngineError('tooLarge', `manifest is larger than ${LIMITS.manifestBytes} bytes`);
+  if (bytes.length > LIMITS.manifestBytes)
+    throw new EngineError('tooLarge', `manifest is larger than ${LIMITS.manifestBytes} bytes`);
   const value = parseJson(new TextDecoder().decode(bytes), 'manifest');
   if (!isJsonObject(value)) throw malformed('manifest', 'not a JSON object');
   const mediaType = textProperty(value, 'mediaType') ?? '';
@@ -45,7 +54,8 @@ export function parseManifestOrIndex(bytes: Uint8Array): Manifest | ImageIndex {
     throw malformed('manifest', 'it is both a manifest and an index');
   }
   if (manifests !== undefined) {
-    if (isManifestMediaType(mediaType)) throw malformed('manifest', `an index with the media type ${mediaType}`);
+    if (isManifestMediaType(mediaType))
+      throw malformed('manifest', `an index with the media type ${mediaType}`);
     if (!Array.isArray(manifests)) throw malformed('index', '"manifests" is not a list');
     return {
       kind: 'index',
@@ -56,7 +66,8 @@ export function parseManifestOrIndex(bytes: Uint8Array): Manifest | ImageIndex {
   }
   if (isIndexMediaType(mediaType)) throw malformed('manifest', `a manifest with the media type ${mediaType}`);
   if (!Array.isArray(layers)) throw malformed('manifest', '"layers" is not a list');
-  if (layers.length > LIMITS.layersPerImage) throw malformed('manifest', `more than ${LIMITS.layersPerImage} layers`);
+  if (layers.length > LIMITS.layersPerImage)
+    throw malformed('manifest', `more than ${LIMITS.layersPerImage} layers`);
   return {
     kind: 'manifest',
     mediaType: mediaType === '' ? MEDIA_TYPES.ociManifest : mediaType,

@@ -14,8 +14,13 @@ const ARCHITECTURES: ReadonlyMap<string, readonly [string, string?]> = new Map([
   ['armhf', ['arm', 'v7']],
   ['armel', ['arm', 'v6']],
 ] as const);
-const KNOWN_ARCHITECTURE = /^(386|amd64|arm|arm64|loong64|mips|mips64|mips64le|mipsle|ppc64|ppc64le|riscv64|s390x|wasm)$/;
-const KNOWN_OS = /^(aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9|solaris|windows|zos)$/;
+const KNOWN_ARCHITECTURE =
+  /^(386|amd64|arm|arm64|loong64|mips|mips64|mips64le|mipsle|ppc64|ppc64le|riscv64|s390x|wasm)$/;
+const KNOWN_OS =
+const KNOWN_OS = new RegExp(
+  '^(?:aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|' +
+    'nacl|netbsd|openbsd|plan9|solaris|windows|zos)$',
+);
 const SPECIFIER = /^[A-Za-z0-9_.-]+$/;
 
 function normalizeArchitecture(architecture: string, variant: string | undefined): Omit<Platform, 'os'> {
@@ -39,10 +44,14 @@ export function hostPlatform(): Platform {
   return { os: 'linux', architecture: hostArchitecture() };
 }
 
-/** `os[/architecture[/variant]]`, or an architecture alone. Errors: `invalidArgument` with the reference's text. */
+/**
+ * `os[/architecture[/variant]]`, or an architecture alone. Errors: `invalidArgument` with the reference's
+ * text.
+ */
 export function parsePlatform(specifier: string): Platform {
   const parts = specifier.split('/');
-  const bad = (why: string): EngineError => new EngineError('invalidArgument', `"${specifier}": ${why}: invalid argument`);
+  const bad = (why: string): EngineError =>
+    new EngineError('invalidArgument', `"${specifier}": ${why}: invalid argument`);
   if (parts.length > 3) throw bad('cannot parse platform specifier');
   for (const part of parts) {
     if (!SPECIFIER.test(part)) {
@@ -54,7 +63,8 @@ export function parsePlatform(specifier: string): Platform {
   }
   const [first = '', second, third] = parts;
   if (second !== undefined) return { os: first.toLowerCase(), ...normalizeArchitecture(second, third) };
-  if (KNOWN_OS.test(first.toLowerCase())) return { os: first.toLowerCase(), architecture: hostArchitecture() };
+  if (KNOWN_OS.test(first.toLowerCase()))
+    return { os: first.toLowerCase(), architecture: hostArchitecture() };
   const only = normalizeArchitecture(first, undefined);
   if (!KNOWN_ARCHITECTURE.test(only.architecture)) throw bad('unknown operating system or architecture');
   return { os: 'linux', ...only };
@@ -69,7 +79,10 @@ export function normalizePlatform(platform: Platform): Platform {
   return { os: platform.os.toLowerCase(), ...normalizeArchitecture(platform.architecture, platform.variant) };
 }
 
-/** Whether something built for `offered` satisfies a request for `wanted`; a missing variant in the request accepts any. */
+/**
+ * Whether something built for `offered` satisfies a request for `wanted`; a missing variant in the request
+ * accepts any.
+ */
 export function platformMatches(wanted: Platform, offered: Platform): boolean {
   const a = normalizePlatform(wanted);
   const b = normalizePlatform(offered);

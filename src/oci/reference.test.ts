@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isEngineError } from '#base/errors.ts';
-import { familiarName, familiarReference, formatReference, parseAnyReference, parseReference, withDefaultTag } from './reference.ts';
+import {
+  familiarName,
+  familiarReference,
+  formatReference,
+  parseAnyReference,
+  parseReference,
+  withDefaultTag,
+} from './reference.ts';
 
 const HEX = 'a'.repeat(64);
 

@@ -2,8 +2,8 @@ import { EngineError } from '#base/errors.ts';
 import { digestFromHex, digestProblem, isDigest, type Digest } from './digest.ts';
 
 /*
- * Names of images, with the grammar and the normalisation of the `distribution/reference` project: `busybox` is short for
- * `docker.io/library/busybox:latest`.
+ * Names of images, with the grammar and the normalisation of the `distribution/reference` project: `busybox`
+ * is short for `docker.io/library/busybox:latest`.
  */
 
 export interface Reference {
@@ -63,7 +63,8 @@ function parseCanonical(text: string): Reference {
     if (lower !== undefined && NAME.test(lower.name)) throw invalid('repository name must be lowercase');
     throw invalid('invalid reference format');
   }
-  if (path.length > PATH_LENGTH_MAX) throw invalid(`repository name must not be more than ${PATH_LENGTH_MAX} characters`);
+  if (path.length > PATH_LENGTH_MAX)
+    throw invalid(`repository name must not be more than ${PATH_LENGTH_MAX} characters`);
   const { tag, digest } = split;
   if (digest !== null && !isDigest(digest)) throw invalid(digestProblem(digest));
   return { domain: match?.[1] ?? '', path, tag, digest };
@@ -104,7 +105,9 @@ export function parseReference(text: string): Reference {
 }
 
 /** A name, or an image's whole id with or without `sha256:`. */
-export type AnyReference = { readonly kind: 'digest'; readonly digest: Digest } | { readonly kind: 'named'; readonly reference: Reference };
+export type AnyReference =
+  | { readonly kind: 'digest'; readonly digest: Digest }
+  | { readonly kind: 'named'; readonly reference: Reference };
 
 export function parseAnyReference(text: string): AnyReference {
   if (IDENTIFIER.test(text)) return { kind: 'digest', digest: digestFromHex(text) };

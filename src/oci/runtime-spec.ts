@@ -1,6 +1,7 @@
 /*
- * The OCI runtime specification 1.2.1 as types: `config.json` of a bundle. Member names are the specification's own. Only what
- * Linux containers use; members are optional where the specification has them so.
+ * The OCI runtime specification 1.2.1 as types: `config.json` of a bundle. Member names are the
+ * specification's own. Only what Linux containers use; members are optional where the specification has them
+ * so.
  */
 
 export const OCI_RUNTIME_VERSION = '1.2.1';

@@ -13,8 +13,8 @@ export interface ExpectedBlob {
 }
 
 /**
- * Blobs by digest. A blob that `has` says is there was verified and flushed when it was written; its name is durable after
- * `sync`, once per batch.
+ * Blobs by digest. A blob that `has` says is there was verified and flushed when it was written; its name is
+ * durable after `sync`, once per batch.
  */
 export interface ContentStore {
   has(digest: Digest): Promise<boolean>;
@@ -25,7 +25,10 @@ export interface ContentStore {
   openStream(digest: Digest): Readable;
   /** Absolute path of the blob's file, for readers in other threads. */
   pathOf(digest: Digest): string;
-  /** Stores a stream. Errors: `invalidArgument` when it is not what was expected. Replaces a blob of the same digest. */
+  /**
+   * Stores a stream. Errors: `invalidArgument` when it is not what was expected. Replaces a blob of the same
+   * digest.
+   */
   ingest(source: AsyncIterable<Uint8Array>, expected?: ExpectedBlob): Promise<Blob>;
   /** Reads a blob again; false when it is missing or damaged. */
   verify(digest: Digest): Promise<boolean>;

@@ -1,6 +1,6 @@
 /**
- * Leases protect blobs and layers of operations in progress from garbage collection. They live in memory: after a crash
- * nothing is in progress, and what was half done is garbage.
+ * Leases protect blobs and layers of operations in progress from garbage collection. They live in memory:
+ * after a crash nothing is in progress, and what was half done is garbage.
  */
 export interface Lease {
   /** Digests and chainIDs. */

@@ -8,7 +8,9 @@ export function decompressFile(path: string): AsyncIterable<Buffer> {
   return plainBytes(path);
 }
 
-/** The diffID of an archive in the content store: the digest of its plain bytes. Errors: `invalidArgument`. */
+/**
+ * The diffID of an archive in the content store: the digest of its plain bytes. Errors: `invalidArgument`.
+ */
 export async function decompressedDigest(content: ContentStore, blob: Digest): Promise<Digest> {
   const hash = createHash('sha256');
   for await (const chunk of plainBytes(content.pathOf(blob))) hash.update(chunk);

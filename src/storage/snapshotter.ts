@@ -9,7 +9,10 @@ export interface LayerCommit {
   readonly parent: ChainId | null;
   /** Of the uncompressed archive; verified. */
   readonly diffId: Digest;
-  /** The archive in the content store: plain, gzip or zstd, told apart by its first bytes. It is kept as long as the layer. */
+  /**
+   * The archive in the content store: plain, gzip or zstd, told apart by its first bytes. It is kept as long
+   * as the layer.
+   */
   readonly blob: Digest;
   /** Unpacks even if the layer is there: for one that was found damaged. */
   readonly replace?: boolean;
@@ -25,7 +28,10 @@ export interface Layer {
 }
 
 export interface RootfsHandle {
-  /** A detached mount (overlay2) or a directory (vfs), to be attached by the launcher or used with `kernel.files`. */
+  /**
+   * A detached mount (overlay2) or a directory (vfs), to be attached by the launcher or used with
+   * `kernel.files`.
+   */
   readonly fd: number;
   /** Idempotent; never blocks the main thread. */
   close(): Promise<void>;
@@ -40,8 +46,8 @@ export interface Usage {
 export interface Snapshotter {
   readonly name: SnapshotterName;
   /**
-   * Unpacks a layer, once: concurrent and repeated calls share one result. The record is durable after `sync`.
-   * Errors: `invalidArgument` for an archive that is broken or not what its diffID says.
+   * Unpacks a layer, once: concurrent and repeated calls share one result. The record is durable after
+   * `sync`. Errors: `invalidArgument` for an archive that is broken or not what its diffID says.
    */
   commitLayer(request: LayerCommit): Promise<Layer>;
   layer(chainId: ChainId): Layer | null;
@@ -53,7 +59,10 @@ export interface Snapshotter {
   /** Makes the records of committed and removed layers durable. One flush. */
   sync(): Promise<void>;
 
-  /** Directories only, nothing flushed: garbage until the container's record names it. `parent` null: an empty root. */
+  /**
+   * Directories only, nothing flushed: garbage until the container's record names it. `parent` null: an
+   * empty root.
+   */
   createWritable(id: ContainerId, parent: ChainId | null): Promise<void>;
   hasWritable(id: ContainerId): boolean;
   /** Idempotent. A rename; the files go in the background. */

@@ -40,8 +40,8 @@ export interface Storage {
 const DEFAULT_WORKERS = 2;
 
 /**
- * Opens everything below the data root: `content/` (blobs), `layers/<driver>/` (records), `overlay2/` or `vfs/dir/` (trees),
- * and repairs what an unclean end left.
+ * Opens everything below the data root: `content/` (blobs), `layers/<driver>/` (records), `overlay2/` or
+ * `vfs/dir/` (trees), and repairs what an unclean end left.
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { root, log, kernel } = options;
@@ -56,7 +56,17 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const storeWith = (trees: LayerTrees): LayerStore => {
     const delay = options.flushDelayMs === undefined ? {} : { flushDelayMs: options.flushDelayMs };
     const { bootId } = options;
-    return new LayerStore({ directory, records, trees, pool, content, files: kernel.files, bootId, log, ...delay });
+    return new LayerStore({
+      directory,
+      records,
+      trees,
+      pool,
+      content,
+      files: kernel.files,
+      bootId,
+      log,
+      ...delay,
+    });
   };
   let snapshotter: Snapshotter;
   if (driver === 'overlay2') {
@@ -64,10 +74,25 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const parents = (top: LayerRecord): string[] => store.chain(top.chainId).map((record) => record.cacheId);
     const trees = new OverlayTrees(layout, tombstones, parents);
     const store = storeWith(trees);
-    snapshotter = await OverlaySnapshotter.open({ layout, trees, store, tombstones, pool, kernel, bootId: options.bootId });
+    snapshotter = await OverlaySnapshotter.open({
+      layout,
+      trees,
+      store,
+      tombstones,
+      pool,
+      kernel,
+      bootId: options.bootId,
+    });
   } else {
     const trees = new VfsTrees({ root: directory, tombstones, pool });
-    snapshotter = await VfsSnapshotter.open({ root: directory, trees, store: storeWith(trees), tombstones, pool, kernel });
+    snapshotter = await VfsSnapshotter.open({
+      root: directory,
+      trees,
+      store: storeWith(trees),
+      tombstones,
+      pool,
+      kernel,
+    });
   }
   return { content, snapshotter, leases: new Leases(), close: () => snapshotter.close() };
 }

@@ -11,7 +11,10 @@ export interface ArchiveMember {
   readonly content: AsyncIterable<Buffer>;
 }
 
-type Step = { readonly kind: 'entry'; readonly entry: TarEntry } | { readonly kind: 'data'; readonly chunk: Buffer } | { readonly kind: 'end' };
+type Step =
+  | { readonly kind: 'entry'; readonly entry: TarEntry }
+  | { readonly kind: 'data'; readonly chunk: Buffer }
+  | { readonly kind: 'end' };
 
 /** Turns chunks into steps, a bounded number at a time: those of one chunk. */
 async function* steps(source: AsyncIterable<Buffer>): AsyncGenerator<Step> {
@@ -30,7 +33,10 @@ async function* steps(source: AsyncIterable<Buffer>): AsyncGenerator<Step> {
   parser.finish();
 }
 
-/** Reads an archive, compressed or not, member by member, as slowly as the caller takes it. Errors: `invalidArgument`. */
+/**
+ * Reads an archive, compressed or not, member by member, as slowly as the caller takes it. Errors:
+ * `invalidArgument`.
+ */
 export async function* readArchive(source: AsyncIterable<Uint8Array>): AsyncGenerator<ArchiveMember> {
   const iterator = steps(decompressStream(source));
   try {

@@ -17,7 +17,8 @@ function octal(value: number, length: number): string {
 /** A ustar header for short ASCII paths, as archives of ours have them. */
 export function tarHeader(member: TarMember): Buffer {
   const block = Buffer.alloc(BLOCK);
-  if (member.path.length > 100 || member.sizeBytes > SIZE_MAX) throw new RangeError('tar header field too long');
+  if (member.path.length > 100 || member.sizeBytes > SIZE_MAX)
+    throw new RangeError('tar header field too long');
   block.write(member.path, 0, 'latin1');
   block.write(octal(member.mode, 8), 100, 'latin1');
   block.write(octal(0, 8), 108, 'latin1');

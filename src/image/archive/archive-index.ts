@@ -5,7 +5,10 @@ import type { ContentStore } from '#storage/content-store.ts';
 import type { Lease } from '#storage/lease.ts';
 import { readArchive, type ArchiveMember } from '#storage/tar-reader.ts';
 
-/** What an image archive holds, by cleaned path: small documents in memory, everything else in the content store. */
+/**
+ * What an image archive holds, by cleaned path: small documents in memory, everything else in the content
+ * store.
+ */
 export class ArchiveIndex {
   readonly #documents = new Map<string, Buffer>();
   readonly #blobs = new Map<string, Digest>();
@@ -86,8 +89,8 @@ async function readBounded(content: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 /**
- * Takes an archive apart as it arrives. Nothing is written but verified blobs; paths are names in a map, never files.
- * Errors: `invalidArgument`, `tooLarge`.
+ * Takes an archive apart as it arrives. Nothing is written but verified blobs; paths are names in a map,
+ * never files. Errors: `invalidArgument`, `tooLarge`.
  */
 export async function spoolArchive(
   source: AsyncIterable<Uint8Array>,
@@ -108,7 +111,10 @@ export async function spoolArchive(
     if (isDocument(path, member)) {
       documentBytes += member.entry.sizeBytes;
       if (documentBytes > LIMITS.archiveDocumentBytes) {
-        throw new EngineError('tooLarge', `documents of the image archive are larger than ${LIMITS.archiveDocumentBytes} bytes`);
+        throw new EngineError(
+          'tooLarge',
+          `documents of the image archive are larger than ${LIMITS.archiveDocumentBytes} bytes`,
+        );
       }
       index.addDocument(path, await readBounded(member.content));
     } else {
@@ -124,5 +130,9 @@ export async function spoolArchive(
 
 function isDocument(path: string, member: ArchiveMember): boolean {
   if (BLOB_PATH.test(path) || member.entry.sizeBytes > LIMITS.imageConfigBytes) return false;
-  return path.endsWith('.json') || path.endsWith('/json') || /(?:^|\/)(?:repositories|oci-layout|VERSION)$/.test(path);
+  return (
+    path.endsWith('.json') ||
+    path.endsWith('/json') ||
+    /(?:^|\/)(?:repositories|oci-layout|VERSION)$/.test(path)
+  );
 }

@@ -21,7 +21,8 @@ function invalid(message: string): EngineError {
 
 function textList(value: JsonValue | undefined, what: string): string[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw invalid(`invalid manifest: bad ${what}`);
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+    throw invalid(`invalid manifest: bad ${what}`);
   return value as string[];
 }
 
@@ -38,9 +39,11 @@ export async function readDockerArchive(index: ArchiveIndex): Promise<OfferedIma
   if (!Array.isArray(manifest)) throw invalid('invalid manifest: it is not a list');
   const images: OfferedImage[] = [];
   for (const item of manifest) {
-    if (!isJsonObject(item) || typeof item['Config'] !== 'string') throw invalid('invalid manifest: an image without a config');
+    if (!isJsonObject(item) || typeof item['Config'] !== 'string')
+      throw invalid('invalid manifest: an image without a config');
     const layers = textList(item['Layers'], 'Layers');
-    if (layers.length > LIMITS.layersPerImage) throw invalid(`invalid manifest: more than ${LIMITS.layersPerImage} layers`);
+    if (layers.length > LIMITS.layersPerImage)
+      throw invalid(`invalid manifest: more than ${LIMITS.layersPerImage} layers`);
     images.push({
       config: await index.document(item['Config'], LIMITS.imageConfigBytes),
       layerBlobs: layers.map((path) => index.blob(path)),

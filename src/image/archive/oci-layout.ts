@@ -16,19 +16,26 @@ const IMAGE_NAMES = ['io.containerd.image.name', 'com.github.containers.image.na
 
 const blobPath = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`;
 
-/** The name that a tool wrote beside a manifest, if it is a whole one: some write the tag alone, which names nothing. */
+/**
+ * The name that a tool wrote beside a manifest, if it is a whole one: some write the tag alone, which names
+ * nothing.
+ */
 function nameOf(descriptor: Descriptor): Reference | null {
   const own = (key: string): string | undefined =>
     Object.hasOwn(descriptor.annotations, key) ? descriptor.annotations[key] : undefined;
   const refName = own(REF_NAME);
-  const whole = IMAGE_NAMES.map(own).find((name) => name !== undefined) ?? (refName && /[:/]/.test(refName) ? refName : undefined);
+  const whole =
+    IMAGE_NAMES.map(own).find((name) => name !== undefined) ??
+    (refName && /[:/]/.test(refName) ? refName : undefined);
   if (whole === undefined) return null;
   return withDefaultTag({ ...parseReference(whole), digest: null });
 }
 
 function choose(manifests: readonly Descriptor[], platforms: readonly Platform[]): Descriptor {
   for (const platform of platforms) {
-    const found = manifests.find((each) => each.platform !== undefined && platformMatches(platform, each.platform));
+    const found = manifests.find(
+      (each) => each.platform !== undefined && platformMatches(platform, each.platform),
+    );
     if (found !== undefined) return found;
   }
   const plain = manifests.filter((each) => each.platform === undefined);
@@ -37,13 +44,20 @@ function choose(manifests: readonly Descriptor[], platforms: readonly Platform[]
   throw new EngineError('notFound', `no matching manifest for ${wanted} in the image archive`);
 }
 
-/** Reads an OCI image layout; of an image for several platforms the wanted one. Errors: `invalidArgument`, `notFound`. */
-export async function readOciLayout(index: ArchiveIndex, platforms: readonly Platform[]): Promise<OfferedImage[]> {
+/**
+ * Reads an OCI image layout; of an image for several platforms the wanted one. Errors: `invalidArgument`,
+ * `notFound`.
+ */
+export async function readOciLayout(
+  index: ArchiveIndex,
+  platforms: readonly Platform[],
+): Promise<OfferedImage[]> {
   const wanted = platforms.length === 0 ? [hostPlatform()] : platforms;
   const read = async (path: string): Promise<ReturnType<typeof parseManifestOrIndex>> =>
     parseManifestOrIndex(await index.document(path, LIMITS.manifestBytes));
   const top = await read(LAYOUT_INDEX);
-  if (top.kind !== 'index') throw new EngineError('invalidArgument', 'invalid index.json: it is not an index');
+  if (top.kind !== 'index')
+    throw new EngineError('invalidArgument', 'invalid index.json: it is not an index');
   const images = new Map<Digest, OfferedImage>();
   for (const entry of top.manifests) {
     // Statements about other manifests (provenance, signatures) are no images.

@@ -5,7 +5,13 @@ import { LIMITS } from '#base/limits.ts';
 import { chainIds, type ChainId } from '#oci/chain-id.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
-import { familiarName, familiarReference, formatReference, parseReference, type Reference } from '#oci/reference.ts';
+import {
+  familiarName,
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Reference,
+} from '#oci/reference.ts';
 import type { ContentStore } from '#storage/content-store.ts';
 import type { Snapshotter } from '#storage/snapshotter.ts';
 import type { Image } from '../image-service.ts';
@@ -31,7 +37,10 @@ interface StoredReference {
   readonly reference: Reference;
 }
 
-/** Images and their names: all in memory, each in a durable record. Callers hold the image lock while they change it. */
+/**
+ * Images and their names: all in memory, each in a durable record. Callers hold the image lock while they
+ * change it.
+ */
 export class ImageStore {
   readonly #options: ImageStoreOptions;
   readonly #imageRecords: RecordDirectory<ImageRecord>;
@@ -110,7 +119,9 @@ export class ImageStore {
   }
 
   children(id: Digest): readonly Digest[] {
-    return [...this.#images.values()].filter((image) => image.record.parent === id).map((image) => image.record.id);
+    return [...this.#images.values()]
+      .filter((image) => image.record.parent === id)
+      .map((image) => image.record.id);
   }
 
   /** The image as others see it, with its names of this moment. */
@@ -118,14 +129,18 @@ export class ImageStore {
     const stored = this.#images.get(id);
     if (stored === undefined) return null;
     const names = this.referencesOf(id);
-    const times = [...this.#references.values()].filter((each) => each.record.id === id).map((each) => each.record.taggedAt);
+    const times = [...this.#references.values()]
+      .filter((each) => each.record.id === id)
+      .map((each) => each.record.taggedAt);
     return {
       id,
       config: stored.config,
       chainId: stored.chain.at(-1) ?? null,
       parent: stored.record.parent,
       repoTags: names.filter((name) => name.digest === null).map(familiarReference),
-      repoDigests: names.filter((name) => name.digest !== null).map((name) => `${familiarName(name)}@${name.digest}`),
+      repoDigests: names
+        .filter((name) => name.digest !== null)
+        .map((name) => `${familiarName(name)}@${name.digest}`),
       sizeBytes: stored.sizeBytes,
       lastTagTime: times.sort().at(-1) ?? '',
     };

@@ -53,7 +53,8 @@ export class FileContentStore implements ContentStore {
 
   async readAll(digest: Digest, maxBytes: number): Promise<Buffer> {
     const { sizeBytes } = await this.stat(digest);
-    if (sizeBytes > maxBytes) throw new EngineError('tooLarge', `content ${digest} is larger than ${maxBytes} bytes`);
+    if (sizeBytes > maxBytes)
+      throw new EngineError('tooLarge', `content ${digest} is larger than ${maxBytes} bytes`);
     const bytes = await readFile(this.pathOf(digest));
     if (digestOf(bytes) !== digest) throw new EngineError('dataLoss', `content ${digest} is damaged`);
     return bytes;
@@ -81,7 +82,10 @@ export class FileContentStore implements ContentStore {
       }
       const digest = digestFromHex(hash.digest('hex'));
       if (expected.digest !== undefined && digest !== expected.digest) {
-        throw new EngineError('invalidArgument', `unexpected digest: expected ${expected.digest}, got ${digest}`);
+        throw new EngineError(
+          'invalidArgument',
+          `unexpected digest: expected ${expected.digest}, got ${digest}`,
+        );
       }
       await handle.sync();
       await rename(temporary, this.pathOf(digest));

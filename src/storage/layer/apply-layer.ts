@@ -6,7 +6,10 @@ import { nameOf, normalizePath, parentOf, whiteoutOf, type Whiteout } from './la
 import type { TarEntry } from './tar-header.ts';
 import type { TarHandler } from './tar-parser.ts';
 
-/** `overlay`: whiteouts become overlayfs's own marks. `merge`: they delete what is in the tree from the layers below. */
+/**
+ * `overlay`: whiteouts become overlayfs's own marks. `merge`: they delete what is in the tree from the
+ * layers below.
+ */
 export type WhiteoutMode = 'overlay' | 'merge';
 
 export interface ApplyOptions {
@@ -14,7 +17,9 @@ export interface ApplyOptions {
   /** Directory descriptor of the tree that is written. */
   readonly root: number;
   readonly whiteouts: WhiteoutMode;
-  /** Trees of the layers below, top first: directories the archive implies take their attributes from there. */
+  /**
+   * Trees of the layers below, top first: directories the archive implies take their attributes from there.
+   */
   readonly lowerRoots: readonly number[];
 }
 
@@ -28,8 +33,9 @@ const OPAQUE_XATTR = 'trusted.overlay.opaque';
 const SPECIAL_BITS = 0o7000;
 
 /**
- * Writes an archive's entries into a tree, on descriptors only: the kernel resolves every path inside the root. What a
- * directory's metadata would disturb (times, set-group-ID, default ACLs) is set when everything else is written.
+ * Writes an archive's entries into a tree, on descriptors only: the kernel resolves every path inside the
+ * root. What a directory's metadata would disturb (times, set-group-ID, default ACLs) is set when everything
+ * else is written.
  */
 export class LayerWriter implements TarHandler {
   readonly #files: Files;
@@ -77,7 +83,8 @@ export class LayerWriter implements TarHandler {
     if (this.#file === null) return;
     this.#sizeBytes += chunk.length;
     let written = 0;
-    while (written < chunk.length) written += writeSync(this.#file.fd, chunk, written, chunk.length - written);
+    while (written < chunk.length)
+      written += writeSync(this.#file.fd, chunk, written, chunk.length - written);
   }
 
   entryEnd(): void {
@@ -133,7 +140,9 @@ export class LayerWriter implements TarHandler {
     return this.#cache.get(parent);
   }
 
-  /** Makes the directories of a path that the archive does not list, as they are below, else 0755 and root's. */
+  /**
+   * Makes the directories of a path that the archive does not list, as they are below, else 0755 and root's.
+   */
   #makeImplied(path: string): void {
     let made = '';
     for (const part of path.split('/')) {
@@ -173,11 +182,15 @@ export class LayerWriter implements TarHandler {
     } catch (error) {
       if (!isKernelError(error, 'EEXIST')) throw error;
       if (this.#files.stat(parent, name).type === 'directory') return;
-      this.#replacing(parent, path, (directory) => this.#files.mkdir(directory, name, entry.mode & ~SPECIAL_BITS));
+      this.#replacing(parent, path, (directory) =>
+        this.#files.mkdir(directory, name, entry.mode & ~SPECIAL_BITS),
+      );
     }
   }
 
-  /** Makes something; what already has the name goes first, and with it every descriptor that may lie below. */
+  /**
+   * Makes something; what already has the name goes first, and with it every descriptor that may lie below.
+   */
   #replacing(parent: number, path: string, make: (directory: number) => void): void {
     try {
       make(parent);
@@ -213,7 +226,12 @@ export class LayerWriter implements TarHandler {
         return;
       case 'character':
       case 'block':
-        files.mknod(parent, target, { type: entry.type, mode: entry.mode, major: entry.major, minor: entry.minor });
+        files.mknod(parent, target, {
+          type: entry.type,
+          mode: entry.mode,
+          major: entry.major,
+          minor: entry.minor,
+        });
         break;
       case 'fifo':
         files.mknod(parent, target, { type: 'fifo', mode: entry.mode });
@@ -232,13 +250,17 @@ export class LayerWriter implements TarHandler {
     this.#files.link(this.#root, kernelPath(existing), kernelPath(path));
   }
 
-  /** Owner, mode, attributes, times, in this order: a new owner takes set-ID bits and capabilities away. `name` '' is `fd`. */
+  /**
+   * Owner, mode, attributes, times, in this order: a new owner takes set-ID bits and capabilities away.
+   * `name` '' is `fd`.
+   */
   #setMetadata(fd: number, name: string, entry: TarEntry): void {
     const files = this.#files;
     const path = kernelPath(name);
     const isDirectory = entry.type === 'directory';
     if (entry.uid !== 0 || entry.gid !== 0 || isDirectory) files.chown(fd, path, entry);
-    if (entry.type !== 'symlink' && (isDirectory || (entry.mode & SPECIAL_BITS) !== 0)) files.chmod(fd, path, entry.mode);
+    if (entry.type !== 'symlink' && (isDirectory || (entry.mode & SPECIAL_BITS) !== 0))
+      files.chmod(fd, path, entry.mode);
     if (entry.xattrs !== null) this.#setXattrs(fd, name, entry.xattrs);
     files.setTimes(fd, path, { atime: entry.mtime, mtime: entry.mtime });
   }
@@ -258,7 +280,12 @@ export class LayerWriter implements TarHandler {
 
   #applyWhiteout(parent: string, whiteout: Whiteout, entry: TarEntry): void {
     if (whiteout.kind === 'ignored') return;
-    const anchor = whiteout.kind === 'remove' ? (parent === '' ? whiteout.name : `${parent}/${whiteout.name}`) : `${parent}/.`;
+    const anchor =
+      whiteout.kind === 'remove'
+        ? parent === ''
+          ? whiteout.name
+          : `${parent}/${whiteout.name}`
+        : `${parent}/.`;
     if (this.#options.whiteouts === 'merge') {
       this.#deleteBelow(parent, whiteout, anchor);
       return;
@@ -269,7 +296,12 @@ export class LayerWriter implements TarHandler {
       return;
     }
     try {
-      this.#files.mknod(directory, kernelPath(whiteout.name), { type: 'character', mode: 0, major: 0, minor: 0 });
+      this.#files.mknod(directory, kernelPath(whiteout.name), {
+        type: 'character',
+        mode: 0,
+        major: 0,
+        minor: 0,
+      });
       this.#inodes++;
       if (entry.uid !== 0 || entry.gid !== 0) this.#files.chown(directory, kernelPath(whiteout.name), entry);
     } catch (error) {
@@ -296,7 +328,8 @@ export class LayerWriter implements TarHandler {
     try {
       for (const item of this.#files.readDirectory(listing)) {
         const name = item.bytes.toString('latin1');
-        if (!this.#written.has(parent === '' ? name : `${parent}/${name}`)) this.#files.removeTree(listing, item.bytes);
+        if (!this.#written.has(parent === '' ? name : `${parent}/${name}`))
+          this.#files.removeTree(listing, item.bytes);
       }
     } finally {
       this.#files.close(listing);

@@ -5,8 +5,8 @@ import type { LayerJobFailure, LayerJobMessage, LayerJobReply } from './apply-jo
 import { runLayerJob } from './run-job.ts';
 
 /*
- * Entry point of the threads that unpack layers: the main thread serves the API, and gunzip, hashing and a file system's
- * calls would stop it for seconds.
+ * Entry point of the threads that unpack layers: the main thread serves the API, and gunzip, hashing and a
+ * file system's calls would stop it for seconds.
  */
 
 function failureOf(error: unknown): LayerJobFailure {

@@ -7,7 +7,10 @@ const CHUNK = 256 * 1024;
 
 interface Copy {
   readonly files: Files;
-  /** First copy of each inode with several names, as descriptor of its directory's path: inode → path in the target. */
+  /**
+   * First copy of each inode with several names, as descriptor of its directory's path: inode → path in the
+   * target.
+   */
   readonly seen: Map<bigint, Buffer>;
   readonly targetRoot: number;
   readonly buffer: Buffer;
@@ -17,7 +20,14 @@ interface Copy {
 
 /** Copies a tree with owners, modes, attributes, times and hard links, on descriptors. */
 export function copyTree(files: Files, source: number, target: number): LayerJobResult {
-  const copy: Copy = { files, seen: new Map(), targetRoot: target, buffer: Buffer.allocUnsafe(CHUNK), sizeBytes: 0, inodes: 0 };
+  const copy: Copy = {
+    files,
+    seen: new Map(),
+    targetRoot: target,
+    buffer: Buffer.allocUnsafe(CHUNK),
+    sizeBytes: 0,
+    inodes: 0,
+  };
   copyDirectory(copy, { source, target, path: Buffer.alloc(0) });
   return { sizeBytes: copy.sizeBytes, inodes: copy.inodes };
 }
@@ -32,7 +42,8 @@ function copyDirectory(copy: Copy, place: Place): void {
   const { files } = copy;
   const listing = files.open(place.source, '.', { directory: true });
   try {
-    for (const entry of files.readDirectory(listing)) copyEntry(copy, { ...place, source: listing }, entry.bytes);
+    for (const entry of files.readDirectory(listing))
+      copyEntry(copy, { ...place, source: listing }, entry.bytes);
     copyMetadata(copy, { from: listing, to: place.target, name: '' }, files.stat(listing, ''));
   } finally {
     files.close(listing);
@@ -66,7 +77,12 @@ function copyEntry(copy: Copy, place: Place, name: Buffer): void {
   if (stat.type === 'file') copyContent(copy, place, name);
   else if (stat.type === 'symlink') files.symlink(files.readLink(place.source, name), place.target, name);
   else if (stat.type !== 'unknown') {
-    files.mknod(place.target, name, { type: stat.type, mode: stat.mode, major: stat.rdev.major, minor: stat.rdev.minor });
+    files.mknod(place.target, name, {
+      type: stat.type,
+      mode: stat.mode,
+      major: stat.rdev.major,
+      minor: stat.rdev.minor,
+    });
   }
   copyMetadata(copy, { from: place.source, to: place.target, name }, stat);
 }
@@ -75,7 +91,12 @@ function copyContent(copy: Copy, place: Place, name: Buffer): void {
   const { files, buffer } = copy;
   const from = files.open(place.source, name, { noFollow: true, nonBlocking: true });
   try {
-    const to = files.open(place.target, name, { access: 'write', create: true, exclusive: true, mode: 0o600 });
+    const to = files.open(place.target, name, {
+      access: 'write',
+      create: true,
+      exclusive: true,
+      mode: 0o600,
+    });
     try {
       for (;;) {
         const read = readSync(from, buffer, 0, buffer.length, null);

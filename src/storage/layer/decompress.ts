@@ -14,7 +14,8 @@ export function detectCompression(head: Uint8Array): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
   if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return 'zstd';
   if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) throw unsupported('bzip2');
-  if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a && head[3] === 0x58 && head[4] === 0x5a) throw unsupported('xz');
+  if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a && head[3] === 0x58 && head[4] === 0x5a)
+    throw unsupported('xz');
   return 'none';
 }
 
@@ -26,7 +27,10 @@ function unsupported(name: string): EngineError {
 
 function decoder(compression: 'gzip' | 'zstd'): Transform {
   if (compression === 'gzip') return createGunzip({ chunkSize: CHUNK });
-  return createZstdDecompress({ chunkSize: CHUNK, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } });
+  return createZstdDecompress({
+    chunkSize: CHUNK,
+    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+  });
 }
 
 async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGenerator<Buffer> {
@@ -46,7 +50,8 @@ async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGe
 /** A broken stream gets the text clients know; a failing disk keeps its own. */
 function decodeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
-  if (error.code === 'Z_BUF_ERROR') return new EngineError('invalidArgument', 'unexpected EOF', { cause: error });
+  if (error.code === 'Z_BUF_ERROR')
+    return new EngineError('invalidArgument', 'unexpected EOF', { cause: error });
   if (!error.code.startsWith('Z_') && !error.code.startsWith('ZSTD_')) return error;
   return new EngineError('invalidArgument', `damaged compressed archive: ${error.message}`, { cause: error });
 }

@@ -10,8 +10,9 @@ export function kernelPath(path: string): FilePath {
 }
 
 /**
- * Open descriptors of directories of one tree, by path, least recently used first out: archives list a directory's files in a
- * row, and a file in an open directory costs no path look-up. Paths are normal: no leading slash, no `.` or `..`.
+ * Open descriptors of directories of one tree, by path, least recently used first out: archives list a
+ * directory's files in a row, and a file in an open directory costs no path look-up. Paths are normal: no
+ * leading slash, no `.` or `..`.
  */
 export class DirectoryCache {
   readonly #files: Files;

@@ -2,8 +2,8 @@ import { isKernelError } from '#host/kernel-error.ts';
 import type { Files, FileStat } from '#host/kernel.ts';
 
 /*
- * Containers get mount points that an image may not have. They stand in a layer of their own between the image and what the
- * container writes, so that they never show up as changes of the container.
+ * Containers get mount points that an image may not have. They stand in a layer of their own between the
+ * image and what the container writes, so that they never show up as changes of the container.
  */
 
 type Stub = 'directory' | 'file' | { readonly linkTo: string };
@@ -35,7 +35,8 @@ function mirrorDirectory(files: Files, trees: { image: number; target: number },
   if (statOrNull(files, trees.target, path)?.type === 'directory') return;
   const found = statOrNull(files, trees.image, path);
   const inImage = found?.type === 'directory' ? found : null;
-  // With image and target the same tree (vfs), a link or a file has to go first; in an overlay a directory covers it.
+  // With image and target the same tree (vfs), a link or a file has to go first; in an overlay a directory
+  // covers it.
   if (trees.image === trees.target && found !== null) files.unlink(trees.target, path);
   files.mkdir(trees.target, path, inImage?.mode ?? 0o755);
   if (inImage === null) return;
@@ -47,10 +48,13 @@ function mirrorDirectory(files: Files, trees: { image: number; target: number },
 }
 
 /**
- * Writes the stubs into `target`. `image` is the image's merged tree as the container would see it; for a snapshotter that
- * copies, both are the same descriptor.
+ * Writes the stubs into `target`. `image` is the image's merged tree as the container would see it; for a
+ * snapshotter that copies, both are the same descriptor.
  */
-export function writeInitLayer(files: Files, trees: { readonly image: number; readonly target: number }): void {
+export function writeInitLayer(
+  files: Files,
+  trees: { readonly image: number; readonly target: number },
+): void {
   for (const [path, stub] of STUBS) {
     const slash = path.indexOf('/');
     if (slash > 0) mirrorDirectory(files, trees, path.slice(0, slash));

@@ -6,8 +6,8 @@ const OPAQUE = '.wh..wh..opq';
 const META = '.wh..wh.';
 
 /**
- * An archive's path as one inside the tree: absolute paths and `..` are read as in a chroot, where `/..` is `/`. The empty
- * string is the root. Errors: `invalidArgument`.
+ * An archive's path as one inside the tree: absolute paths and `..` are read as in a chroot, where `/..` is
+ * `/`. The empty string is the root. Errors: `invalidArgument`.
  */
 export function normalizePath(path: string): string {
   if (path.includes('\0')) throw new EngineError('invalidArgument', 'archive/tar: invalid tar header');
@@ -32,9 +32,15 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-export type Whiteout = { readonly kind: 'opaque' } | { readonly kind: 'remove'; readonly name: string } | { readonly kind: 'ignored' };
+export type Whiteout =
+  | { readonly kind: 'opaque' }
+  | { readonly kind: 'remove'; readonly name: string }
+  | { readonly kind: 'ignored' };
 
-/** What a name says about the layers below (OCI image-spec layer.md); null for an ordinary name. Errors: `invalidArgument`. */
+/**
+ * What a name says about the layers below (OCI image-spec layer.md); null for an ordinary name. Errors:
+ * `invalidArgument`.
+ */
 export function whiteoutOf(name: string): Whiteout | null {
   if (!name.startsWith(WHITEOUT)) return null;
   if (name === OPAQUE) return { kind: 'opaque' };

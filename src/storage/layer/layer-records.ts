@@ -18,7 +18,10 @@ export interface LayerRecord {
   readonly blob: Digest;
   readonly sizeBytes: number;
   readonly inodes: number;
-  /** The boot in which it was unpacked, until the file system was synced: another boot must not trust the tree. */
+  /**
+   * The boot in which it was unpacked, until the file system was synced: another boot must not trust the
+   * tree.
+   */
   readonly bootId: string | null;
 }
 
@@ -45,7 +48,10 @@ function parseLayerRecord(value: JsonValue): LayerRecord | null {
   };
 }
 
-/** The records of all layers, in memory and on disk. Names of new and removed records are durable after `sync`. */
+/**
+ * The records of all layers, in memory and on disk. Names of new and removed records are durable after
+ * `sync`.
+ */
 export class LayerRecords {
   readonly #directory: string;
   readonly #byChain = new Map<ChainId, LayerRecord>();
@@ -65,7 +71,8 @@ export class LayerRecords {
       if (!name.endsWith('.json')) continue;
       try {
         const record = parseLayerRecord(await readRecord(path));
-        if (record === null || `${record.chainId.slice(7)}.json` !== name) throw new Error('it is not a layer record');
+        if (record === null || `${record.chainId.slice(7)}.json` !== name)
+          throw new Error('it is not a layer record');
         records.#byChain.set(record.chainId, record);
       } catch (error) {
         const to = await quarantine(path, join(directory, 'quarantine'), name);

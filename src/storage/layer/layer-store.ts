@@ -45,8 +45,9 @@ export interface LayerStoreOptions {
 const FLUSH_DELAY_MS = 5000;
 
 /**
- * Unpacks layers and knows which ones there are, for any snapshotter. Trees are not flushed one by one: a record carries its
- * boot's id until a background sync of the file system; after another boot such a layer is unpacked again from its blob.
+ * Unpacks layers and knows which ones there are, for any snapshotter. Trees are not flushed one by one: a
+ * record carries its boot's id until a background sync of the file system; after another boot such a layer
+ * is unpacked again from its blob.
  */
 export class LayerStore {
   readonly #options: LayerStoreOptions;
@@ -129,7 +130,12 @@ export class LayerStore {
     const { trees, pool, content } = this.#options;
     const staged = await trees.stage(cacheId, parent);
     try {
-      const usage = await pool.run({ kind: 'apply', blobPath: content.pathOf(from.blob), diffId: from.diffId, ...staged });
+      const usage = await pool.run({
+        kind: 'apply',
+        blobPath: content.pathOf(from.blob),
+        diffId: from.diffId,
+        ...staged,
+      });
       await trees.publish(cacheId);
       return usage;
     } catch (error) {
@@ -145,7 +151,8 @@ export class LayerStore {
       const record = this.get(chainId);
       if (record === undefined) return;
       const child = records.childOf(chainId);
-      if (child !== undefined) throw new EngineError('conflict', `layer ${chainId} is used by layer ${child.chainId}`);
+      if (child !== undefined)
+        throw new EngineError('conflict', `layer ${chainId} is used by layer ${child.chainId}`);
       await records.remove(chainId);
       await trees.remove(record.cacheId);
     });
@@ -155,7 +162,10 @@ export class LayerStore {
     return this.#options.records.sync();
   }
 
-  /** At start: unpacks again what an unclean boot may have spoiled; what cannot be repaired is dropped with all above it. */
+  /**
+   * At start: unpacks again what an unclean boot may have spoiled; what cannot be repaired is dropped with
+   * all above it.
+   */
   async recover(): Promise<void> {
     const { records, trees, bootId, log } = this.#options;
     const done = new Set<ChainId>();
@@ -193,9 +203,11 @@ export class LayerStore {
 
   /** Writes the trees back and marks the layers that are safe from now on. Never rejects. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#flushNow()).catch((error: unknown) => {
-      this.#options.log.warn('layers could not be flushed', { error: errorMessage(error) });
-    });
+    this.#flushing = this.#flushing
+      .then(() => this.#flushNow())
+      .catch((error: unknown) => {
+        this.#options.log.warn('layers could not be flushed', { error: errorMessage(error) });
+      });
     return this.#flushing;
   }
 

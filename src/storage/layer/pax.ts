@@ -28,7 +28,9 @@ function time(value: string): { seconds: number; nanoseconds: number } {
   const whole = Number(match[2]);
   const nanoseconds = Number((match[3] ?? '').slice(0, 9).padEnd(9, '0'));
   if (match[1] !== '-') return { seconds: whole, nanoseconds };
-  return nanoseconds === 0 ? { seconds: -whole, nanoseconds } : { seconds: -whole - 1, nanoseconds: 1e9 - nanoseconds };
+  return nanoseconds === 0
+    ? { seconds: -whole, nanoseconds }
+    : { seconds: -whole - 1, nanoseconds: 1e9 - nanoseconds };
 }
 
 function pathText(value: string): string {

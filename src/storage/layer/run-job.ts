@@ -44,7 +44,10 @@ async function applyArchive(
     parser.finish();
     const actual = `sha256:${hash.digest('hex')}`;
     if (actual !== job.diffId) {
-      throw new EngineError('invalidArgument', `invalid diffID for layer: expected "${job.diffId}", got "${actual}"`);
+      throw new EngineError(
+        'invalidArgument',
+        `invalid diffID for layer: expected "${job.diffId}", got "${actual}"`,
+      );
     }
     writer.finish();
     return writer.usage;

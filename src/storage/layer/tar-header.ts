@@ -4,8 +4,8 @@ import { EngineError } from '#base/errors.ts';
 export type TarType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo';
 
 /**
- * One entry. Paths are byte strings: one character per byte (`latin1`), because names in archives need not be UTF-8 and path
- * arithmetic needs ASCII only.
+ * One entry. Paths are byte strings: one character per byte (`latin1`), because names in archives need not
+ * be UTF-8 and path arithmetic needs ASCII only.
  */
 export interface TarEntry {
   readonly type: TarType;

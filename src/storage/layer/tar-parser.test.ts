@@ -50,7 +50,10 @@ function read(archive: Buffer, step = archive.length): { entries: TarEntry[]; bo
 
 const END = Buffer.alloc(1024);
 const refused = (archive: Buffer, text: RegExp): void =>
-  assert.throws(() => read(archive), (error) => isEngineError(error, 'invalidArgument') && text.test(error.message));
+  assert.throws(
+    () => read(archive),
+    (error) => isEngineError(error, 'invalidArgument') && text.test(error.message),
+  );
 
 test('chunks of any size give the same entries', () => {
   const long = 'd/'.repeat(100) + 'f';
@@ -64,7 +67,14 @@ test('chunks of any size give the same entries', () => {
     END,
   ]);
   const whole = read(archive);
-  assert.deepEqual(whole.entries.map((entry) => [entry.path, entry.type]), [[long, 'file'], ['a/bcd', 'file'], ['dir/', 'directory']]);
+  assert.deepEqual(
+    whole.entries.map((entry) => [entry.path, entry.type]),
+    [
+      [long, 'file'],
+      ['a/bcd', 'file'],
+      ['dir/', 'directory'],
+    ],
+  );
   assert.deepEqual(whole.bodies, ['content', 'a'.repeat(700), '']);
   for (const step of [1, 7, 511, 512, 513]) assert.deepEqual(read(archive, step), whole);
 });
@@ -73,7 +83,10 @@ test('large sizes in base 256 are read, negative and absurd ones refused', () =>
   const size = Buffer.from([0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   assert.equal(read(Buffer.concat([block({ name: 'f', size }), END])).entries[0]?.sizeBytes, 0);
   refused(block({ name: 'f', size: Buffer.alloc(12, 0xff) }), /invalid tar header/);
-  refused(block({ name: 'f', size: Buffer.from([0x80, 0xff, ...Buffer.alloc(10, 0xff)]) }), /invalid tar header/);
+  refused(
+    block({ name: 'f', size: Buffer.from([0x80, 0xff, ...Buffer.alloc(10, 0xff)]) }),
+    /invalid tar header/,
+  );
 });
 
 test('records are bounded, sparse files and unknown types refused', () => {
@@ -81,7 +94,10 @@ test('records are bounded, sparse files and unknown types refused', () => {
   refused(block({ name: 'x', type: 'x', body }), /too long/);
   refused(block({ name: 'x', type: 'L', body }), /too long/);
   refused(block({ name: 'x', type: 'S' }), /sparse/);
-  refused(Buffer.concat([block({ name: 'x', type: 'x', body: Buffer.from('22 GNU.sparse.major=1\n') })]), /sparse/);
+  refused(
+    Buffer.concat([block({ name: 'x', type: 'x', body: Buffer.from('22 GNU.sparse.major=1\n') })]),
+    /sparse/,
+  );
   refused(block({ name: 'x', type: 'Q' }), /unhandled tar header type 81/);
   const path = Buffer.from(`${'a'.repeat(LIMITS.tarPathBytes + 1)}\0`);
   refused(Buffer.concat([block({ name: 'x', type: 'L', body: path }), block({ name: 'y' })]), /path longer/);
@@ -105,7 +121,10 @@ test('whatever stands in a PAX record, the answer is records or a refusal', () =
       }
     }),
   );
-  assert.deepEqual(parsePax(Buffer.from('15 mtime=-1.25\n')).mtime, { seconds: -2, nanoseconds: 750_000_000 });
+  assert.deepEqual(parsePax(Buffer.from('15 mtime=-1.25\n')).mtime, {
+    seconds: -2,
+    nanoseconds: 750_000_000,
+  });
   assert.throws(() => parsePax(Buffer.from('11 path=a\0\n')));
 });
 
@@ -116,15 +135,21 @@ test('whatever bytes are changed, the parser answers or refuses', () => {
     END,
   ]);
   fc.assert(
-    fc.property(fc.nat(archive.length - 1), fc.nat(255), fc.integer({ min: 1, max: 600 }), (at, value, step) => {
-      const changed = Buffer.from(archive);
-      changed[at] = value;
-      try {
-        for (const entry of read(changed, step).entries) assert.ok(!normalizePath(entry.path).split('/').includes('..'));
-      } catch (error) {
-        assert.ok(isEngineError(error, 'invalidArgument'), String(error));
-      }
-    }),
+    fc.property(
+      fc.nat(archive.length - 1),
+      fc.nat(255),
+      fc.integer({ min: 1, max: 600 }),
+      (at, value, step) => {
+        const changed = Buffer.from(archive);
+        changed[at] = value;
+        try {
+          for (const entry of read(changed, step).entries)
+            assert.ok(!normalizePath(entry.path).split('/').includes('..'));
+        } catch (error) {
+          assert.ok(isEngineError(error, 'invalidArgument'), String(error));
+        }
+      },
+    ),
     { numRuns: 500 },
   );
 });

@@ -4,7 +4,10 @@ import { parsePax, type PaxRecords } from './pax.ts';
 import { BLOCK, invalidHeader, isZeroBlock, parseRawHeader, unexpectedEof } from './tar-header.ts';
 import type { RawHeader, TarEntry, TarType } from './tar-header.ts';
 
-/** Called in the archive's order, synchronously from `push`. `data` gets views that are valid during the call only. */
+/**
+ * Called in the archive's order, synchronously from `push`. `data` gets views that are valid during the call
+ * only.
+ */
 export interface TarHandler {
   entry(entry: TarEntry): void;
   /** Parts of the content of the entry before; only for files. */
@@ -27,8 +30,8 @@ const TYPES: ReadonlyMap<string, TarType> = new Map([
 type State = 'header' | 'record' | 'data' | 'padding' | 'end';
 
 /**
- * A tar reader for ustar, PAX and GNU archives, fed with chunks of any size. It allocates nothing that grows with the archive:
- * records are bounded, contents are passed on as views.
+ * A tar reader for ustar, PAX and GNU archives, fed with chunks of any size. It allocates nothing that grows
+ * with the archive: records are bounded, contents are passed on as views.
  */
 export class TarParser {
   readonly #handler: TarHandler;
@@ -97,7 +100,8 @@ export class TarParser {
   #begin(raw: RawHeader): void {
     if (raw.size < 0) throw invalidHeader();
     if (raw.typeFlag === 'x' || raw.typeFlag === 'g' || raw.typeFlag === 'L' || raw.typeFlag === 'K') {
-      if (raw.size > LIMITS.tarRecordBytes) throw new EngineError('invalidArgument', 'archive/tar: header field too long');
+      if (raw.size > LIMITS.tarRecordBytes)
+        throw new EngineError('invalidArgument', 'archive/tar: header field too long');
       this.#recordFlag = raw.typeFlag;
       this.#record = [];
       this.#expect('record', raw.size);
@@ -123,7 +127,8 @@ export class TarParser {
     const pax = this.#pax ?? {};
     const path = pax.path ?? this.#longName ?? raw.name;
     let type = TYPES.get(raw.typeFlag);
-    if (raw.typeFlag === 'S') throw new EngineError('invalidArgument', 'archive/tar: sparse files are not supported');
+    if (raw.typeFlag === 'S')
+      throw new EngineError('invalidArgument', 'archive/tar: sparse files are not supported');
     if (type === undefined) {
       throw new EngineError('invalidArgument', `unhandled tar header type ${raw.typeFlag.charCodeAt(0)}`);
     }
@@ -173,12 +178,16 @@ export class TarParser {
   }
 
   #endRecord(): void {
-    const bytes = this.#record.length === 1 && this.#record[0] !== undefined ? this.#record[0] : Buffer.concat(this.#record);
+    const bytes =
+      this.#record.length === 1 && this.#record[0] !== undefined
+        ? this.#record[0]
+        : Buffer.concat(this.#record);
     this.#record = [];
     if (this.#recordFlag === 'x') this.#pax = parsePax(bytes);
     else if (this.#recordFlag === 'L') this.#longName = untilNul(bytes);
     else if (this.#recordFlag === 'K') this.#longLink = untilNul(bytes);
-    // `g` speaks about the whole archive (git writes its commit there) and changes no entry, as in the reference.
+    // `g` speaks about the whole archive (git writes its commit there) and changes no entry, as in the
+    // reference.
   }
 }
 

@@ -6,8 +6,8 @@ import type { Log } from '#base/log.ts';
 import type { Files } from '#host/kernel.ts';
 
 /**
- * Removes trees in two steps: a rename out of sight, then the files one by one in the background. A crash in between leaves
- * a tombstone that the next start finishes.
+ * Removes trees in two steps: a rename out of sight, then the files one by one in the background. A crash in
+ * between leaves a tombstone that the next start finishes.
  */
 export class Tombstones {
   readonly #directory: string;

@@ -38,7 +38,8 @@ export class WorkerPool {
   }
 
   run(job: LayerJob): Promise<LayerJobResult> {
-    if (this.#closed) return Promise.reject(new EngineError('unavailable', 'the layer store is shutting down'));
+    if (this.#closed)
+      return Promise.reject(new EngineError('unavailable', 'the layer store is shutting down'));
     return new Promise((resolve, reject) => {
       this.#queue.push({ job, resolve, reject });
       this.#dispatch();
@@ -47,7 +48,8 @@ export class WorkerPool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const task of this.#queue.splice(0)) task.reject(new EngineError('unavailable', 'the layer store is shutting down'));
+    for (const task of this.#queue.splice(0))
+      task.reject(new EngineError('unavailable', 'the layer store is shutting down'));
     await Promise.all([...this.#threads].map((thread) => thread.worker.terminate()));
   }
 
@@ -86,12 +88,17 @@ export class WorkerPool {
     thread.task = null;
     // An idle thread keeps no process alive.
     thread.worker.unref();
-    thread.idleTimer = setTimeout(() => this.#retire(thread), this.#options.idleMs ?? DEFAULT_IDLE_MS).unref();
+    thread.idleTimer = setTimeout(
+      () => this.#retire(thread),
+      this.#options.idleMs ?? DEFAULT_IDLE_MS,
+    ).unref();
     if (task !== null) {
       if ('result' in reply) task.resolve(reply.result);
       else {
         const error = new EngineError(reply.failure.kind, reply.failure.message);
-        task.reject(reply.failure.code === undefined ? error : Object.assign(error, { code: reply.failure.code }));
+        task.reject(
+          reply.failure.code === undefined ? error : Object.assign(error, { code: reply.failure.code }),
+        );
       }
     }
     this.#dispatch();

@@ -5,8 +5,8 @@ const LINK_LENGTH = 26;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /**
- * The short name of a directory in `l/`, which mount options use instead of the long one. It derives from the long one, so
- * that a directory made again has the same.
+ * The short name of a directory in `l/`, which mount options use instead of the long one. It derives from
+ * the long one, so that a directory made again has the same.
  */
 export function shortLink(name: string): string {
   const hash = createHash('sha256').update(name).digest();

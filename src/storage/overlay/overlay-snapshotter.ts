@@ -28,9 +28,10 @@ export interface OverlayDeps {
 const NO_LAYERS = 'scratch';
 
 /**
- * `overlay2`: layers as directories, joined by overlayfs. Mounts are detached descriptors, so nothing of this stands in the
- * host's mount table. Which layer a container stands on is the target of the symbolic link `<id>/parent`: a link's target
- * is metadata, so the file system keeps it with the directory although nothing is flushed here.
+ * `overlay2`: layers as directories, joined by overlayfs. Mounts are detached descriptors, so nothing of
+ * this stands in the host's mount table. Which layer a container stands on is the target of the symbolic
+ * link `<id>/parent`: a link's target is metadata, so the file system keeps it with the directory although
+ * nothing is flushed here.
  */
 export class OverlaySnapshotter implements Snapshotter {
   readonly name = 'overlay2';

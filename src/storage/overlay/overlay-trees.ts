@@ -31,7 +31,11 @@ export class OverlayTrees implements LayerTrees {
   readonly #parents: (top: LayerRecord) => readonly string[];
 
   /** `parents` gives the cache ids from a layer down to its base. */
-  constructor(layout: OverlayLayout, tombstones: Tombstones, parents: (top: LayerRecord) => readonly string[]) {
+  constructor(
+    layout: OverlayLayout,
+    tombstones: Tombstones,
+    parents: (top: LayerRecord) => readonly string[],
+  ) {
     this.#layout = layout;
     this.#tombstones = tombstones;
     this.#parents = parents;
@@ -92,7 +96,9 @@ export class OverlayTrees implements LayerTrees {
       writeFile(join(path, 'link'), shortLink(name), { mode: 0o644 }),
       lower.length === 0
         ? undefined
-        : writeFile(join(path, 'lower'), lower.map((each) => `l/${shortLink(each)}`).join(':'), { mode: 0o644 }),
+        : writeFile(join(path, 'lower'), lower.map((each) => `l/${shortLink(each)}`).join(':'), {
+            mode: 0o644,
+          }),
     ]);
   }
 

@@ -38,7 +38,8 @@ export class VfsTrees implements LayerTrees {
     const target = this.#staged(cacheId);
     await this.#options.tombstones.bury(target);
     await mkdir(target, { mode: 0o755 });
-    if (parent !== null) await this.#options.pool.run({ kind: 'copy', source: this.directory(parent.cacheId), target });
+    if (parent !== null)
+      await this.#options.pool.run({ kind: 'copy', source: this.directory(parent.cacheId), target });
     return { target, lowers: [], whiteouts: 'merge' };
   }
 
@@ -72,7 +73,10 @@ export interface VfsDeps {
   readonly kernel: { readonly files: Files; readonly mounts: Mounts };
 }
 
-/** `vfs`: whole copies, for file systems on which overlayfs does not work. Slow and large, but without any mount option. */
+/**
+ * `vfs`: whole copies, for file systems on which overlayfs does not work. Slow and large, but without any
+ * mount option.
+ */
 export class VfsSnapshotter implements Snapshotter {
   readonly name = 'vfs';
   readonly #deps: VfsDeps;
@@ -125,7 +129,8 @@ export class VfsSnapshotter implements Snapshotter {
 
   async createWritable(id: ContainerId, parent: ChainId | null): Promise<void> {
     const { trees, store, kernel } = this.#deps;
-    if (this.#writables.has(id)) throw new EngineError('alreadyExists', `container ${id} has a writable layer already`);
+    if (this.#writables.has(id))
+      throw new EngineError('alreadyExists', `container ${id} has a writable layer already`);
     const { target } = await trees.stage(id, parent === null ? null : store.require(parent));
     const fd = kernel.files.openRoot(target);
     try {

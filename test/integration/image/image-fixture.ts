@@ -28,7 +28,13 @@ export async function imageFixture(t: TestContext): Promise<ImageFixture> {
   const events: ImageEvent[] = [];
   const uses = new Map<Digest, readonly ContainerUse[]>();
   const open = async (): Promise<{ storage: Storage; images: ImageService }> => {
-    const storage = await openStorage({ root, kernel, bootId: 'boot', log: silentLog, flushDelayMs: 3_600_000 });
+    const storage = await openStorage({
+      root,
+      kernel,
+      bootId: 'boot',
+      log: silentLog,
+      flushDelayMs: 3_600_000,
+    });
     const images = await openImageService({
       root,
       storage,
@@ -121,7 +127,13 @@ export function oldDockerArchive(image: TestImage): Buffer {
     ]),
     {
       name: 'manifest.json',
-      content: json([{ Config: `${hex(config)}.json`, RepoTags: image.names, Layers: layers.map((_, i) => `layer${i}/layer.tar`) }]),
+      content: json([
+        {
+          Config: `${hex(config)}.json`,
+          RepoTags: image.names,
+          Layers: layers.map((_, i) => `layer${i}/layer.tar`),
+        },
+      ]),
     },
   ]);
 }

@@ -5,7 +5,13 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { isEngineError, type ErrorKind } from '#base/errors.ts';
 import { chunks, digest, tar } from '../storage/archive-builder.ts';
-import { dockerArchive, imageFixture, ociArchive, oldDockerArchive, type ImageFixture } from './image-fixture.ts';
+import {
+  dockerArchive,
+  imageFixture,
+  ociArchive,
+  oldDockerArchive,
+  type ImageFixture,
+} from './image-fixture.ts';
 
 const LAYER = [{ name: 'bin/' }, { name: 'bin/sh', content: 'shell', mode: 0o755 }];
 const SECOND = [{ name: 'etc/' }, { name: 'etc/os-release', content: 'NAME=x\n' }];
@@ -30,11 +36,20 @@ test('several images of one archive load with their names, and are there after a
   ]);
   const said = await fix.load(archive);
   assert.equal(said, 'Loaded image: a:1\nLoaded image: example.com/team/a:x\nLoaded image: b:latest\n');
-  assert.deepEqual(fix.events.map((event) => event.action), ['load', 'load']);
+  assert.deepEqual(
+    fix.events.map((event) => event.action),
+    ['load', 'load'],
+  );
   await fix.reopen();
   const list = await fix.images.list();
-  assert.deepEqual(list.map((image) => image.RepoTags), [['b:latest'], ['a:1', 'example.com/team/a:x']]);
-  assert.deepEqual(list.map((image) => image.Size), [12, 5]);
+  assert.deepEqual(
+    list.map((image) => image.RepoTags),
+    [['b:latest'], ['a:1', 'example.com/team/a:x']],
+  );
+  assert.deepEqual(
+    list.map((image) => image.Size),
+    [12, 5],
+  );
   const b = await fix.images.resolve('b');
   assert.equal(b.config.diffIds.length, 2);
   assert.equal((await fix.images.resolve(b.id.slice(7, 19))).id, b.id);
@@ -48,7 +63,10 @@ test('old docker archives, OCI layouts and compressed archives load, too', async
   const oci = ociArchive({ names: ['localhost/pod:2'], layers: [LAYER, SECOND] });
   assert.equal(await fix.load(gzipSync(oci)), 'Loaded image: localhost/pod:2\n');
   assert.equal((await fix.images.resolve('localhost/pod:2')).sizeBytes, 12);
-  assert.match(await fix.load(dockerArchive([{ names: [], layers: [SECOND] }])), /^Loaded image ID: sha256:[0-9a-f]{64}\n$/);
+  assert.match(
+    await fix.load(dockerArchive([{ names: [], layers: [SECOND] }])),
+    /^Loaded image ID: sha256:[0-9a-f]{64}\n$/,
+  );
 });
 
 test('a name that moves is announced, and the image that lost it stays', async (t) => {
@@ -56,9 +74,15 @@ test('a name that moves is announced, and the image that lost it stays', async (
   await fix.load(dockerArchive([{ names: ['x:1'], layers: [LAYER] }]));
   const first = await fix.images.resolve('x:1');
   const said = await fix.load(dockerArchive([{ names: ['x:1'], layers: [SECOND] }]));
-  assert.equal(said, `The image x:1 already exists, renaming the old one with ID ${first.id} to empty string\nLoaded image: x:1\n`);
+  assert.equal(
+    said,
+    `The image x:1 already exists, renaming the old one with ID ${first.id} to empty string\nLoaded image: x:1\n`,
+  );
   const dangling = await fix.images.list({ filters: new Map([['dangling', ['true']]]) });
-  assert.deepEqual(dangling.map((image) => image.Id), [first.id]);
+  assert.deepEqual(
+    dangling.map((image) => image.Id),
+    [first.id],
+  );
 });
 
 test('broken archives are refused and leave nothing', async (t) => {
@@ -67,13 +91,20 @@ test('broken archives are refused and leave nothing', async (t) => {
   await refused(fix.load(Buffer.from('not a tar')), 'invalidArgument', /^unexpected EOF$/);
   await refused(fix.load(good.subarray(0, 3000)), 'invalidArgument', /^unexpected EOF$/);
   await refused(fix.load(Buffer.alloc(4096, 7)), 'invalidArgument', /^archive\/tar: invalid tar header$/);
-  await refused(fix.load(tar([{ name: 'etc/' }])), 'invalidArgument', /manifest\.json: no such file or directory$/);
+  await refused(
+    fix.load(tar([{ name: 'etc/' }])),
+    'invalidArgument',
+    /manifest\.json: no such file or directory$/,
+  );
   const flipped = Buffer.from(good);
   flipped[512 * 5] = 0x7a;
   await refused(fix.load(flipped), 'invalidArgument', /unexpected digest|invalid tar header/);
   const manifest = JSON.stringify([{ Config: 'c.json', RepoTags: ['x:1'], Layers: ['l.tar'] }]);
   const layer = tar(LAYER);
-  const wrong = JSON.stringify({ os: 'linux', rootfs: { type: 'layers', diff_ids: [digest(Buffer.from('other'))] } });
+  const wrong = JSON.stringify({
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [digest(Buffer.from('other'))] },
+  });
   const lying = tar([
     { name: 'l.tar', content: layer },
     { name: 'c.json', content: wrong },
@@ -85,7 +116,11 @@ test('broken archives are refused and leave nothing', async (t) => {
     { name: 'c.json', content: '{"os":"linux"}' },
     { name: 'manifest.json', content: manifest },
   ]);
-  await refused(fix.load(counted), 'invalidArgument', /^invalid manifest, layers length mismatch: expected 1, got 0$/);
+  await refused(
+    fix.load(counted),
+    'invalidArgument',
+    /^invalid manifest, layers length mismatch: expected 1, got 0$/,
+  );
   assert.deepEqual(blobs(fix), []);
   assert.deepEqual(trees(fix), []);
   assert.deepEqual(await fix.images.list(), []);
@@ -123,11 +158,18 @@ test('import makes an image of one layer, with changes', async (t) => {
     'VOLUME /data',
     'STOPSIGNAL SIGINT',
   ];
-  const id = await fix.images.importTar(chunks(gzipSync(tar(LAYER))), { repo: 'imp:2', message: 'a message', changes });
-  assert.deepEqual(fix.events.map(({ action, attributes }) => [action, attributes['name'], attributes['l']]), [
-    ['import', id, 'v'],
-    ['tag', 'imp:2', 'v'],
-  ]);
+  const id = await fix.images.importTar(chunks(gzipSync(tar(LAYER))), {
+    repo: 'imp:2',
+    message: 'a message',
+    changes,
+  });
+  assert.deepEqual(
+    fix.events.map(({ action, attributes }) => [action, attributes['name'], attributes['l']]),
+    [
+      ['import', id, 'v'],
+      ['tag', 'imp:2', 'v'],
+    ],
+  );
   const shown = await fix.images.inspect('imp:2');
   assert.deepEqual(shown['Config'], {
     Cmd: ['dflt'],
@@ -147,7 +189,11 @@ test('import makes an image of one layer, with changes', async (t) => {
   const bad = (options: object): Promise<unknown> => fix.images.importTar(chunks(tar(LAYER)), options);
   await refused(bad({ changes: ['RUN x'] }), 'invalidArgument', /^RUN is not a valid change command$/);
   await refused(bad({ repo: 'BAD/Name' }), 'invalidArgument', /repository name \(Name\) must be lowercase$/);
-  await refused(fix.images.importTar(chunks(Buffer.from('not a tar')), {}), 'invalidArgument', /^unexpected EOF$/);
+  await refused(
+    fix.images.importTar(chunks(Buffer.from('not a tar')), {}),
+    'invalidArgument',
+    /^unexpected EOF$/,
+  );
   assert.equal((await fix.images.list()).length, 1);
 });
 

@@ -18,12 +18,19 @@ test('removing a name, the last name, and an image that is not there', async (t)
   const { id, chainId } = await fix.images.resolve('a:1');
   fix.events.length = 0;
   assert.deepEqual(await fix.images.remove('a:1'), [{ Untagged: 'a:1' }]);
-  assert.deepEqual(await fix.images.remove('b:1'), [{ Untagged: 'b:1' }, { Deleted: id }, { Deleted: chainId }]);
-  assert.deepEqual(fix.events.map((event) => [event.action, event.attributes['name']]), [
-    ['untag', id],
-    ['untag', id],
-    ['delete', id],
+  assert.deepEqual(await fix.images.remove('b:1'), [
+    { Untagged: 'b:1' },
+    { Deleted: id },
+    { Deleted: chainId },
   ]);
+  assert.deepEqual(
+    fix.events.map((event) => [event.action, event.attributes['name']]),
+    [
+      ['untag', id],
+      ['untag', id],
+      ['delete', id],
+    ],
+  );
   await refused(fix.images.remove('nope'), 'notFound', 'No such image: nope:latest');
   await fix.storage.snapshotter.idle();
   assert.deepEqual(readdirSync(join(fix.root, 'content/blobs/sha256')), []);
@@ -78,7 +85,12 @@ test('an image with several names is not removed by its id without force', async
 
 test('lists are filtered as clients ask', async (t) => {
   const fix = await imageFixture(t);
-  const labelled = { names: ['imp:2'], layers: [LAYER], config: { Labels: { l: 'v' } }, created: '2025-01-01T00:00:00Z' };
+  const labelled = {
+    names: ['imp:2'],
+    layers: [LAYER],
+    config: { Labels: { l: 'v' } },
+    created: '2025-01-01T00:00:00Z',
+  };
   await fix.load(dockerArchive([{ names: ['imp:1', 'busybox:latest'], layers: [LAYER] }, labelled]));
   const names = async (key: string, value: string): Promise<string[]> =>
     (await fix.images.list({ filters: new Map([[key, [value]]]) })).flatMap((image) => image.RepoTags);

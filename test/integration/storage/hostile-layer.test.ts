@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -59,7 +67,10 @@ test('paths with .., absolute ones and links stay inside the tree', async (t) =>
     await through([first, { name: 'k', type: '1', link: 'l' }, { name: 'k/file', content: 'overwritten' }]);
     await through([first, { name: 'a', type: '2', link: 'l' }, { name: 'a/b', type: '2', link: 'x' }]);
     await through([first, { name: 'l', content: 'instead of the link' }]);
-    await through([{ name: 'f', type: '1', link: `${link}/file` }, { name: 'f', content: 'overwritten' }]);
+    await through([
+      { name: 'f', type: '1', link: `${link}/file` },
+      { name: 'f', content: 'overwritten' },
+    ]);
   }
 });
 
@@ -67,13 +78,16 @@ test('a link swapped in while files are written leads nowhere', async (t) => {
   const fix = await fixture(t);
   const outside = canary(fix);
   const members: Member[] = [];
-  for (let i = 0; i < 3000; i++) members.push({ name: `d/f${i}`, content: 'x' }, { name: `e${i}/g`, content: 'y' });
+  for (let i = 0; i < 3000; i++)
+    members.push({ name: `d/f${i}`, content: 'x' }, { name: `e${i}/g`, content: 'y' });
   let done = false;
   const swapper = async (): Promise<number> => {
     let swaps = 0;
     while (!done) {
       await nextTurn();
-      for (const name of readdirSync(join(fix.root, 'overlay2')).filter((each) => each.startsWith('.staged-'))) {
+      for (const name of readdirSync(join(fix.root, 'overlay2')).filter((each) =>
+        each.startsWith('.staged-'),
+      )) {
         const diff = join(fix.root, 'overlay2', name, 'diff');
         try {
           renameSync(join(diff, 'd'), join(diff, `d-away-${swaps}`));
@@ -118,7 +132,11 @@ test('names that mean something to overlayfs have no power of their own', async 
   assert.equal(files.getXattr(root, 'd/f', 'security.capability')?.length, 20);
   assert.deepEqual(readdirSync(join(tree, 'd')), ['f']);
   for (const name of ['.wh.', 'd/.wh..', 'd/.wh...']) {
-    await assert.rejects(commit(fix.storage, [{ name, content: '' }]), (error) => isEngineError(error, 'invalidArgument'), name);
+    await assert.rejects(
+      commit(fix.storage, [{ name, content: '' }]),
+      (error) => isEngineError(error, 'invalidArgument'),
+      name,
+    );
   }
 });
 
@@ -142,7 +160,10 @@ test('special files, odd names and replaced entries come out as written', async 
   assert.ok(lstatSync(join(tree, 'dev/fifo')).isFIFO());
   const deep = lstatSync(join(tree, long));
   assert.deepEqual([deep.mtimeMs, deep.uid], [1_234_567_890_500, 70_000]);
-  assert.equal(readFileSync(Buffer.concat([Buffer.from(`${tree}/a`), Buffer.from([0xff, 0x62])]), 'utf8'), 'bytes');
+  assert.equal(
+    readFileSync(Buffer.concat([Buffer.from(`${tree}/a`), Buffer.from([0xff, 0x62])]), 'utf8'),
+    'bytes',
+  );
   assert.equal(readFileSync(join(tree, 'a'), 'utf8'), 'now a file');
   assert.equal(readFileSync(join(tree, 'b'), 'utf8'), 'second');
 });
@@ -152,7 +173,12 @@ test('a layer cut off at any block, or with any byte changed, is refused or whol
   const whole = tar([{ name: 'd/' }, { name: 'd/f', content: 'x'.repeat(1000) }]);
   for (let size = 512; size < whole.length - 1024; size += 300) {
     const cut = whole.subarray(0, size);
-    await commit(fix.storage, cut).catch((error: unknown) => assert.ok(isEngineError(error, 'invalidArgument')));
+    await commit(fix.storage, cut).catch((error: unknown) =>
+      assert.ok(isEngineError(error, 'invalidArgument')),
+    );
   }
-  assert.deepEqual(readdirSync(join(fix.root, 'overlay2')).filter((name) => name.startsWith('.staged-')), []);
+  assert.deepEqual(
+    readdirSync(join(fix.root, 'overlay2')).filter((name) => name.startsWith('.staged-')),
+    [],
+  );
 });

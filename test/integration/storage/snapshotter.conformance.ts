@@ -33,7 +33,11 @@ const UPPER = [
   { name: 'implied/by/file', content: 'z' },
 ];
 
-async function inRootfs<T>(fix: Fixture, id: ContainerId, work: (files: Files, root: number) => T): Promise<T> {
+async function inRootfs<T>(
+  fix: Fixture,
+  id: ContainerId,
+  work: (files: Files, root: number) => T,
+): Promise<T> {
   const handle = await fix.storage.snapshotter.rootfs(id);
   try {
     return work(fix.kernel.files, handle.fd);
@@ -52,6 +56,12 @@ const absent = (work: () => unknown): void => assert.throws(work, (error) => isK
 
 /** What every snapshotter must do alike. */
 export function snapshotterConformance(name: SnapshotterName): void {
+  treeConformance(name);
+  lifeConformance(name);
+}
+
+/** What containers find in their trees. */
+function treeConformance(name: SnapshotterName): void {
   test(`${name}: a layer's files have their owners, modes, times and links`, async (t) => {
     const fix = await fixture(t, name);
     const base = await commit(fix.storage, BASE);
@@ -107,7 +117,10 @@ export function snapshotterConformance(name: SnapshotterName): void {
     const id = await container(fix, null);
     await inRootfs(fix, id, (files, root) => assert.equal(files.stat(root, 'dev/console').type, 'file'));
   });
+}
 
+/** How layers come and go. */
+function lifeConformance(name: SnapshotterName): void {
   test(`${name}: writable layers outlive a restart and are removed without a trace`, async (t) => {
     const fix = await fixture(t, name);
     const base = await commit(fix.storage, BASE);

@@ -38,7 +38,11 @@ export async function fixture(t: TestContext, name: SnapshotterName = 'overlay2'
   return result;
 }
 
-export async function commit(storage: Storage, members: readonly Member[] | Buffer, parent: ChainId | null = null): Promise<Layer> {
+export async function commit(
+  storage: Storage,
+  members: readonly Member[] | Buffer,
+  parent: ChainId | null = null,
+): Promise<Layer> {
   const archive = Buffer.isBuffer(members) ? members : tar(members);
   const { digest: blob } = await storage.content.ingest(chunks(archive));
   return storage.snapshotter.commitLayer({ parent, diffId: digest(archive), blob });
