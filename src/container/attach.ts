@@ -10,10 +10,15 @@ import { tell, type Room } from './room.ts';
 import { transition } from './state.ts';
 
 /**
- * Attached when this returns: a container that is started afterwards is seen from its first byte. Errors: `invalidArgument` for
+ * Attached when this returns: a container that is started afterwards is seen from its first byte. Errors:
+ * `invalidArgument` for
  * bad keys, `conflict` when it is paused.
  */
-export async function attachContainer(room: Room, reference: string, request: AttachRequest): Promise<StreamSession> {
+export async function attachContainer(
+  room: Room,
+  reference: string,
+  request: AttachRequest,
+): Promise<StreamSession> {
   const { deps, ledger } = room;
   const entry = ledger.find(reference);
   const keys = parseDetachKeys(request.detachKeys);
@@ -22,7 +27,11 @@ export async function attachContainer(room: Room, reference: string, request: At
   const { id, config } = entry.record;
   const { streams } = request;
   const stream = request.stream
-    ? await deps.tasks.attach(id, null, { stdin: streams.stdin && config.OpenStdin, stdout: streams.stdout, stderr: streams.stderr })
+    ? await deps.tasks.attach(id, null, {
+        stdin: streams.stdin && config.OpenStdin,
+        stdout: streams.stdout,
+        stderr: streams.stderr,
+      })
     : null;
   tell(room, entry, { action: 'attach' });
   return {
@@ -36,7 +45,11 @@ export async function attachContainer(room: Room, reference: string, request: At
   };
 }
 
-async function copyLog(room: Room, entry: Entry, parts: { request: AttachRequest; client: StreamClient }): Promise<void> {
+async function copyLog(
+  room: Room,
+  entry: Entry,
+  parts: { request: AttachRequest; client: StreamClient },
+): Promise<void> {
   const { record } = entry;
   const { request, client } = parts;
   if (record.hostConfig.LogConfig.Type !== 'json-file') return;

@@ -5,7 +5,8 @@ import type { OutputFrame, StreamChoice, TaskHandlers } from './ports.ts';
 import type { ContainerRecord } from './record.ts';
 
 /*
- * The face that routes call. `reference` is always what a client wrote: a full id, a name or a unique prefix of an id.
+ * The face that routes call. `reference` is always what a client wrote: a full id, a name or a unique
+ * prefix of an id.
  * Errors are EngineErrors whose texts are the reference's.
  */
 
@@ -124,14 +125,23 @@ export interface ContainerService {
   rename(reference: string, newName: string): Promise<void>;
   remove(reference: string, request: RemoveRequest): Promise<void>;
   /** Resolves once the condition is set up; the reply follows when it is met or `signal` aborts. */
-  wait(reference: string, condition: string, signal: AbortSignal): Promise<{ readonly reply: Promise<WaitReply> }>;
+  wait(
+    reference: string,
+    condition: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly reply: Promise<WaitReply> }>;
   resize(reference: string, size: { readonly width: number; readonly height: number }): Promise<void>;
   attach(reference: string, request: AttachRequest): Promise<StreamSession>;
   logs(reference: string, request: LogsRequest): Promise<LogsSession>;
   top(reference: string, psArgs: string): Promise<TopReply>;
   list(request: ListRequest): Promise<readonly JsonObject[]>;
-  inspect(reference: string, options: { readonly size: boolean; readonly apiVersion: string }): Promise<JsonObject>;
-  prune(filters: ReadonlyMap<string, readonly string[]>): Promise<{ readonly ContainersDeleted: readonly string[] | null; readonly SpaceReclaimed: number }>;
+  inspect(
+    reference: string,
+    options: { readonly size: boolean; readonly apiVersion: string },
+  ): Promise<JsonObject>;
+  prune(
+    filters: ReadonlyMap<string, readonly string[]>,
+  ): Promise<{ readonly ContainersDeleted: readonly string[] | null; readonly SpaceReclaimed: number }>;
 
   execCreate(reference: string, body: JsonObject | null): Promise<{ readonly Id: ExecId }>;
   /** Null when detached: the process runs and nothing is to be copied. */
@@ -140,7 +150,9 @@ export interface ContainerService {
   execResize(execId: string, size: { readonly width: number; readonly height: number }): Promise<void>;
 
   /** For the image room: who uses an image. */
-  usingImage(imageId: string): readonly { readonly id: ContainerId; readonly name: string; readonly running: boolean }[];
+  usingImage(
+    imageId: string,
+  ): readonly { readonly id: ContainerId; readonly name: string; readonly running: boolean }[];
   counts(): ContainerCounts;
   records(): readonly ContainerRecord[];
   /** What the runtime calls; wired at construction. */

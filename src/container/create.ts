@@ -24,13 +24,18 @@ export const NEVER_RAN: RunState = {
 };
 
 /** Mounts of the containers that `--volumes-from` names. Errors: `notFound`, `invalidArgument`. */
-function inheritedMounts(room: Pick<Room, 'ledger'>, references: readonly string[] | null): readonly MountPoint[] {
+function inheritedMounts(
+  room: Pick<Room, 'ledger'>,
+  references: readonly string[] | null,
+): readonly MountPoint[] {
   return (references ?? []).flatMap((reference) => {
     const at = reference.indexOf(':');
     const mode = at < 0 ? '' : reference.slice(at + 1);
     if (!['', 'ro', 'rw', 'z', 'Z', 'ro,z', 'rw,z'].includes(mode)) throw invalid(`invalid mode: ${mode}`);
     const { mounts } = room.ledger.find(at < 0 ? reference : reference.slice(0, at)).record;
-    return mounts.filter((mount) => mount.type !== 'tmpfs').map((mount) => (mode.includes('ro') ? { ...mount, readOnly: true } : mount));
+    return mounts
+      .filter((mount) => mount.type !== 'tmpfs')
+      .map((mount) => (mode.includes('ro') ? { ...mount, readOnly: true } : mount));
   });
 }
 
@@ -44,7 +49,10 @@ function checkLinks(room: Pick<Room, 'ledger'>, links: readonly string[] | null)
     }
   }
   if ((links ?? []).length > 0) {
-    throw new EngineError('notImplemented', 'links between containers are not available in this engine: containers on a bridge reach each other by address');
+    throw new EngineError(
+      'notImplemented',
+      'links between containers are not available in this engine: containers on a bridge reach each other by address',
+    );
   }
 }
 
@@ -81,19 +89,33 @@ function recordOf(room: Pick<Room, 'deps'>, parts: Parts): ContainerRecord {
   };
 }
 
-/** Two flushes. Errors: `invalidArgument`, `notFound` for the image, `conflict` for the name. Nothing is left when it throws. */
+/**
+ * Two flushes. Errors: `invalidArgument`, `notFound` for the image, `conflict` for the name. Nothing is
+ * left when it throws.
+ */
 export async function createContainer(room: Room, request: CreateRequest): Promise<CreateReply> {
   const { deps, ledger } = room;
   const warnings: string[] = [];
   const wanted = request.name === '' ? null : checkName(request.name);
-  const checked = checkBody(request.body, { facts: deps.facts, settings: deps.settings, apiVersion: request.apiVersion, warnings });
-  const platform = request.platform === null || request.platform === '' ? undefined : parsePlatform(request.platform);
+  const checked = checkBody(request.body, {
+    facts: deps.facts,
+    settings: deps.settings,
+    apiVersion: request.apiVersion,
+    warnings,
+  });
+  const platform =
+    request.platform === null || request.platform === '' ? undefined : parsePlatform(request.platform);
   const image = await deps.images.resolve(checked.image, platform);
   const hold = deps.images.hold(image.id);
-  await using rollback = new Rollback((error) => deps.log.warn('undoing a create failed', { reason: String(error) }));
+  await using rollback = new Rollback((error) =>
+    deps.log.warn('undoing a create failed', { reason: String(error) }),
+  );
   try {
     const id = newContainerId();
-    const normalized = normalizeContainer(checked, image.config.defaults, { shortId: shortId(id), machineHostname: deps.facts.hostname });
+    const normalized = normalizeContainer(checked, image.config.defaults, {
+      shortId: shortId(id),
+      machineHostname: deps.facts.hostname,
+    });
     checkLinks(room, normalized.hostConfig.Links);
     const name = wanted ?? generateName((candidate) => ledger.names.isTaken(candidate));
     ledger.names.reserve(name, id);

@@ -24,29 +24,46 @@ function parseBody(body: JsonObject | null): ExecConfig {
   const command = fields.words('Cmd') ?? [];
   if (command.length === 0) throw new EngineError('invalidArgument', messages.noExecCommand());
   const detachKeys = fields.text('DetachKeys');
-  if (parseDetachKeys(detachKeys) === null) throw new EngineError('invalidArgument', messages.invalidEscapeKeys(detachKeys));
+  if (parseDetachKeys(detachKeys) === null)
+    throw new EngineError('invalidArgument', messages.invalidEscapeKeys(detachKeys));
   const size = fields.raw('ConsoleSize');
   const [height, width] = Array.isArray(size) ? size : [];
   return {
     tty: fields.flag('Tty'),
-    attach: { stdin: fields.flag('AttachStdin'), stdout: fields.flag('AttachStdout'), stderr: fields.flag('AttachStderr') },
+    attach: {
+      stdin: fields.flag('AttachStdin'),
+      stdout: fields.flag('AttachStdout'),
+      stderr: fields.flag('AttachStderr'),
+    },
     detachKeys,
     command,
-    env: (fields.texts('Env') ?? []).filter((entry) => entry !== '' && !entry.startsWith('=') && !entry.includes('\0')),
+    env: (fields.texts('Env') ?? []).filter(
+      (entry) => entry !== '' && !entry.startsWith('=') && !entry.includes('\0'),
+    ),
     user: fields.text('User'),
     workingDir: fields.text('WorkingDir'),
     privileged: fields.flag('Privileged'),
-    consoleSize: typeof height === 'number' && typeof width === 'number' && height > 0 && width > 0 ? { height, width } : null,
+    consoleSize:
+      typeof height === 'number' && typeof width === 'number' && height > 0 && width > 0
+        ? { height, width }
+        : null,
   };
 }
 
 function tellExec(room: Room, entry: Entry, fact: { exec: Exec; action: string }): void {
   const { exec, action } = fact;
-  tell(room, entry, { action: `${action}: ${exec.config.command[0]} ${exec.config.command.slice(1).join(' ')}`, attributes: { execID: exec.id } });
+  tell(room, entry, {
+    action: `${action}: ${exec.config.command[0]} ${exec.config.command.slice(1).join(' ')}`,
+    attributes: { execID: exec.id },
+  });
 }
 
 /** Errors: `notFound`, `conflict` when the container does not run or is paused. */
-export async function createExec(room: Room, reference: string, body: JsonObject | null): Promise<{ readonly Id: ExecId }> {
+export async function createExec(
+  room: Room,
+  reference: string,
+  body: JsonObject | null,
+): Promise<{ readonly Id: ExecId }> {
   const entry = room.ledger.find(reference);
   transition(entry.record, 'exec');
   const exec = room.execs.add(newExecId(), entry.record.id, parseBody(body));
@@ -55,19 +72,30 @@ export async function createExec(room: Room, reference: string, body: JsonObject
   return { Id: exec.id };
 }
 
-/** Looked up in the running container's own tree, entered by the magic link of its first process and never left again. */
+/**
+ * Looked up in the running container's own tree, entered by the magic link of its first process and never
+ * left again.
+ */
 async function execUser(room: Room, entry: Entry, user: string): Promise<ResolvedUser> {
   const { record } = entry;
   const root = await open(`/proc/${record.state.pid}/root`, 'r');
   try {
-    if (room.deps.tasks.get(record.id)?.pid !== record.state.pid) throw new EngineError('conflict', messages.containerNotRunning(record.id));
-    return await lookUpUser(room.deps.tree, root.fd, { user: user || record.config.User, groupAdd: record.hostConfig.GroupAdd ?? [] });
+    if (room.deps.tasks.get(record.id)?.pid !== record.state.pid)
+      throw new EngineError('conflict', messages.containerNotRunning(record.id));
+    return await lookUpUser(room.deps.tree, root.fd, {
+      user: user || record.config.User,
+      groupAdd: record.hostConfig.GroupAdd ?? [],
+    });
   } finally {
     await root.close();
   }
 }
 
-async function execRequest(room: Room, entry: Entry, wish: { exec: Exec; consoleSize: TerminalSize | null; detach: boolean }): Promise<ExecRequest> {
+async function execRequest(
+  room: Room,
+  entry: Entry,
+  wish: { exec: Exec; consoleSize: TerminalSize | null; detach: boolean },
+): Promise<ExecRequest> {
   const { exec } = wish;
   const { config } = exec;
   const { record } = entry;
@@ -78,7 +106,13 @@ async function execRequest(room: Room, entry: Entry, wish: { exec: Exec; console
     {
       user,
       devices: { nodes: [], rules: [] },
-      resources: { ulimits: (record.hostConfig.Ulimits ?? []).map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })) },
+      resources: {
+        ulimits: (record.hostConfig.Ulimits ?? []).map(({ Name, Soft, Hard }) => ({
+          name: Name,
+          soft: Soft,
+          hard: Hard,
+        })),
+      },
       joinedIds: { network: null, pid: null, ipc: null },
       networkFiles: [],
     },
@@ -103,8 +137,15 @@ async function execRequest(room: Room, entry: Entry, wish: { exec: Exec; console
   };
 }
 
-/** Null when detached: the process runs. Errors: `notFound`, `conflict`; detached also what kept it from starting. */
-export async function startExec(room: Room, execId: string, request: ExecStartRequest): Promise<StreamSession | null> {
+/**
+ * Null when detached: the process runs. Errors: `notFound`, `conflict`; detached also what kept it from
+ * starting.
+ */
+export async function startExec(
+  room: Room,
+  execId: string,
+  request: ExecStartRequest,
+): Promise<StreamSession | null> {
   const exec = room.execs.get(execId);
   if (exec.started) {
     const text = exec.running ? messages.execAlreadyRunning(exec.id) : messages.execAlreadyRun(exec.id);
@@ -115,7 +156,11 @@ export async function startExec(room: Room, execId: string, request: ExecStartRe
   transition(entry.record, 'exec');
   exec.started = true;
   // Checked before the connection is hijacked, so that an unknown user is an error of the request.
-  const wish = await execRequest(room, entry, { exec, consoleSize: request.consoleSize, detach: request.detach }).catch((error: unknown) => {
+  const wish = await execRequest(room, entry, {
+    exec,
+    consoleSize: request.consoleSize,
+    detach: request.detach,
+  }).catch((error: unknown) => {
     room.execs.end(exec, 126);
     throw error;
   });
@@ -128,7 +173,11 @@ export async function startExec(room: Room, execId: string, request: ExecStartRe
 }
 
 /** Null, or why it could not start; the exec's exit code says so, too. */
-async function launchExec(room: Room, entry: Entry, parts: { exec: Exec; wish: ExecRequest }): Promise<EngineError | null> {
+async function launchExec(
+  room: Room,
+  entry: Entry,
+  parts: { exec: Exec; wish: ExecRequest },
+): Promise<EngineError | null> {
   const { exec, wish } = parts;
   exec.running = true;
   tellExec(room, entry, { exec, action: 'exec_start' });
@@ -143,7 +192,11 @@ async function launchExec(room: Room, entry: Entry, parts: { exec: Exec; wish: E
   }
 }
 
-async function runAttached(room: Room, entry: Entry, parts: { exec: Exec; wish: ExecRequest; client: StreamClient }): Promise<void> {
+async function runAttached(
+  room: Room,
+  entry: Entry,
+  parts: { exec: Exec; wish: ExecRequest; client: StreamClient },
+): Promise<void> {
   const { exec, wish, client } = parts;
   let stream: AttachStream;
   try {
@@ -190,7 +243,11 @@ export async function inspectExec(room: Pick<Room, 'execs'>, execId: string): Pr
 }
 
 /** Errors: `notFound` when its process does not exist. */
-export async function resizeExec(room: Pick<Room, 'execs' | 'deps'>, execId: string, size: TerminalSize): Promise<void> {
+export async function resizeExec(
+  room: Pick<Room, 'execs' | 'deps'>,
+  execId: string,
+  size: TerminalSize,
+): Promise<void> {
   const exec = room.execs.get(execId);
   if (!exec.running) throw new EngineError('notFound', messages.execNoProcess(exec.id));
   await room.deps.tasks.resize(exec.containerId, exec.id, size);

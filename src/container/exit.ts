@@ -10,7 +10,10 @@ import { decideRestart, scheduleRestart } from './restart-policy.ts';
 import { tell, type Room } from './room.ts';
 import { hasProcess, transition } from './state.ts';
 
-/** What the runtime calls when a task ended: waits for its turn, so that a start which is still on is finished first. */
+/**
+ * What the runtime calls when a task ended: waits for its turn, so that a start which is still on is
+ * finished first.
+ */
 export function handleExit(room: Room, id: string, exit: ExitRecord): void {
   const { ledger, deps } = room;
   void ledger.locks
@@ -19,24 +22,38 @@ export function handleExit(room: Room, id: string, exit: ExitRecord): void {
       if (entry === undefined || !hasProcess(entry.record.state.status)) return;
       await finishRun(room, entry, exit);
     })
-    .catch((error: unknown) => deps.log.error('the exit of a container could not be handled', { id, reason: errorMessage(error) }));
+    .catch((error: unknown) =>
+      deps.log.error('the exit of a container could not be handled', { id, reason: errorMessage(error) }),
+    );
 }
 
-/** The end of a run, under the container's lock: state, network, events, restart policy, auto-remove, in this order. */
+/**
+ * The end of a run, under the container's lock: state, network, events, restart policy, auto-remove, in
+ * this order.
+ */
 export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Promise<void> {
   const { deps, ledger } = room;
   const { id } = entry.record;
   const finishedAt = rfc3339Nano(exit.exitedAtNanos);
   if (exit.oomKilled && !entry.hasOomNotice) tell(room, entry, { action: 'oom' });
-  await deps.networks.sandbox.release(id).catch((error: unknown) => deps.log.error('network not released', { id, reason: errorMessage(error) }));
+  await deps.networks.sandbox
+    .release(id)
+    .catch((error: unknown) => deps.log.error('network not released', { id, reason: errorMessage(error) }));
   entry.sandbox = null;
   ledger.setState(entry, endedState(entry, exit, finishedAt));
   const restart = decideRestart(entry, exit.exitCode);
   if (restart) ledger.setState(entry, { status: transition(entry.record, 'restart-later') });
   await ledger.writeRunning(entry, 'ended', deps.facts.bootId);
-  await deps.tasks.delete(id).catch((error: unknown) => deps.log.warn('task directory not removed', { id, reason: errorMessage(error) }));
+  await deps.tasks
+    .delete(id)
+    .catch((error: unknown) =>
+      deps.log.warn('task directory not removed', { id, reason: errorMessage(error) }),
+    );
   endExecs(room, id);
-  tell(room, entry, { action: 'die', attributes: { execDuration: String(runSeconds(entry, exit)), exitCode: String(exit.exitCode) } });
+  tell(room, entry, {
+    action: 'die',
+    attributes: { execDuration: String(runSeconds(entry, exit)), exitCode: String(exit.exitCode) },
+  });
   if (restart) scheduleRestart(room, entry, runSeconds(entry, exit));
   ledger.commitSoon(entry);
   const isKept = entry.keepAfterExit || restart || !entry.record.hostConfig.AutoRemove;
@@ -77,10 +94,18 @@ export function handleOom(room: Room, id: string): void {
   tell(room, entry, { action: 'oom' });
 }
 
-export function handleExecExit(room: Room, id: string, end: { readonly execId: string; readonly exitCode: number }): void {
+export function handleExecExit(
+  room: Room,
+  id: string,
+  end: { readonly execId: string; readonly exitCode: number },
+): void {
   const exec = room.execs.find(end.execId);
   if (exec === undefined) return;
   room.execs.end(exec, end.exitCode);
   const entry = room.ledger.byId(id);
-  if (entry !== undefined) tell(room, entry, { action: 'exec_die', attributes: { execID: exec.id, exitCode: String(end.exitCode) } });
+  if (entry !== undefined)
+    tell(room, entry, {
+      action: 'exec_die',
+      attributes: { execID: exec.id, exitCode: String(end.exitCode) },
+    });
 }

@@ -18,21 +18,31 @@ export function networkIdOf(room: Pick<Room, 'deps'>): (name: string) => string 
 }
 
 /** What the container wrote, and that plus its image. */
-export async function sizesOf(room: Pick<Room, 'deps'>, record: ContainerRecord): Promise<{ writableBytes: number; rootfsBytes: number }> {
+export async function sizesOf(
+  room: Pick<Room, 'deps'>,
+  record: ContainerRecord,
+): Promise<{ writableBytes: number; rootfsBytes: number }> {
   const { snapshots, images } = room.deps;
   const writable = await snapshots.writableUsage(record.id).catch(() => ({ sizeBytes: 0 }));
   const image = images.get(record.imageId as Parameters<typeof images.get>[0]);
   return { writableBytes: writable.sizeBytes, rootfsBytes: writable.sizeBytes + (image?.sizeBytes ?? 0) };
 }
 
-export async function inspectContainer(room: Room, reference: string, options: { size: boolean; apiVersion: string }): Promise<JsonObject> {
+export async function inspectContainer(
+  room: Room,
+  reference: string,
+  options: { size: boolean; apiVersion: string },
+): Promise<JsonObject> {
   const { ledger, execs } = room;
   const entry = ledger.find(reference);
   const { record } = entry;
   return renderInspect({
     record,
     sandbox: entry.sandbox,
-    execIds: execs.ofContainer(record.id).filter((exec) => exec.running).map((exec) => exec.id),
+    execIds: execs
+      .ofContainer(record.id)
+      .filter((exec) => exec.running)
+      .map((exec) => exec.id),
     directory: ledger.store.directoryOf(record.id),
     graphDriver: graphDriver(room, record.id),
     networkIdOf: networkIdOf(room),
@@ -41,7 +51,9 @@ export async function inspectContainer(room: Room, reference: string, options: {
   });
 }
 
-function graphDriver(room: Pick<Room, 'deps'>, id: ContainerId): { name: string; data: Readonly<Record<string, string>> } {
+function graphDriver(
+  room: Pick<Room, 'deps'>,
+  id: ContainerId,
+): { name: string; data: Readonly<Record<string, string>> } {
   return room.deps.snapshots.graphDriverData({ container: id });
 }
-

@@ -21,14 +21,20 @@ export async function openLogs(room: Room, reference: string, request: LogsReque
   const { record } = entry;
   const since = parseTimestampNanos(request.since);
   const until = parseTimestampNanos(request.until);
-  if (record.hostConfig.LogConfig.Type !== 'json-file') throw new EngineError('notImplemented', messages.logsUnsupported());
+  if (record.hostConfig.LogConfig.Type !== 'json-file')
+    throw new EngineError('notImplemented', messages.logsUnsupported());
   const path = join(ledger.store.directoryOf(record.id), `${record.id}-json.log`);
   return {
     tty: record.config.Tty,
     frames: (signal) =>
       readLog({
         path,
-        window: { stdout: request.stdout, stderr: request.stderr, since: since === 0n ? null : since, until: until === 0n ? null : until },
+        window: {
+          stdout: request.stdout,
+          stderr: request.stderr,
+          since: since === 0n ? null : since,
+          until: until === 0n ? null : until,
+        },
         style: { timestamps: request.timestamps, details: request.details ? logDetails(record) : null },
         tail: tailOf(request.tail),
         signal,

@@ -32,7 +32,10 @@ const BUSYBOX: ImageDefaults = { ...EMPTY_DEFAULTS, cmd: ['sh'], env: ['PATH=/bi
 function normalize(body: JsonObject, image = BUSYBOX): NormalizedContainer & { warnings: string[] } {
   const warnings: string[] = [];
   const checked = checkBody(body, { facts: FACTS, settings: SETTINGS, apiVersion: '1.51', warnings });
-  return { ...normalizeContainer(checked, image, { shortId: 'abcdefabcdef', machineHostname: 'machine' }), warnings };
+  return {
+    ...normalizeContainer(checked, image, { shortId: 'abcdefabcdef', machineHostname: 'machine' }),
+    warnings,
+  };
 }
 
 function refused(body: JsonObject): string {
@@ -79,7 +82,10 @@ test('commands merge as the reference does', () => {
 });
 
 test('own variables go first, malformed ones are dropped', () => {
-  assert.deepEqual(normalize({ Image: 'busybox', Env: ['A=1', '=x', 'PATH=/own', ''] }).config.Env, ['A=1', 'PATH=/own']);
+  assert.deepEqual(normalize({ Image: 'busybox', Env: ['A=1', '=x', 'PATH=/own', ''] }).config.Env, [
+    'A=1',
+    'PATH=/own',
+  ]);
   assert.deepEqual(normalize({ Image: 'busybox', Env: ['A=1'] }).config.Env, ['A=1', 'PATH=/bin']);
 });
 
@@ -88,34 +94,75 @@ test('recorded refusals', () => {
     [{}, 'config cannot be empty in order to create a container'],
     [{ Image: 5 }, 'invalid JSON: json: cannot unmarshal number into Go struct field .Image of type string'],
     [host({ Memory: 1000 }), 'Minimum memory limit allowed is 6MB'],
-    [host({ MemorySwap: 67_108_864 }), 'You should always set the Memory limit when using Memoryswap limit, see usage'],
-    [host({ Memory: 67_108_864, MemorySwap: 33_554_432 }), 'Minimum memoryswap limit should be larger than memory limit, see usage'],
-    [host({ NanoCpus: 1e9, CpuQuota: 1000 }), 'Conflicting options: Nano CPUs and CPU Quota cannot both be set'],
+    [
+      host({ MemorySwap: 67_108_864 }),
+      'You should always set the Memory limit when using Memoryswap limit, see usage',
+    ],
+    [
+      host({ Memory: 67_108_864, MemorySwap: 33_554_432 }),
+      'Minimum memoryswap limit should be larger than memory limit, see usage',
+    ],
+    [
+      host({ NanoCpus: 1e9, CpuQuota: 1000 }),
+      'Conflicting options: Nano CPUs and CPU Quota cannot both be set',
+    ],
     [host({ CpusetCpus: '99' }), 'Requested CPUs are not available - requested 99, available: 0-1'],
     [host({ CpusetCpus: 'a' }), 'Invalid value a for cpuset cpus: invalid format: a'],
-    [host({ CpuPeriod: 10 }), 'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)'],
+    [
+      host({ CpuPeriod: 10 }),
+      'CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)',
+    ],
     [host({ CapAdd: ['nosuch'] }), 'invalid CapAdd: unknown capability: "CAP_NOSUCH"'],
     [host({ SecurityOpt: ['nosuch=1'] }), 'invalid --security-opt 2: "nosuch=1"'],
-    [host({ RestartPolicy: { Name: 'always', MaximumRetryCount: 3 } }), "invalid restart policy: maximum retry count can only be used with 'on-failure'"],
-    [host({ RestartPolicy: { Name: 'x' } }), "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"],
-    [host({ LogConfig: { Type: 'bogus' } }), 'error looking up logging plugin bogus: plugin "bogus" not found'],
-    [host({ LogConfig: { Type: 'json-file', Config: { nosuch: '1' } } }), "unknown log opt 'nosuch' for json-file log driver"],
+    [
+      host({ RestartPolicy: { Name: 'always', MaximumRetryCount: 3 } }),
+      "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+    ],
+    [
+      host({ RestartPolicy: { Name: 'x' } }),
+      "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+    ],
+    [
+      host({ LogConfig: { Type: 'bogus' } }),
+      'error looking up logging plugin bogus: plugin "bogus" not found',
+    ],
+    [
+      host({ LogConfig: { Type: 'json-file', Config: { nosuch: '1' } } }),
+      "unknown log opt 'nosuch' for json-file log driver",
+    ],
     [host({ IpcMode: 'bogus' }), 'invalid IPC mode: bogus'],
     [host({ Runtime: 'nosuch' }), 'unknown or invalid runtime name: nosuch'],
     [host({ Isolation: 'hyperv' }), "invalid isolation (hyperv): linux only supports 'default'"],
-    [host({ Annotations: { '': 'x' } }), 'invalid Annotations: the empty string is not permitted as an annotation key'],
-    [{ Image: 'busybox', Hostname: 'x', HostConfig: { NetworkMode: 'container:dup' } }, 'conflicting options: hostname and the network mode'],
-    [{ Image: 'busybox', Hostname: 'x', HostConfig: { UTSMode: 'host' } }, 'conflicting options: hostname and the UTS mode'],
-    [{ Image: 'busybox', WorkingDir: 'rel' }, "the working directory 'rel' is invalid, it needs to be an absolute path"],
+    [
+      host({ Annotations: { '': 'x' } }),
+      'invalid Annotations: the empty string is not permitted as an annotation key',
+    ],
+    [
+      { Image: 'busybox', Hostname: 'x', HostConfig: { NetworkMode: 'container:dup' } },
+      'conflicting options: hostname and the network mode',
+    ],
+    [
+      { Image: 'busybox', Hostname: 'x', HostConfig: { UTSMode: 'host' } },
+      'conflicting options: hostname and the UTS mode',
+    ],
+    [
+      { Image: 'busybox', WorkingDir: 'rel' },
+      "the working directory 'rel' is invalid, it needs to be an absolute path",
+    ],
     [{ Image: 'busybox', StopSignal: 'NOPE' }, 'invalid signal: NOPE'],
-    [{ Image: 'busybox', Healthcheck: { Interval: 1000 } }, 'Interval in Healthcheck cannot be less than 1ms'],
+    [
+      { Image: 'busybox', Healthcheck: { Interval: 1000 } },
+      'Interval in Healthcheck cannot be less than 1ms',
+    ],
   ];
   for (const [body, text] of cases) assert.equal(refused(body), text);
 });
 
 test('what the kernel cannot do is a warning', () => {
   const { warnings, hostConfig } = normalize(host({ BlkioWeight: 500, KernelMemory: 10_000_000 }));
-  assert.deepEqual(warnings, ['Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.']);
+  assert.deepEqual(warnings, [
+    'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.',
+  ]);
   assert.equal(hostConfig.BlkioWeight, 0);
 });
 
@@ -127,6 +174,9 @@ test('names such as __proto__ are ordinary labels', () => {
 
 test('memory doubles into swap, old clients get a shareable IPC namespace', () => {
   assert.equal(normalize(host({ Memory: 67_108_864 })).hostConfig.MemorySwap, 134_217_728);
-  const checked = checkBody({ Image: 'x' }, { facts: FACTS, settings: SETTINGS, apiVersion: '1.39', warnings: [] });
+  const checked = checkBody(
+    { Image: 'x' },
+    { facts: FACTS, settings: SETTINGS, apiVersion: '1.39', warnings: [] },
+  );
   assert.equal(checked.hostConfig.IpcMode, 'shareable');
 });

@@ -10,7 +10,8 @@ import { checkConflicts } from './normalize/modes.ts';
 import type { ContainerConfig, EndpointWish, HostConfig } from './record.ts';
 
 /*
- * A create body and an image's defaults become what the record keeps. Pure: everything about the machine and the settings
+ * A create body and an image's defaults become what the record keeps. Pure: everything about the machine
+ * and the settings
  * comes in as data. In two steps, because the reference checks the host half before it looks the image up.
  */
 

@@ -9,7 +9,8 @@ import type { Snapshotter } from '#storage/snapshotter.ts';
 import type { VolumeService } from '#volume/service.ts';
 
 /*
- * What the container room asks of its neighbours, as narrow as it needs it. The composition root passes implementations in;
+ * What the container room asks of its neighbours, as narrow as it needs it. The composition root passes
+ * implementations in;
  * nothing here names a kernel object.
  */
 
@@ -35,7 +36,18 @@ export interface TerminalSize {
 
 export type TaskPort = Pick<
   TaskService,
-  'start' | 'exec' | 'attach' | 'resize' | 'signal' | 'pids' | 'pause' | 'resume' | 'get' | 'isExecRunning' | 'delete' | 'reattach'
+  | 'start'
+  | 'exec'
+  | 'attach'
+  | 'resize'
+  | 'signal'
+  | 'pids'
+  | 'pause'
+  | 'resume'
+  | 'get'
+  | 'isExecRunning'
+  | 'delete'
+  | 'reattach'
 >;
 
 export type NetworkPort = Pick<NetworkService, 'sandbox' | 'restore' | 'list' | 'inspect' | 'hostGateway'>;
@@ -46,17 +58,35 @@ export type ImagePort = Pick<ImageService, 'resolve' | 'hold' | 'get'>;
 
 export type SnapshotPort = Pick<
   Snapshotter,
-  'name' | 'createWritable' | 'removeWritable' | 'hasWritable' | 'writableUsage' | 'layerUsage' | 'writables' | 'rootfs' | 'graphDriverData'
+  | 'name'
+  | 'createWritable'
+  | 'removeWritable'
+  | 'hasWritable'
+  | 'writableUsage'
+  | 'layerUsage'
+  | 'writables'
+  | 'rootfs'
+  | 'graphDriverData'
 >;
 
-/** Access to a container's file tree, resolved inside it (`openat2` with RESOLVE_IN_ROOT), never on the host. */
+/**
+ * Access to a container's file tree, resolved inside it (`openat2` with RESOLVE_IN_ROOT), never on the
+ * host.
+ */
 export interface RootTreePort {
-  /** A regular file of at most `maxBytes`, opened without blocking; null when there is none. Anything else throws. */
+  /**
+   * A regular file of at most `maxBytes`, opened without blocking; null when there is none. Anything else
+   * throws.
+   */
   readFile(rootFd: number, path: string, maxBytes: number): Promise<Uint8Array | null>;
   /** Links inside the root are followed. */
   kindOf(rootFd: number, path: string): Promise<'missing' | 'directory' | 'other'>;
   /** One directory whose parent exists, mode 0755. */
-  makeDirectory(rootFd: number, path: string, owner: { readonly uid: number; readonly gid: number }): Promise<void>;
+  makeDirectory(
+    rootFd: number,
+    path: string,
+    owner: { readonly uid: number; readonly gid: number },
+  ): Promise<void>;
   /** An empty regular file, mode 0755, unless there is one. */
   ensureFile(rootFd: number, path: string): Promise<void>;
   /** Unless there is something of that name. */

@@ -15,7 +15,8 @@ function untilMs(values: readonly string[]): number {
   const date = Date.parse(value);
   if (!Number.isNaN(date)) return date;
   const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(h|m|s)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== value) throw invalid(`invalid filter 'until=${value}'`);
+  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== value)
+    throw invalid(`invalid filter 'until=${value}'`);
   const unit: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000 };
   return Date.now() - parts.reduce((sum, part) => sum + Number(part[1]) * (unit[part[2] ?? 's'] ?? 0), 0);
 }
@@ -33,7 +34,11 @@ export async function pruneContainers(
   for (const { record } of room.ledger.entries()) {
     const { Labels } = record.config;
     if (countsAsRunning(record.state.status) || Date.parse(record.created) >= limit) continue;
-    if (!matchLabels(filters.get('label') ?? [], Labels) || (unwanted.length > 0 && matchLabels(unwanted, Labels))) continue;
+    if (
+      !matchLabels(filters.get('label') ?? [], Labels) ||
+      (unwanted.length > 0 && matchLabels(unwanted, Labels))
+    )
+      continue;
     try {
       const { writableBytes } = await sizesOf(room, record);
       await removeContainer(room, record.id, { force: false, volumes: false, link: false });

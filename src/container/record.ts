@@ -2,7 +2,8 @@ import type { ContainerId } from '#base/ids.ts';
 import type { MountPoint, MountRequest } from '#volume/model.ts';
 
 /*
- * What a container is, as persisted: one durable record per container, in the data root. `config` and `hostConfig` keep the
+ * What a container is, as persisted: one durable record per container, in the data root. `config` and
+ * `hostConfig` keep the
  * API's field names and order, because inspect shows them as they are. Every field is filled by `normalize/`.
  */
 
@@ -161,7 +162,11 @@ export interface HostConfig {
 
 /** Wishes for one network, from the create body; keyed by the network's name in the record. */
 export interface EndpointWish {
-  readonly IPAMConfig: { readonly IPv4Address?: string; readonly IPv6Address?: string; readonly LinkLocalIPs?: readonly string[] } | null;
+  readonly IPAMConfig: {
+    readonly IPv4Address?: string;
+    readonly IPv6Address?: string;
+    readonly LinkLocalIPs?: readonly string[];
+  } | null;
   readonly Links: readonly string[] | null;
   readonly Aliases: readonly string[] | null;
   readonly MacAddress: string;
@@ -170,7 +175,14 @@ export interface EndpointWish {
 }
 
 /** The stable parts of the state machine (`state.ts`); `removing` is a tombstone that boot finishes. */
-export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+export type ContainerStatus =
+  | 'created'
+  | 'running'
+  | 'paused'
+  | 'restarting'
+  | 'removing'
+  | 'exited'
+  | 'dead';
 
 /** What last became of the container; reaches the record by group commit within a second. */
 export interface RunState {
@@ -213,4 +225,3 @@ export interface ContainerRecord {
   /** Whether the first start ever happened: files beside the record exist from then on. */
   readonly hasBeenStarted: boolean;
 }
-

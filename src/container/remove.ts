@@ -14,7 +14,8 @@ const KILL_WAIT_MS = 10_000;
 export async function removeContainer(room: Room, reference: string, request: RemoveRequest): Promise<void> {
   const { ledger } = room;
   const entry = ledger.find(reference);
-  if (request.link) throw new EngineError('notImplemented', 'links between containers are not available in this engine');
+  if (request.link)
+    throw new EngineError('notImplemented', 'links between containers are not available in this engine');
   if (entry.removing) throw new EngineError('conflict', messages.removalInProgress(reference));
   transition(entry.record, request.force ? 'remove-forced' : 'remove');
   entry.removing = true;
@@ -40,19 +41,28 @@ async function killForRemoval(room: Room, entry: Entry): Promise<void> {
     if (!hasProcess(entry.record.state.status)) return null;
     const wasPaused = entry.record.state.status === 'paused';
     const waiting = ended(entry);
-    await deps.tasks.signal(entry.record.id, SIGKILL).catch((error: unknown) => deps.log.debug('kill for removal', { reason: errorMessage(error) }));
+    await deps.tasks
+      .signal(entry.record.id, SIGKILL)
+      .catch((error: unknown) => deps.log.debug('kill for removal', { reason: errorMessage(error) }));
     if (wasPaused) await deps.tasks.resume(entry.record.id);
     tell(room, entry, { action: 'kill', attributes: { signal: String(SIGKILL) } });
     return { waiting };
   });
   if (end === null) return;
   if ((await within(end.waiting, KILL_WAIT_MS)) === null) {
-    throw new EngineError('internal', `cannot remove container "${entry.record.name}": could not kill: tried to kill container, but did not receive an exit event`);
+    throw new EngineError(
+      'internal',
+      `cannot remove container "${entry.record.name}": could not kill: tried to kill container, but did not receive an exit event`,
+    );
   }
 }
 
 /** Under the container's lock, without a process. The tombstone first: from then on it never comes back. */
-export async function removeLocked(room: Room, entry: Entry, options: { readonly volumes: boolean; readonly flushed: boolean }): Promise<void> {
+export async function removeLocked(
+  room: Room,
+  entry: Entry,
+  options: { readonly volumes: boolean; readonly flushed: boolean },
+): Promise<void> {
   const { deps, ledger } = room;
   const { id } = entry.record;
   await ledger.bury(entry, { flushed: options.flushed });
@@ -61,7 +71,9 @@ export async function removeLocked(room: Room, entry: Entry, options: { readonly
   await attempt(room, entry, () => ledger.running.remove(id));
   await attempt(room, entry, () => deps.tasks.delete(id));
   const isErased = await attempt(room, entry, () => deps.snapshots.removeWritable(id));
-  await attempt(room, entry, () => deps.volumes.release(id, { mounts: entry.record.mounts, removeAnonymous: options.volumes }));
+  await attempt(room, entry, () =>
+    deps.volumes.release(id, { mounts: entry.record.mounts, removeAnonymous: options.volumes }),
+  );
   ledger.remove(entry);
   room.execs.forget(id);
   // The tombstone stays until nothing is left to find by it.
@@ -75,7 +87,10 @@ async function attempt(room: Pick<Room, 'deps'>, entry: Entry, step: () => Promi
     await step();
     return true;
   } catch (error) {
-    room.deps.log.error('a step of a removal failed; boot finishes it', { id: entry.record.id, reason: errorMessage(error) });
+    room.deps.log.error('a step of a removal failed; boot finishes it', {
+      id: entry.record.id,
+      reason: errorMessage(error),
+    });
     return false;
   }
 }

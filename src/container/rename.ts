@@ -17,7 +17,10 @@ export async function renameContainer(room: Room, reference: string, newName: st
       checkName(`/${plain}`);
       ledger.names.reserve(plain, id);
     } catch (error) {
-      throw new EngineError(isEngineError(error) ? error.kind : 'internal', messages.renameFailed(errorMessage(error)));
+      throw new EngineError(
+        isEngineError(error) ? error.kind : 'internal',
+        messages.renameFailed(errorMessage(error)),
+      );
     }
     entry.record = { ...entry.record, name: plain };
     try {

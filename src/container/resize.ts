@@ -7,5 +7,8 @@ export async function resizeContainer(room: Room, reference: string, size: Termi
   const entry = room.ledger.find(reference);
   transition(entry.record, 'resize');
   await room.deps.tasks.resize(entry.record.id, null, size);
-  tell(room, entry, { action: 'resize', attributes: { height: String(size.height), width: String(size.width) } });
+  tell(room, entry, {
+    action: 'resize',
+    attributes: { height: String(size.height), width: String(size.width) },
+  });
 }

@@ -9,11 +9,15 @@ const LONGEST_DELAY_MS = 60_000;
 const STEADY_SECONDS = 10;
 
 /** Whether the policy wants another run after this end. */
-export function decideRestart(entry: Pick<Entry, 'record' | 'stopRequested' | 'removing'>, exitCode: number): boolean {
+export function decideRestart(
+  entry: Pick<Entry, 'record' | 'stopRequested' | 'removing'>,
+  exitCode: number,
+): boolean {
   const { hostConfig, restartCount } = entry.record;
   const { Name, MaximumRetryCount } = hostConfig.RestartPolicy;
   if (entry.stopRequested || entry.removing) return false;
-  if (Name === 'on-failure') return exitCode !== 0 && (MaximumRetryCount === 0 || restartCount < MaximumRetryCount);
+  if (Name === 'on-failure')
+    return exitCode !== 0 && (MaximumRetryCount === 0 || restartCount < MaximumRetryCount);
   return Name === 'always' || Name === 'unless-stopped';
 }
 

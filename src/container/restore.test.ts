@@ -5,9 +5,24 @@ import type { Entry } from './record/ledger.ts';
 import type { RunningState } from './record/running-state.ts';
 import { judge } from './restore.ts';
 
-const STATE: RunState = { status: 'running', pid: 7, exitCode: 0, oomKilled: false, error: '', startedAt: '2024-01-01T00:00:00Z', finishedAt: '' };
-const intent = (phase: RunningState['phase']): RunningState => ({ phase, bootId: 'b', state: STATE, sandbox: null, stopRequested: false });
-const entry = (status: ContainerStatus): Entry => ({ record: { state: { ...STATE, status } } }) as unknown as Entry;
+const STATE: RunState = {
+  status: 'running',
+  pid: 7,
+  exitCode: 0,
+  oomKilled: false,
+  error: '',
+  startedAt: '2024-01-01T00:00:00Z',
+  finishedAt: '',
+};
+const intent = (phase: RunningState['phase']): RunningState => ({
+  phase,
+  bootId: 'b',
+  state: STATE,
+  sandbox: null,
+  stopRequested: false,
+});
+const entry = (status: ContainerStatus): Entry =>
+  ({ record: { state: { ...STATE, status } } }) as unknown as Entry;
 const exit = { exitCode: 3, oomKilled: false, exitedAtNanos: 5n };
 const running = { state: 'running' as const, pid: 9, startTime: 1, startedAtNanos: 1n };
 
@@ -19,12 +34,26 @@ test('a live task runs, whatever the record and the intent say', () => {
 });
 
 test('an end that the shim recorded is the true one', () => {
-  const verdict = judge({ entry: entry('created'), intent: intent('running'), task: { state: 'exited', pid: 9, startedAtNanos: 1n, exit } }, 0n);
+  const verdict = judge(
+    {
+      entry: entry('created'),
+      intent: intent('running'),
+      task: { state: 'exited', pid: 9, startedAtNanos: 1n, exit },
+    },
+    0n,
+  );
   assert.deepEqual(verdict.kind === 'ended' && verdict.exit, exit);
 });
 
 test('an end that was handled already is not handled twice', () => {
-  const verdict = judge({ entry: entry('running'), intent: intent('ended'), task: { state: 'exited', pid: 9, startedAtNanos: 1n, exit } }, 0n);
+  const verdict = judge(
+    {
+      entry: entry('running'),
+      intent: intent('ended'),
+      task: { state: 'exited', pid: 9, startedAtNanos: 1n, exit },
+    },
+    0n,
+  );
   assert.equal(verdict.kind, 'known');
 });
 

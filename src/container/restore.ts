@@ -27,8 +27,16 @@ interface Found {
 /** What the three witnesses together say about one container. */
 type Verdict =
   | { readonly kind: 'runs'; readonly task: RunningTask; readonly intent: RunningState | null }
-  | { readonly kind: 'ended'; readonly exit: ExitRecord; readonly startedAt: string | null; readonly sandbox: RunningState['sandbox'] }
-  /** The running state holds what is true: the end was handled already, or a start never came to a task. The record may not know. */
+  | {
+      readonly kind: 'ended';
+      readonly exit: ExitRecord;
+      readonly startedAt: string | null;
+      readonly sandbox: RunningState['sandbox'];
+    }
+  /**
+   * The running state holds what is true: the end was handled already, or a start never came to a task. The
+   * record may not know.
+   */
   | { readonly kind: 'known'; readonly intent: RunningState }
   | { readonly kind: 'idle' };
 
@@ -38,7 +46,12 @@ export function judge(found: Found, nowInNanos: bigint): Verdict {
   if (task !== null && task.state !== 'exited') return { kind: 'runs', task, intent };
   if (intent?.phase === 'ended') return { kind: 'known', intent };
   if (task !== null) {
-    return { kind: 'ended', exit: task.exit, startedAt: rfc3339Nano(task.startedAtNanos), sandbox: intent?.sandbox ?? null };
+    return {
+      kind: 'ended',
+      exit: task.exit,
+      startedAt: rfc3339Nano(task.startedAtNanos),
+      sandbox: intent?.sandbox ?? null,
+    };
   }
   const lost = (exitCode: number): Verdict => ({
     kind: 'ended',
@@ -53,7 +66,10 @@ export function judge(found: Found, nowInNanos: bigint): Verdict {
   return { kind: 'idle' };
 }
 
-/** At boot, before the first request: every container is found as it is, ends are handled, leftovers removed. */
+/**
+ * At boot, before the first request: every container is found as it is, ends are handled, leftovers
+ * removed.
+ */
 export async function restoreContainers(room: Room): Promise<RestoreReport> {
   const { deps, ledger } = room;
   await ledger.running.prepare();
@@ -90,7 +106,10 @@ function reserveName(room: Room, record: Entry['record']): void {
   try {
     room.ledger.names.reserve(record.name, record.id);
   } catch (error) {
-    room.deps.log.error('two containers have one name; the second is found by its id only', { id: record.id, reason: errorMessage(error) });
+    room.deps.log.error('two containers have one name; the second is found by its id only', {
+      id: record.id,
+      reason: errorMessage(error),
+    });
   }
 }
 
@@ -113,7 +132,10 @@ async function carryOut(room: Room, found: readonly Found[]): Promise<Omit<Resto
       else if (verdict.kind === 'ended') ended += 1;
       await settle(room, entry, verdict);
     } catch (error) {
-      deps.log.error('a container could not be restored as it should', { id: entry.record.id, reason: errorMessage(error) });
+      deps.log.error('a container could not be restored as it should', {
+        id: entry.record.id,
+        reason: errorMessage(error),
+      });
     }
     if (entry.buried) removed += 1;
   }
@@ -141,7 +163,10 @@ async function settle(room: Room, entry: Entry, verdict: Verdict): Promise<void>
   const { id, hostConfig } = entry.record;
   if (verdict.kind === 'runs') return;
   if (verdict.kind === 'ended') {
-    ledger.setState(entry, { status: 'running', ...(verdict.startedAt !== null && { startedAt: verdict.startedAt }) });
+    ledger.setState(entry, {
+      status: 'running',
+      ...(verdict.startedAt !== null && { startedAt: verdict.startedAt }),
+    });
     entry.record = { ...entry.record, hasBeenStarted: true };
     entry.stopRequested = entry.record.manuallyStopped;
     await finishRun(room, entry, verdict.exit);
@@ -150,11 +175,16 @@ async function settle(room: Room, entry: Entry, verdict: Verdict): Promise<void>
   if (verdict.kind === 'known') {
     const { phase, state } = verdict.intent;
     entry.phase = 'ended';
-    entry.record = { ...entry.record, state, hasBeenStarted: entry.record.hasBeenStarted || phase === 'ended' };
+    entry.record = {
+      ...entry.record,
+      state,
+      hasBeenStarted: entry.record.hasBeenStarted || phase === 'ended',
+    };
     ledger.commitSoon(entry);
   } else await ledger.running.remove(id);
   await deps.tasks.delete(id);
-  if (hostConfig.AutoRemove && entry.record.hasBeenStarted) await removeLocked(room, entry, { volumes: true, flushed: false });
+  if (hostConfig.AutoRemove && entry.record.hasBeenStarted)
+    await removeLocked(room, entry, { volumes: true, flushed: false });
   else if (entry.record.state.status === 'restarting') scheduleRestart(room, entry, 0);
 }
 
@@ -169,12 +199,17 @@ async function sweep(room: Room, { loaded, intents, tasks }: Leftovers): Promise
   const { deps, ledger } = room;
   const kept = new Set(loaded.quarantined.map((item) => item.id));
   const attempt = async (id: string, step: () => Promise<void>): Promise<void> => {
-    await step().catch((error: unknown) => deps.log.warn('a leftover could not be removed', { id, reason: errorMessage(error) }));
+    await step().catch((error: unknown) =>
+      deps.log.warn('a leftover could not be removed', { id, reason: errorMessage(error) }),
+    );
   };
-  for (const id of tasks.keys()) if (ledger.byId(id) === undefined) await attempt(id, () => deps.tasks.delete(id));
-  for (const id of intents.keys()) if (ledger.byId(id) === undefined) await attempt(id, () => ledger.running.remove(id as ContainerId));
+  for (const id of tasks.keys())
+    if (ledger.byId(id) === undefined) await attempt(id, () => deps.tasks.delete(id));
+  for (const id of intents.keys())
+    if (ledger.byId(id) === undefined) await attempt(id, () => ledger.running.remove(id as ContainerId));
   for (const id of deps.snapshots.writables()) {
-    if (ledger.byId(id) === undefined && !kept.has(id)) await attempt(id, () => deps.snapshots.removeWritable(id));
+    if (ledger.byId(id) === undefined && !kept.has(id))
+      await attempt(id, () => deps.snapshots.removeWritable(id));
   }
   for (const id of loaded.tombstones) await attempt(id, () => ledger.store.erase(id));
 }
@@ -185,7 +220,12 @@ export async function startByPolicy(room: Room): Promise<void> {
   const age = (entry: Entry): bigint => parseTimeNanos(entry.record.created) ?? 0n;
   const wanted = ledger
     .entries()
-    .filter((entry) => !hasProcess(entry.record.state.status) && entry.record.state.status !== 'restarting' && decideAtBoot(entry))
+    .filter(
+      (entry) =>
+        !hasProcess(entry.record.state.status) &&
+        entry.record.state.status !== 'restarting' &&
+        decideAtBoot(entry),
+    )
     .sort((a, b) => (age(a) < age(b) ? -1 : 1));
   for (const entry of wanted) {
     const { id } = entry.record;
@@ -194,6 +234,8 @@ export async function startByPolicy(room: Room): Promise<void> {
         if (entry.buried || countsAsRunning(entry.record.state.status)) return;
         await runLocked(room, entry);
       })
-      .catch((error: unknown) => deps.log.warn('a container could not be started by its policy', { id, reason: errorMessage(error) }));
+      .catch((error: unknown) =>
+        deps.log.warn('a container could not be started by its policy', { id, reason: errorMessage(error) }),
+      );
   }
 }

@@ -16,7 +16,11 @@ export function now(): string {
 }
 
 /** Tells the world a fact about a container: its labels, image and name go along. */
-export function tell(room: Pick<Room, 'deps'>, entry: Entry, fact: { action: string; attributes?: Readonly<Record<string, string>> }): void {
+export function tell(
+  room: Pick<Room, 'deps'>,
+  entry: Entry,
+  fact: { action: string; attributes?: Readonly<Record<string, string>> },
+): void {
   const { config, name, id } = entry.record;
   room.deps.emit({
     action: fact.action,

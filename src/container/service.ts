@@ -45,7 +45,11 @@ export function taskHandlers(room: Room): TaskHandlers {
 /** The thin face over the verbs. Call `restore` before the first request. */
 export function createContainerService(deps: ContainerDeps): ContainerService {
   const { settings, log } = deps;
-  const ledger = new Ledger({ store: new RecordStore(settings.dataRoot, log), running: new RunningStates(settings.execRoot, log), log });
+  const ledger = new Ledger({
+    store: new RecordStore(settings.dataRoot, log),
+    running: new RunningStates(settings.execRoot, log),
+    log,
+  });
   const room: Room = { deps, ledger, execs: new ExecTable() };
   return {
     create: (request) => createContainer(room, request),
@@ -73,7 +77,11 @@ export function createContainerService(deps: ContainerDeps): ContainerService {
       ledger
         .entries()
         .filter((entry) => entry.record.imageId === imageId)
-        .map(({ record }) => ({ id: record.id, name: record.name, running: countsAsRunning(record.state.status) })),
+        .map(({ record }) => ({
+          id: record.id,
+          name: record.name,
+          running: countsAsRunning(record.state.status),
+        })),
     counts: () => counts(ledger),
     records: () => ledger.entries().map((entry) => entry.record),
     handlers: taskHandlers(room),

@@ -24,7 +24,10 @@ import { prepareTree } from './start/tree.ts';
 import { cgroupPathOf, specInput, type SpecFindings } from './start/spec-input.ts';
 import { hasProcess, transition } from './state.ts';
 
-/** No flush; two with a restart policy the first time. Errors: the reference's texts; everything is undone then. */
+/**
+ * No flush; two with a restart policy the first time. Errors: the reference's texts; everything is undone
+ * then.
+ */
 export async function startContainer(room: Room, reference: string): Promise<void> {
   await room.ledger.locked(reference, async (entry) => {
     if (entry.removing) throw new EngineError('conflict', messages.startMarkedForRemoval());
@@ -35,7 +38,10 @@ export async function startContainer(room: Room, reference: string): Promise<voi
   });
 }
 
-/** Starts under the container's lock. A container that is removed after its exit is removed after a failed start, too. */
+/**
+ * Starts under the container's lock. A container that is removed after its exit is removed after a failed
+ * start, too.
+ */
 export async function runLocked(room: Room, entry: Entry): Promise<void> {
   const { ledger, deps } = room;
   if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
@@ -71,14 +77,22 @@ async function failed(room: Room, entry: Entry, cause: unknown): Promise<EngineE
   const { exitCode, error } = classifyStartFailure(cause);
   entry.sandbox = null;
   const { status } = entry.record.state;
-  ledger.setState(entry, { status: status === 'restarting' ? 'exited' : status, pid: 0, exitCode, error: error.message });
+  ledger.setState(entry, {
+    status: status === 'restarting' ? 'exited' : status,
+    pid: 0,
+    exitCode,
+    error: error.message,
+  });
   entry.record = { ...entry.record, hasBeenStarted: true };
   entry.phase = 'ended';
   await ledger.forgetRunning(entry);
   ledger.commitSoon(entry);
   if (entry.record.hostConfig.AutoRemove) {
     await removeLocked(room, entry, { volumes: true, flushed: false }).catch((reason: unknown) =>
-      deps.log.error('a container could not be removed after its failed start', { id: entry.record.id, reason: errorMessage(reason) }),
+      deps.log.error('a container could not be removed after its failed start', {
+        id: entry.record.id,
+        reason: errorMessage(reason),
+      }),
     );
   }
   return error;
@@ -88,11 +102,14 @@ async function failed(room: Room, entry: Entry, cause: unknown): Promise<EngineE
 async function launch(room: Room, entry: Entry): Promise<RunningTask> {
   const { deps, ledger } = room;
   const { record } = entry;
-  await using rollback = new Rollback((error) => deps.log.warn('undoing a start failed', { id: record.id, reason: errorMessage(error) }));
+  await using rollback = new Rollback((error) =>
+    deps.log.warn('undoing a start failed', { id: record.id, reason: errorMessage(error) }),
+  );
   const log = logFile(room, record);
   const joinedIds = findJoined(room, record);
   const [network, tree] = await Promise.allSettled([prepareNetwork(room, record), prepareRoot(room, record)]);
-  if (network.status === 'fulfilled' && network.value !== null) rollback.push(() => deps.networks.sandbox.release(record.id));
+  if (network.status === 'fulfilled' && network.value !== null)
+    rollback.push(() => deps.networks.sandbox.release(record.id));
   const root = tree.status === 'fulfilled' ? tree.value : null;
   try {
     if (tree.status === 'rejected') throw tree.reason;
@@ -102,15 +119,26 @@ async function launch(room: Room, entry: Entry): Promise<RunningTask> {
     const host = joinedIds.network === null ? record : (ledger.byId(joinedIds.network)?.record ?? record);
     const directory = ledger.store.directoryOf(host.id);
     if (host === record) {
-      await writeNetworkFiles({ record, sandbox: entry.sandbox, settings: deps.settings, hostGateway: deps.networks.hostGateway(), directory });
+      await writeNetworkFiles({
+        record,
+        sandbox: entry.sandbox,
+        settings: deps.settings,
+        hostGateway: deps.networks.hostGateway(),
+        directory,
+      });
     }
-    const input = await buildInput(room, { record, hostname: host.config.Hostname, user: tree.value.user, joinedIds, directory });
+    const input = await buildInput(room, {
+      record,
+      hostname: host.config.Hostname,
+      user: tree.value.user,
+      joinedIds,
+      directory,
+    });
     const task = await deps.tasks.start({
       id: record.id,
       spec: buildRuntimeSpec(input),
       rootfsFd: tree.value.fd,
       ...(network.value !== null && network.value.netnsFd !== null && { netnsFd: network.value.netnsFd }),
-      ...(network.value !== null && { heldPorts: network.value.heldPorts }),
       terminal: record.config.Tty,
       ...(input.consoleSize !== undefined && { consoleSize: input.consoleSize }),
       openStdin: record.config.OpenStdin,
@@ -135,9 +163,15 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
   const { LogConfig } = record.hostConfig;
   if (LogConfig.Type !== 'json-file') return null;
   try {
-    return { path: join(room.ledger.store.directoryOf(record.id), `${record.id}-json.log`), ...logRotation(LogConfig) };
+    return {
+      path: join(room.ledger.store.directoryOf(record.id), `${record.id}-json.log`),
+      ...logRotation(LogConfig),
+    };
   } catch (error) {
-    throw new EngineError('internal', messages.createTaskFailed(`failed to initialize logging driver: ${errorMessage(error)}`));
+    throw new EngineError(
+      'internal',
+      messages.createTaskFailed(`failed to initialize logging driver: ${errorMessage(error)}`),
+    );
   }
 }
 
@@ -147,7 +181,11 @@ function findJoined(room: Pick<Room, 'ledger'>, record: ContainerRecord): SpecFi
     const reference = joined(mode);
     if (reference === null) return null;
     const other = room.ledger.find(reference).record;
-    if (!hasProcess(other.state.status)) throw new EngineError('conflict', `cannot join namespace of a non running container: ${messages.containerNotRunning(other.id)}`);
+    if (!hasProcess(other.state.status))
+      throw new EngineError(
+        'conflict',
+        `cannot join namespace of a non running container: ${messages.containerNotRunning(other.id)}`,
+      );
     return other.id;
   };
   const { NetworkMode, PidMode, IpcMode } = record.hostConfig;
@@ -162,7 +200,10 @@ async function prepareNetwork(room: Pick<Room, 'deps'>, record: ContainerRecord)
   if (joined(mode) !== null) return null;
   if (mode !== 'bridge' && mode !== 'host' && mode !== 'none') {
     deps.networks.inspect(mode);
-    throw new EngineError('notImplemented', `network ${mode}: only bridge, host and none are available in this engine`);
+    throw new EngineError(
+      'notImplemented',
+      `network ${mode}: only bridge, host and none are available in this engine`,
+    );
   }
   const wish = record.networks[mode];
   const isOnBridge = mode === 'bridge';
@@ -171,7 +212,11 @@ async function prepareNetwork(room: Pick<Room, 'deps'>, record: ContainerRecord)
       containerId: record.id,
       name: record.name,
       mode,
-      endpoint: { ipv4Address: wish?.IPAMConfig?.IPv4Address, ipv6Address: wish?.IPAMConfig?.IPv6Address, macAddress: wish?.MacAddress || undefined },
+      endpoint: {
+        ipv4Address: wish?.IPAMConfig?.IPv4Address,
+        ipv6Address: wish?.IPAMConfig?.IPv6Address,
+        macAddress: wish?.MacAddress || undefined,
+      },
       portBindings: isOnBridge ? portsOf(host) : undefined,
       exposedPorts: isOnBridge ? Object.keys(config.ExposedPorts ?? {}) : undefined,
       publishAll: isOnBridge && host.PublishAllPorts,
@@ -184,9 +229,14 @@ async function prepareNetwork(room: Pick<Room, 'deps'>, record: ContainerRecord)
   }
 }
 
-function portsOf(host: ContainerRecord['hostConfig']): Record<string, { hostIp: string; hostPort: string }[] | null> {
+function portsOf(
+  host: ContainerRecord['hostConfig'],
+): Record<string, { hostIp: string; hostPort: string }[] | null> {
   return Object.fromEntries(
-    Object.entries(host.PortBindings ?? {}).map(([port, list]) => [port, list?.map((b) => ({ hostIp: b.HostIp, hostPort: b.HostPort })) ?? null]),
+    Object.entries(host.PortBindings ?? {}).map(([port, list]) => [
+      port,
+      list?.map((b) => ({ hostIp: b.HostIp, hostPort: b.HostPort })) ?? null,
+    ]),
   );
 }
 
@@ -201,8 +251,14 @@ async function prepareRoot(room: Pick<Room, 'deps'>, record: ContainerRecord): P
   const { snapshots, tree } = room.deps;
   const root = await snapshots.rootfs(record.id);
   try {
-    const user = await lookUpUser(tree, root.fd, { user: record.config.User, groupAdd: record.hostConfig.GroupAdd ?? [] });
-    await prepareTree(tree, root.fd, { workingDir: record.config.WorkingDir, isFirst: !record.hasBeenStarted });
+    const user = await lookUpUser(tree, root.fd, {
+      user: record.config.User,
+      groupAdd: record.hostConfig.GroupAdd ?? [],
+    });
+    await prepareTree(tree, root.fd, {
+      workingDir: record.config.WorkingDir,
+      isFirst: !record.hasBeenStarted,
+    });
     return { fd: root.fd, user, close: () => root.close() };
   } catch (error) {
     await root.close();
@@ -235,14 +291,22 @@ interface InputParts {
 async function buildInput(room: Pick<Room, 'deps'>, parts: InputParts): Promise<SpecInput> {
   const { deps } = room;
   const { record } = parts;
-  const [devices, resources] = await Promise.all([readDevices(record.hostConfig), readResources(record.hostConfig)]);
+  const [devices, resources] = await Promise.all([
+    readDevices(record.hostConfig),
+    readResources(record.hostConfig),
+  ]);
   // Makes missing bind sources and checks the others again.
   await deps.volumes.specMounts(record.mounts);
   const config = { ...record.config, Hostname: parts.hostname };
   return specInput(
     { ...record, config },
-    { user: parts.user, devices, resources, joinedIds: parts.joinedIds, networkFiles: networkFileMounts(parts.directory) },
+    {
+      user: parts.user,
+      devices,
+      resources,
+      joinedIds: parts.joinedIds,
+      networkFiles: networkFileMounts(parts.directory),
+    },
     { facts: deps.facts, settings: deps.settings },
   );
 }
-

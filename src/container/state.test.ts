@@ -5,7 +5,11 @@ import type { ContainerId } from '#base/ids.ts';
 import type { ContainerStatus } from './record.ts';
 import { STATUSES, transition, type Action } from './state.ts';
 
-const record = (status: ContainerStatus) => ({ id: 'f'.repeat(64) as ContainerId, name: 'k1', state: { status } });
+const record = (status: ContainerStatus) => ({
+  id: 'f'.repeat(64) as ContainerId,
+  name: 'k1',
+  state: { status },
+});
 
 function refusal(status: ContainerStatus, action: Action): string {
   try {
@@ -24,8 +28,14 @@ test('what clients match is said word by word', () => {
   assert.equal(refusal('exited', 'kill'), 'conflict: container <id> is not running');
   assert.equal(refusal('paused', 'pause'), 'conflict: Container <id> is already paused');
   assert.equal(refusal('running', 'unpause'), 'internal: Container <id> is not paused');
-  assert.equal(refusal('paused', 'exec'), 'conflict: Container k1 is paused, unpause the container before exec');
-  assert.match(refusal('running', 'remove'), /cannot remove container "k1": container is running: stop the container before removing/);
+  assert.equal(
+    refusal('paused', 'exec'),
+    'conflict: Container k1 is paused, unpause the container before exec',
+  );
+  assert.match(
+    refusal('running', 'remove'),
+    /cannot remove container "k1": container is running: stop the container before removing/,
+  );
   assert.match(refusal('paused', 'remove'), /container is paused and must be unpaused first/);
 });
 

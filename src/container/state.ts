@@ -3,7 +3,8 @@ import { EngineError } from '#base/errors.ts';
 import type { ContainerRecord, ContainerStatus } from './record.ts';
 
 /*
- * The one table of a container's life: status × action → next status, or the error that clients match. Nobody else compares
+ * The one table of a container's life: status × action → next status, or the error that clients match.
+ * Nobody else compares
  * status strings.
  */
 
@@ -39,12 +40,9 @@ const deadStart: Refusal = () => new EngineError('conflict', 'container is dead 
 const pausedExec: Refusal = ({ name }) => new EngineError('conflict', messages.containerPausedExec(name));
 const pausedAttach: Refusal = ({ name }) =>
   new EngineError('conflict', `container ${name} is paused, unpause the container before attach`);
-const runningRemove: Refusal = ({ name }) =>
-  new EngineError('conflict', messages.removeRunning(name));
-const pausedRemove: Refusal = ({ name }) =>
-  new EngineError('conflict', messages.removePaused(name));
-const restartingRemove: Refusal = ({ name }) =>
-  new EngineError('conflict', messages.removeRestarting(name));
+const runningRemove: Refusal = ({ name }) => new EngineError('conflict', messages.removeRunning(name));
+const pausedRemove: Refusal = ({ name }) => new EngineError('conflict', messages.removePaused(name));
+const restartingRemove: Refusal = ({ name }) => new EngineError('conflict', messages.removeRestarting(name));
 const inProgress: Refusal = ({ name }) => new EngineError('conflict', messages.removalInProgress(name));
 
 const NOT_RUNNING_ROW = {
@@ -60,7 +58,14 @@ const NOT_RUNNING_ROW = {
 } as const;
 
 const TABLE: Readonly<Record<ContainerStatus, Readonly<Partial<Record<Action, Outcome>>>>> = {
-  created: { ...NOT_RUNNING_ROW, start: 'created', started: 'running', exit: 'created', attach: 'created', rename: 'created' },
+  created: {
+    ...NOT_RUNNING_ROW,
+    start: 'created',
+    started: 'running',
+    exit: 'created',
+    attach: 'created',
+    rename: 'created',
+  },
   running: {
     start: unchanged,
     started: 'running',
@@ -111,7 +116,14 @@ const TABLE: Readonly<Record<ContainerStatus, Readonly<Partial<Record<Action, Ou
     top: restarting,
     rename: 'restarting',
   },
-  removing: { ...NOT_RUNNING_ROW, start: marked, attach: 'removing', remove: inProgress, 'remove-forced': inProgress, rename: marked },
+  removing: {
+    ...NOT_RUNNING_ROW,
+    start: marked,
+    attach: 'removing',
+    remove: inProgress,
+    'remove-forced': inProgress,
+    rename: marked,
+  },
   exited: {
     ...NOT_RUNNING_ROW,
     start: 'exited',
@@ -124,11 +136,20 @@ const TABLE: Readonly<Record<ContainerStatus, Readonly<Partial<Record<Action, Ou
   dead: { ...NOT_RUNNING_ROW, start: deadStart, attach: 'dead', rename: deadStart },
 };
 
-/** What `status` becomes by `action`. Errors: the reference's text, of the kind that gives its status number. */
-export function transition(record: Subject & { readonly state: { readonly status: ContainerStatus } }, action: Action): ContainerStatus {
+/**
+ * What `status` becomes by `action`. Errors: the reference's text, of the kind that gives its status
+ * number.
+ */
+export function transition(
+  record: Subject & { readonly state: { readonly status: ContainerStatus } },
+  action: Action,
+): ContainerStatus {
   const outcome = TABLE[record.state.status][action];
   if (outcome === undefined) {
-    throw new EngineError('conflict', `container ${record.id} is ${record.state.status}: ${action} is not possible`);
+    throw new EngineError(
+      'conflict',
+      `container ${record.id} is ${record.state.status}: ${action} is not possible`,
+    );
   }
   if (typeof outcome === 'function') throw outcome(record);
   return outcome;
@@ -144,4 +165,12 @@ export function countsAsRunning(status: ContainerStatus): boolean {
   return hasProcess(status) || status === 'restarting';
 }
 
-export const STATUSES: readonly ContainerStatus[] = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
+export const STATUSES: readonly ContainerStatus[] = [
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'removing',
+  'exited',
+  'dead',
+];

@@ -30,8 +30,15 @@ export function stopSignal(entry: Entry, request: StopRequest): number {
   return signal;
 }
 
-/** Under the lock: says that the user wants the end, and sends the signal. The promise is wrapped: nobody waits under the lock. */
-export async function beginStop(room: Room, entry: Entry, signal: number): Promise<{ readonly promise: Promise<RunEnd> } | null> {
+/**
+ * Under the lock: says that the user wants the end, and sends the signal. The promise is wrapped: nobody
+ * waits under the lock.
+ */
+export async function beginStop(
+  room: Room,
+  entry: Entry,
+  signal: number,
+): Promise<{ readonly promise: Promise<RunEnd> } | null> {
   const { ledger } = room;
   const isFirst = !entry.record.manuallyStopped;
   entry.stopRequested = true;
@@ -65,14 +72,18 @@ async function deliver(room: Room, entry: Entry, signal: number): Promise<void> 
 
 export async function wake(room: Room, entry: Entry): Promise<void> {
   await room.deps.tasks.resume(entry.record.id);
-  if (entry.record.state.status === 'paused') room.ledger.setState(entry, { status: transition(entry.record, 'unpause') });
+  if (entry.record.state.status === 'paused')
+    room.ledger.setState(entry, { status: transition(entry.record, 'unpause') });
 }
 
 /** Waits without any lock; kills what does not end in time. */
 export async function awaitEnd(
   room: Room,
   entry: Entry,
-  wish: { readonly end: { readonly promise: Promise<RunEnd> } | null; readonly timeoutSeconds: number | undefined },
+  wish: {
+    readonly end: { readonly promise: Promise<RunEnd> } | null;
+    readonly timeoutSeconds: number | undefined;
+  },
 ): Promise<void> {
   if (wish.end === null) return;
   const seconds = wish.timeoutSeconds ?? entry.record.config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
@@ -87,14 +98,22 @@ export async function awaitEnd(
     if (hasProcess(entry.record.state.status)) await deliver(room, entry, SIGKILL);
   });
   if ((await within(promise, KILL_WAIT_MS)) === null) {
-    throw new EngineError('internal', `cannot stop container: ${entry.record.id}: tried to kill container, but did not receive an exit event`);
+    throw new EngineError(
+      'internal',
+      `cannot stop container: ${entry.record.id}: tried to kill container, but did not receive an exit event`,
+    );
   }
 }
 
-/** Sends a signal; KILL waits for the end. Errors: `conflict` when it does not run, `invalidArgument`, `notFound`. */
+/**
+ * Sends a signal; KILL waits for the end. Errors: `conflict` when it does not run, `invalidArgument`,
+ * `notFound`.
+ */
 export async function killContainer(room: Room, reference: string, signalText: string): Promise<void> {
   const refused = (error: unknown): unknown =>
-    isEngineError(error) ? new EngineError(error.kind, messages.cannotKill(reference, error.message), { cause: error }) : error;
+    isEngineError(error)
+      ? new EngineError(error.kind, messages.cannotKill(reference, error.message), { cause: error })
+      : error;
   const parsed = signalText === '' ? SIGKILL : parseSignal(signalText);
   try {
     if (parsed === null) throw new EngineError('invalidArgument', messages.invalidSignal(signalText));
@@ -112,10 +131,10 @@ export async function killContainer(room: Room, reference: string, signalText: s
       return { end: await beginStop(room, entry, signal) };
     });
     if (signal === SIGKILL && kill?.end !== undefined && kill.end !== null) {
-      if ((await within(kill.end.promise, KILL_WAIT_MS)) === null) room.deps.log.warn('killed container has not ended yet', { reference });
+      if ((await within(kill.end.promise, KILL_WAIT_MS)) === null)
+        room.deps.log.warn('killed container has not ended yet', { reference });
     }
   } catch (error) {
     throw refused(error);
   }
 }
-

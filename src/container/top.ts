@@ -9,7 +9,10 @@ import { formatColumns, parsePsArguments, type ProcessFacts } from './inspect/pr
 /** Clock ticks of /proc are a hundredth of a second on every architecture this engine runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** Processes of the container as ps shows them, read from /proc: nothing is spawned. Errors: `conflict`, `internal` for bad columns. */
+/**
+ * Processes of the container as ps shows them, read from /proc: nothing is spawned. Errors: `conflict`,
+ * `internal` for bad columns.
+ */
 export async function topContainer(room: Room, reference: string, psArguments: string): Promise<TopReply> {
   const entry = room.ledger.find(reference);
   transition(entry.record, 'top');
@@ -20,7 +23,10 @@ export async function topContainer(room: Room, reference: string, psArguments: s
   const facts = await Promise.all(pids.map((pid) => readProcess(pid, names).catch(() => null)));
   const processes = facts.filter((item) => item !== null).sort((a, b) => a.pid - b.pid);
   const clock = { nowMs: room.deps.clock.nowMs(), uptimeSeconds };
-  return { Processes: processes.map((item) => formatColumns(item, columns, clock)), Titles: columns.map((column) => column.title) };
+  return {
+    Processes: processes.map((item) => formatColumns(item, columns, clock)),
+    Titles: columns.map((column) => column.title),
+  };
 }
 
 async function userNames(): Promise<ReadonlyMap<number, string>> {

@@ -7,10 +7,17 @@ import { countsAsRunning } from './state.ts';
 
 const CONDITIONS: readonly string[] = ['', 'not-running', 'next-exit', 'removed'];
 
-/** Set up synchronously: what happens after this call is not missed. Errors: `invalidArgument`, `notFound`. */
-export function waitForContainer(room: Pick<Room, 'ledger'>, reference: string, wish: { condition: string; signal: AbortSignal }): { readonly reply: Promise<WaitReply> } {
+/**
+ * Set up synchronously: what happens after this call is not missed. Errors: `invalidArgument`, `notFound`.
+ */
+export function waitForContainer(
+  room: Pick<Room, 'ledger'>,
+  reference: string,
+  wish: { condition: string; signal: AbortSignal },
+): { readonly reply: Promise<WaitReply> } {
   const { condition, signal } = wish;
-  if (!CONDITIONS.includes(condition)) throw new EngineError('invalidArgument', messages.invalidCondition(condition));
+  if (!CONDITIONS.includes(condition))
+    throw new EngineError('invalidArgument', messages.invalidCondition(condition));
   const entry = room.ledger.find(reference);
   if (condition === 'removed') return { reply: removed(entry, signal) };
   if (condition !== 'next-exit' && !countsAsRunning(entry.record.state.status)) {

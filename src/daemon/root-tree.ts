@@ -40,7 +40,9 @@ export function createRootTree(files: Files): RootTreePort {
       });
     },
     ensureFile: async (root, path) => {
-      ignoring(EXISTS, () => files.close(files.open(root, path, { access: 'write', create: true, exclusive: true, mode: 0o755 })));
+      ignoring(EXISTS, () =>
+        files.close(files.open(root, path, { access: 'write', create: true, exclusive: true, mode: 0o755 })),
+      );
     },
     ensureSymlink: async (root, path, target) => ignoring(EXISTS, () => files.symlink(target, root, path)),
   };

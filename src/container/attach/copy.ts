@@ -14,7 +14,11 @@ export interface StreamClient {
 
 export type CopyEnd = 'ended' | 'detached' | 'gone';
 
-async function copyInput(stream: AttachStream, client: StreamClient, keys: Uint8Array | null): Promise<'detached' | 'closed'> {
+async function copyInput(
+  stream: AttachStream,
+  client: StreamClient,
+  keys: Uint8Array | null,
+): Promise<'detached' | 'closed'> {
   const { input } = stream;
   if (input === null || client.input === null) return 'closed';
   // A process that no longer reads is no error of the client's.
@@ -46,10 +50,15 @@ async function copyOutput(stream: AttachStream, client: StreamClient): Promise<'
 }
 
 /**
- * Copies both ways until the process's streams end, the client detaches or is gone. `keys` null: no detach sequence. A client
+ * Copies both ways until the process's streams end, the client detaches or is gone. `keys` null: no detach
+ * sequence. A client
  * that half-closes still gets the rest of the output.
  */
-export async function copyStreams(stream: AttachStream, client: StreamClient, keys: Uint8Array | null): Promise<CopyEnd> {
+export async function copyStreams(
+  stream: AttachStream,
+  client: StreamClient,
+  keys: Uint8Array | null,
+): Promise<CopyEnd> {
   const { promise: leave, resolve } = Promise.withResolvers<CopyEnd>();
   const onAbort = (): void => resolve('gone');
   client.signal.addEventListener('abort', onAbort);

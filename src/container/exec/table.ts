@@ -39,7 +39,16 @@ export class ExecTable {
     this.#sweep();
     const { promise, resolve } = Promise.withResolvers<void>();
     const exec: Exec = {
-      id, containerId, config, started: false, running: false, pid: 0, exitCode: null, endedAtMs: 0, ended: promise, resolveEnded: resolve,
+      id,
+      containerId,
+      config,
+      started: false,
+      running: false,
+      pid: 0,
+      exitCode: null,
+      endedAtMs: 0,
+      ended: promise,
+      resolveEnded: resolve,
     };
     this.#execs.set(id, exec);
     return exec;
@@ -73,6 +82,7 @@ export class ExecTable {
 
   #sweep(): void {
     const limit = Date.now() - KEEP_MS;
-    for (const [id, exec] of this.#execs) if (exec.endedAtMs > 0 && exec.endedAtMs < limit) this.#execs.delete(id);
+    for (const [id, exec] of this.#execs)
+      if (exec.endedAtMs > 0 && exec.endedAtMs < limit) this.#execs.delete(id);
   }
 }

@@ -7,13 +7,20 @@ import type { ContainerRecord } from '../record.ts';
 export type NetworkIdOf = (name: string) => string;
 
 /** `NetworkSettings.Networks` of inspect and list. */
-export function endpointViews(record: ContainerRecord, sandbox: SandboxFacts | null, networkIdOf: NetworkIdOf): JsonObject {
+export function endpointViews(
+  record: ContainerRecord,
+  sandbox: SandboxFacts | null,
+  networkIdOf: NetworkIdOf,
+): JsonObject {
   const views: JsonObject = {};
   const hasNames = (name: string): boolean => !['bridge', 'host', 'none'].includes(name);
   for (const [name, wish] of Object.entries(record.networks)) {
     const live = sandbox?.endpoints[name];
     views[name] = {
-      IPAMConfig: wish.IPAMConfig === null ? null : { ...wish.IPAMConfig, LinkLocalIPs: [...(wish.IPAMConfig.LinkLocalIPs ?? [])] },
+      IPAMConfig:
+        wish.IPAMConfig === null
+          ? null
+          : { ...wish.IPAMConfig, LinkLocalIPs: [...(wish.IPAMConfig.LinkLocalIPs ?? [])] },
       Links: wish.Links === null ? null : [...wish.Links],
       Aliases: wish.Aliases === null ? null : [...wish.Aliases],
       MacAddress: live?.macAddress ?? '',
@@ -34,7 +41,10 @@ export function endpointViews(record: ContainerRecord, sandbox: SandboxFacts | n
   return views;
 }
 
-/** Published and exposed ports as inspect shows them while the container runs: `80/tcp` to bindings, or null. */
+/**
+ * Published and exposed ports as inspect shows them while the container runs: `80/tcp` to bindings, or
+ * null.
+ */
 export function portViews(record: ContainerRecord, sandbox: SandboxFacts | null): JsonObject {
   if (sandbox === null || sandbox.mode !== 'bridge') return {};
   const views = new Map<string, { HostIp: string; HostPort: string }[] | null>();

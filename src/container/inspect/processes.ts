@@ -104,17 +104,26 @@ export function parsePsArguments(text: string): readonly Column[] {
   const words = text.split(/\s+/).filter((word) => word !== '');
   const lists = words.flatMap((word, index) => {
     if (word === '-o' || word === 'o') return [words[index + 1] ?? ''];
-    return word.startsWith('-o') ? [word.slice(2)] : word.startsWith('-eo') ? [word.slice(3) || (words[index + 1] ?? '')] : [];
+    return word.startsWith('-o')
+      ? [word.slice(2)]
+      : word.startsWith('-eo')
+        ? [word.slice(3) || (words[index + 1] ?? '')]
+        : [];
   });
   const names = lists.flatMap((list) => list.split(',')).filter((name) => name !== '');
   if (names.length === 0) return FULL;
   return names.map((name) => {
     const known = KNOWN.get(name.split('=')[0] ?? '');
-    if (known === undefined) throw new EngineError('internal', `ps: error: unknown user-defined format specifier "${name}"`);
+    if (known === undefined)
+      throw new EngineError('internal', `ps: error: unknown user-defined format specifier "${name}"`);
     return known;
   });
 }
 
-export function formatColumns(process: ProcessFacts, columns: readonly Column[], clock: ProcessClock): readonly string[] {
+export function formatColumns(
+  process: ProcessFacts,
+  columns: readonly Column[],
+  clock: ProcessClock,
+): readonly string[] {
   return columns.map((item) => item.value(process, clock));
 }

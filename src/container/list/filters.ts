@@ -7,8 +7,21 @@ import { parseTimeNanos } from '../record/time.ts';
 import { STATUSES } from '../state.ts';
 
 const ACCEPTED: ReadonlySet<string> = new Set([
-  'ancestor', 'before', 'exited', 'expose', 'health', 'id', 'is-task', 'isolation', 'label', 'name', 'network', 'publish', 'since',
-  'status', 'volume',
+  'ancestor',
+  'before',
+  'exited',
+  'expose',
+  'health',
+  'id',
+  'is-task',
+  'isolation',
+  'label',
+  'name',
+  'network',
+  'publish',
+  'since',
+  'status',
+  'volume',
 ]);
 
 /** What filters ask besides the record itself. */
@@ -47,7 +60,8 @@ function exitCodes(values: readonly string[]): ReadonlySet<number> {
 
 function checkStatuses(values: readonly string[]): void {
   for (const value of values) {
-    if (!(STATUSES as readonly string[]).includes(value)) throw new EngineError('invalidArgument', messages.invalidStatusFilter(value));
+    if (!(STATUSES as readonly string[]).includes(value))
+      throw new EngineError('invalidArgument', messages.invalidStatusFilter(value));
   }
 }
 
@@ -94,7 +108,13 @@ const SIMPLE: ReadonlyMap<string, (values: readonly string[]) => Predicate> = ne
       return (record) => record.state.status === 'exited' && codes.has(record.state.exitCode);
     },
   ],
-  ['volume', (values) => (record) => record.mounts.some((mount) => values.includes(mount.destination) || values.includes(mount.name || mount.source))],
+  [
+    'volume',
+    (values) => (record) =>
+      record.mounts.some(
+        (mount) => values.includes(mount.destination) || values.includes(mount.name || mount.source),
+      ),
+  ],
   [
     'expose',
     (values) => {
@@ -106,7 +126,8 @@ const SIMPLE: ReadonlyMap<string, (values: readonly string[]) => Predicate> = ne
     'publish',
     (values) => {
       const ports = portSet(values, 'publish');
-      return (record) => Object.keys(record.hostConfig.PortBindings ?? {}).some((port) => ports.has(normalPort(port) ?? ''));
+      return (record) =>
+        Object.keys(record.hostConfig.PortBindings ?? {}).some((port) => ports.has(normalPort(port) ?? ''));
     },
   ],
   // No container of this engine has a health state: every one has "none".
@@ -126,7 +147,9 @@ export function impliesAll(filters: Filters): boolean {
   return (filters.get('status') ?? []).length > 0 || (filters.get('exited') ?? []).length > 0;
 }
 
-/** One predicate for all filters. Errors: `invalidArgument`, `notFound` for what `before` and `since` name. */
+/**
+ * One predicate for all filters. Errors: `invalidArgument`, `notFound` for what `before` and `since` name.
+ */
 export async function compileFilters(filters: Filters, context: FilterContext): Promise<Predicate> {
   checkFilterKeys(filters, ACCEPTED);
   const predicates: Predicate[] = [];
@@ -137,14 +160,20 @@ export async function compileFilters(filters: Filters, context: FilterContext): 
     else if (key === 'ancestor') predicates.push(await ancestors(values, context));
     else if (key === 'network') {
       predicates.push((record) =>
-        Object.keys(record.networks).some((name) => values.includes(name) || any(values, (v) => v.length >= 12 && context.networkIdOf(name).startsWith(v))),
+        Object.keys(record.networks).some(
+          (name) =>
+            values.includes(name) ||
+            any(values, (v) => v.length >= 12 && context.networkIdOf(name).startsWith(v)),
+        ),
       );
     } else if (key === 'before' || key === 'since') {
       const [value = ''] = values;
       const origin = context.find(value);
       const mine = time(origin);
       const { id } = origin;
-      predicates.push((record) => record.id !== id && (key === 'before' ? time(record) < mine : time(record) > mine));
+      predicates.push(
+        (record) => record.id !== id && (key === 'before' ? time(record) < mine : time(record) > mine),
+      );
     }
   }
   return (record) => predicates.every((predicate) => predicate(record));

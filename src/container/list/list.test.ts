@@ -7,12 +7,32 @@ import { compileFilters } from './filters.ts';
 import { humanDuration, statusText } from './status-text.ts';
 import { commandText } from './summary.ts';
 
-const STATE: RunState = { status: 'created', pid: 0, exitCode: 0, oomKilled: false, error: '', startedAt: ZERO_TIME, finishedAt: ZERO_TIME };
+const STATE: RunState = {
+  status: 'created',
+  pid: 0,
+  exitCode: 0,
+  oomKilled: false,
+  error: '',
+  startedAt: ZERO_TIME,
+  finishedAt: ZERO_TIME,
+};
 const NOW = Date.parse('2024-01-01T00:10:00Z');
 
 test('durations have one unit', () => {
-  const texts = [0, 1000, 59_000, 60_000, 120_000, 3_600_000, 7_200_000, 86_400_000 * 3, 86_400_000 * 20].map(humanDuration);
-  assert.deepEqual(texts, ['Less than a second', '1 second', '59 seconds', 'About a minute', '2 minutes', 'About an hour', '2 hours', '3 days', '2 weeks']);
+  const texts = [0, 1000, 59_000, 60_000, 120_000, 3_600_000, 7_200_000, 86_400_000 * 3, 86_400_000 * 20].map(
+    humanDuration,
+  );
+  assert.deepEqual(texts, [
+    'Less than a second',
+    '1 second',
+    '59 seconds',
+    'About a minute',
+    '2 minutes',
+    'About an hour',
+    '2 hours',
+    '3 days',
+    '2 weeks',
+  ]);
 });
 
 test('the status column', () => {
@@ -20,8 +40,14 @@ test('the status column', () => {
   assert.equal(at({}), 'Created');
   assert.equal(at({ status: 'running', startedAt: '2024-01-01T00:09:58Z' }), 'Up 2 seconds');
   assert.equal(at({ status: 'paused', startedAt: '2024-01-01T00:09:58Z' }), 'Up 2 seconds (Paused)');
-  assert.equal(at({ status: 'exited', exitCode: 3, finishedAt: '2024-01-01T00:09:57Z' }), 'Exited (3) 3 seconds ago');
-  assert.equal(at({ status: 'restarting', exitCode: 1, finishedAt: '2024-01-01T00:09:59Z' }), 'Restarting (1) 1 second ago');
+  assert.equal(
+    at({ status: 'exited', exitCode: 3, finishedAt: '2024-01-01T00:09:57Z' }),
+    'Exited (3) 3 seconds ago',
+  );
+  assert.equal(
+    at({ status: 'restarting', exitCode: 1, finishedAt: '2024-01-01T00:09:59Z' }),
+    'Restarting (1) 1 second ago',
+  );
 });
 
 test('the command column quotes what has blanks', () => {
@@ -44,7 +70,10 @@ function record(name: string, change: Partial<ContainerRecord> = {}): ContainerR
   } as unknown as ContainerRecord;
 }
 
-async function matching(filters: Record<string, string[]>, records: readonly ContainerRecord[]): Promise<string[]> {
+async function matching(
+  filters: Record<string, string[]>,
+  records: readonly ContainerRecord[],
+): Promise<string[]> {
   const matches = await compileFilters(new Map(Object.entries(filters)), {
     find: (reference) => records.find((item) => item.name === reference) ?? record('none'),
     imageIds: async (name) => (name === 'busybox' ? new Set(['sha256:1']) : null),
@@ -72,8 +101,15 @@ test('filters choose as the reference does', async () => {
 });
 
 test('bad filters are refused with the recorded texts', async () => {
-  const refused = (filters: Record<string, string[]>): Promise<string> => matching(filters, []).then(() => '', errorMessage);
+  const refused = (filters: Record<string, string[]>): Promise<string> =>
+    matching(filters, []).then(() => '', errorMessage);
   assert.equal(await refused({ nosuch: ['1'] }), "invalid filter 'nosuch'");
-  assert.equal(await refused({ exited: ['x'] }), 'invalid filter \'exited=x\': strconv.Atoi: parsing "x": invalid syntax');
-  assert.match(await refused({ status: ['bogus'] }), /^invalid filter 'status=bogus': invalid value for state \(bogus\): must be one of created, /);
+  assert.equal(
+    await refused({ exited: ['x'] }),
+    'invalid filter \'exited=x\': strconv.Atoi: parsing "x": invalid syntax',
+  );
+  assert.match(
+    await refused({ status: ['bogus'] }),
+    /^invalid filter 'status=bogus': invalid value for state \(bogus\): must be one of created, /,
+  );
 });

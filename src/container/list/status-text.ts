@@ -36,6 +36,8 @@ export function statusText(state: RunState, nowMs: number): string {
     case 'created':
       return 'Created';
     case 'exited':
-      return state.finishedAt === ZERO_TIME ? '' : `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
+      return state.finishedAt === ZERO_TIME
+        ? ''
+        : `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
   }
 }

@@ -11,7 +11,10 @@ export interface SummarySources {
   readonly nowMs: number;
   readonly networkIdOf: NetworkIdOf;
   readonly sizes: { readonly writableBytes: number; readonly rootfsBytes: number } | null;
-  /** What the image is called in the list: the record's reference, or the id when that now means another image. */
+  /**
+   * What the image is called in the list: the record's reference, or the id when that now means another
+   * image.
+   */
   readonly imageName: string;
 }
 
@@ -40,7 +43,9 @@ function ports({ record, sandbox }: SummarySources): JsonObject[] {
 export function renderSummary(sources: SummarySources): JsonObject {
   const { record, sizes } = sources;
   const endpoints = endpointViews(record, sources.sandbox, sources.networkIdOf);
-  const networks = Object.entries(endpoints).map(([name, view]) => [name, { ...(view as JsonObject), DNSNames: null }] as const);
+  const networks = Object.entries(endpoints).map(
+    ([name, view]) => [name, { ...(view as JsonObject), DNSNames: null }] as const,
+  );
   const { Annotations } = record.hostConfig;
   return {
     Id: record.id,
@@ -55,7 +60,10 @@ export function renderSummary(sources: SummarySources): JsonObject {
     Labels: { ...record.config.Labels },
     State: record.state.status,
     Status: statusText(record.state, sources.nowMs),
-    HostConfig: { NetworkMode: record.hostConfig.NetworkMode, ...(Annotations !== undefined && { Annotations: { ...Annotations } }) },
+    HostConfig: {
+      NetworkMode: record.hostConfig.NetworkMode,
+      ...(Annotations !== undefined && { Annotations: { ...Annotations } }),
+    },
     NetworkSettings: { Networks: Object.fromEntries(networks) },
     Mounts: mountViews(record.mounts),
   };

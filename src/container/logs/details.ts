@@ -9,9 +9,13 @@ function regex(text: string | undefined): RegExp | null {
   }
 }
 
-const words = (text: string | undefined): readonly string[] => (text === undefined || text === '' ? [] : text.split(','));
+const words = (text: string | undefined): readonly string[] =>
+  text === undefined || text === '' ? [] : text.split(',');
 
-/** What `--details` shows: the labels and variables that `--log-opt labels=`, `env=` and their regex forms choose. */
+/**
+ * What `--details` shows: the labels and variables that `--log-opt labels=`, `env=` and their regex forms
+ * choose.
+ */
 export function logDetails(record: Pick<ContainerRecord, 'config' | 'hostConfig'>): string {
   const options = record.hostConfig.LogConfig.Config;
   const chosen = new Map<string, string>();

@@ -9,7 +9,9 @@ const NEWLINE = 0x0a;
 export type Line = { readonly kind: 'line'; readonly text: string } | { readonly kind: 'too-long' };
 
 /** The files of a log, newest first: the log itself, then `.1`, `.2`, … as far as they exist. */
-async function logFiles(path: string): Promise<readonly { readonly path: string; readonly inode: number; readonly sizeBytes: number }[]> {
+async function logFiles(
+  path: string,
+): Promise<readonly { readonly path: string; readonly inode: number; readonly sizeBytes: number }[]> {
   const files = [];
   for (let index = 0; ; index++) {
     const name = index === 0 ? path : `${path}.${index}`;
@@ -32,8 +34,14 @@ async function tryOpen(path: string): Promise<FileHandle | null> {
   });
 }
 
-/** Offset behind the `wanted`-th newline from the end (a torn last line counts as one); `found` is how many lines follow it. */
-async function tailOffset(handle: FileHandle, wanted: number): Promise<{ readonly offset: number; readonly found: number }> {
+/**
+ * Offset behind the `wanted`-th newline from the end (a torn last line counts as one); `found` is how many
+ * lines follow it.
+ */
+async function tailOffset(
+  handle: FileHandle,
+  wanted: number,
+): Promise<{ readonly offset: number; readonly found: number }> {
   let position = (await handle.stat()).size;
   let found = 0;
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -52,7 +60,8 @@ async function tailOffset(handle: FileHandle, wanted: number): Promise<{ readonl
 }
 
 /**
- * Reads the lines of a rotated log forward. Memory is one chunk and one line; whoever does not take lines just leaves them
+ * Reads the lines of a rotated log forward. Memory is one chunk and one line; whoever does not take lines
+ * just leaves them
  * in the file. At the end of what is written `next` gives null, and later more, if more was written.
  */
 export class LogLineReader {
@@ -79,7 +88,8 @@ export class LogLineReader {
       const handle = await tryOpen(files[index]?.path ?? '');
       if (handle === null) continue;
       try {
-        const tail = wanted === 0 ? { offset: (await handle.stat()).size, found: 0 } : await tailOffset(handle, wanted);
+        const tail =
+          wanted === 0 ? { offset: (await handle.stat()).size, found: 0 } : await tailOffset(handle, wanted);
         start = index;
         offset = tail.offset;
         wanted -= tail.found;
@@ -136,7 +146,11 @@ export class LogLineReader {
     let from = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
       if (this.#skipping) this.#ready.push({ kind: 'too-long' });
-      else this.#ready.push({ kind: 'line', text: Buffer.concat([...this.#pending, chunk.subarray(from, at)]).toString('utf8') });
+      else
+        this.#ready.push({
+          kind: 'line',
+          text: Buffer.concat([...this.#pending, chunk.subarray(from, at)]).toString('utf8'),
+        });
       this.#skipping = false;
       this.#drop();
       from = at + 1;

@@ -19,7 +19,8 @@ export function parseLogRecord(line: string): LogRecord | null {
   }
   if (!isJsonObject(value)) return null;
   const { log, stream, time } = value;
-  if (typeof log !== 'string' || typeof time !== 'string' || (stream !== 'stdout' && stream !== 'stderr')) return null;
+  if (typeof log !== 'string' || typeof time !== 'string' || (stream !== 'stdout' && stream !== 'stderr'))
+    return null;
   return { stream, text: log, time };
 }
 

@@ -7,7 +7,8 @@ import { silentLog } from '#base/log.ts';
 import { readLog, type ReadLogRequest } from './read-log.ts';
 
 const TIME = '2024-05-06T07:08:09.12Z';
-const line = (text: string, stream = 'stdout', time = TIME): string => `${JSON.stringify({ log: `${text}\n`, stream, time })}\n`;
+const line = (text: string, stream = 'stdout', time = TIME): string =>
+  `${JSON.stringify({ log: `${text}\n`, stream, time })}\n`;
 
 async function withLog(task: (path: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'log-'));
@@ -47,23 +48,42 @@ test('all, the last lines over rotated files, one stream, timestamps and details
     assert.equal(await text(request(path, { tail: 3 })), 'two\nthree\nfour\n');
     assert.equal(await text(request(path, { tail: 0 })), '');
     assert.equal(await text(request(path, { tail: 99 })), 'one\ntwo\nthree\nfour\n');
-    assert.equal(await text(request(path, { window: { stdout: false, stderr: true, since: null, until: null } })), 'three\n');
-    assert.equal(await text(request(path, { tail: 1, style: { timestamps: true, details: 'a=1' } })), '2024-05-06T07:08:09.120000000Z a=1 four\n');
+    assert.equal(
+      await text(request(path, { window: { stdout: false, stderr: true, since: null, until: null } })),
+      'three\n',
+    );
+    assert.equal(
+      await text(request(path, { tail: 1, style: { timestamps: true, details: 'a=1' } })),
+      '2024-05-06T07:08:09.120000000Z a=1 four\n',
+    );
   });
 });
 
-test('since and until cut by the records\' times', async () => {
+test("since and until cut by the records' times", async () => {
   await withLog(async (path) => {
-    await writeFile(path, line('a', 'stdout', '2024-01-01T00:00:00Z') + line('b', 'stdout', '2024-01-02T00:00:00Z') + line('c', 'stdout', '2024-01-03T00:00:00Z'));
+    await writeFile(
+      path,
+      line('a', 'stdout', '2024-01-01T00:00:00Z') +
+        line('b', 'stdout', '2024-01-02T00:00:00Z') +
+        line('c', 'stdout', '2024-01-03T00:00:00Z'),
+    );
     const nanos = (time: string): bigint => BigInt(Date.parse(time)) * 1_000_000n;
-    const window = { stdout: true, stderr: true, since: nanos('2024-01-02T00:00:00Z'), until: nanos('2024-01-02T12:00:00Z') };
+    const window = {
+      stdout: true,
+      stderr: true,
+      since: nanos('2024-01-02T00:00:00Z'),
+      until: nanos('2024-01-02T12:00:00Z'),
+    };
     assert.equal(await text(request(path, { window })), 'b\n');
   });
 });
 
 test('a damaged record is skipped and said, the rest is read', async () => {
   await withLog(async (path) => {
-    await writeFile(path, `${line('good')}{"log":"torn${'\0'.repeat(10)}\n${'x'.repeat(400_000)}\n${line('after')}{"log":"no end`);
+    await writeFile(
+      path,
+      `${line('good')}{"log":"torn${'\0'.repeat(10)}\n${'x'.repeat(400_000)}\n${line('after')}{"log":"no end`,
+    );
     const warnings: unknown[] = [];
     const log = { ...silentLog, warn: (_text: string, fields?: object) => void warnings.push(fields) };
     assert.equal(await text(request(path, { log })), 'good\nafter\n');
@@ -76,7 +96,10 @@ test('a follower sees what is appended, across a rotation, and ends with the wri
     await writeFile(path, line('first'));
     let writing = true;
     let wake = (): void => undefined;
-    const follow = { isWriting: () => writing, onChange: (listener: () => void) => ((wake = listener), () => undefined) };
+    const follow = {
+      isWriting: () => writing,
+      onChange: (listener: () => void) => ((wake = listener), () => undefined),
+    };
     const reader = readLog(request(path, { follow }));
     const next = async (): Promise<string> => Buffer.from((await reader.next()).value?.data ?? '').toString();
     assert.equal(await next(), 'first\n');

@@ -34,16 +34,22 @@ class Wake {
   }
 }
 
-/** Reads a json-file log as frames. Holds a chunk and a line in memory; a slow taker just leaves the rest in the file. */
+/**
+ * Reads a json-file log as frames. Holds a chunk and a line in memory; a slow taker just leaves the rest in
+ * the file.
+ */
 export async function* readLog(request: ReadLogRequest): AsyncGenerator<OutputFrame> {
   const { signal, follow } = request;
   const reader = new LogLineReader(request.path);
   const wake = new Wake();
   const name = basename(request.path);
   // The directory, since a rotation replaces the file.
-  const watcher = follow === null ? null : watch(dirname(request.path), (_event, file) => {
-    if (file === null || file === name) wake.set();
-  });
+  const watcher =
+    follow === null
+      ? null
+      : watch(dirname(request.path), (_event, file) => {
+          if (file === null || file === name) wake.set();
+        });
   watcher?.on('error', () => wake.set());
   const onAbort = (): void => wake.set();
   signal.addEventListener('abort', onAbort);
@@ -66,7 +72,10 @@ export async function* readLog(request: ReadLogRequest): AsyncGenerator<OutputFr
 }
 
 /** Everything written so far; true when the rest is not asked for. */
-async function* readAvailable(reader: LogLineReader, request: ReadLogRequest): AsyncGenerator<OutputFrame, boolean> {
+async function* readAvailable(
+  reader: LogLineReader,
+  request: ReadLogRequest,
+): AsyncGenerator<OutputFrame, boolean> {
   let damaged = 0;
   try {
     for (;;) {
@@ -83,6 +92,7 @@ async function* readAvailable(reader: LogLineReader, request: ReadLogRequest): A
       if (verdict === 'take') yield renderRecord(record, request.style);
     }
   } finally {
-    if (damaged > 0) request.log.warn('damaged log records were skipped', { path: request.path, count: damaged });
+    if (damaged > 0)
+      request.log.warn('damaged log records were skipped', { path: request.path, count: damaged });
   }
 }

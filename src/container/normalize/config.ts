@@ -7,7 +7,8 @@ import { parseSignal } from './signals.ts';
 
 /** Fields of the config half of a create body: without any of them, there is no config. */
 export const CONFIG_FIELDS: readonly string[] = (
-  'Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin StdinOnce Env Cmd Healthcheck ArgsEscaped ' +
+  'Hostname Domainname User AttachStdin AttachStdout AttachStderr ExposedPorts Tty OpenStdin ' +
+  'StdinOnce Env Cmd Healthcheck ArgsEscaped ' +
   'Image Volumes WorkingDir Entrypoint NetworkDisabled MacAddress OnBuild Labels StopSignal StopTimeout Shell'
 ).split(' ');
 
@@ -18,7 +19,8 @@ function parseHealthcheck(fields: Fields | null): Healthcheck | null {
   const durations = { Interval: 0, Timeout: 0, StartPeriod: 0, StartInterval: 0 };
   for (const key of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval'] as const) {
     durations[key] = fields.integer(key);
-    if (durations[key] !== 0 && durations[key] < MILLISECOND) throw invalid(`${key} in Healthcheck cannot be less than 1ms`);
+    if (durations[key] !== 0 && durations[key] < MILLISECOND)
+      throw invalid(`${key} in Healthcheck cannot be less than 1ms`);
   }
   const retries = fields.integer('Retries');
   if (retries < 0) throw invalid('Retries in Healthcheck cannot be negative');
@@ -53,7 +55,10 @@ function mergeHealthcheck(own: Healthcheck | null, image: ImageHealthcheck | nul
   return { ...fromImage, ...own };
 }
 
-/** The container's own variables, then those of the image that it does not name. Entries without a name are dropped. */
+/**
+ * The container's own variables, then those of the image that it does not name. Entries without a name are
+ * dropped.
+ */
 function mergeEnv(own: readonly string[] | null, image: readonly string[] | null): readonly string[] {
   const valid = (entry: string): boolean => entry !== '' && !entry.startsWith('=') && !entry.includes('\0');
   const mine = (own ?? []).filter(valid);
@@ -61,7 +66,10 @@ function mergeEnv(own: readonly string[] | null, image: readonly string[] | null
   return [...mine, ...(image ?? []).filter((entry) => valid(entry) && !named.has(entry.split('=', 1)[0]))];
 }
 
-function commandOf(fields: Fields, image: ImageDefaults): { Cmd: readonly string[] | null; Entrypoint: readonly string[] | null } {
+function commandOf(
+  fields: Fields,
+  image: ImageDefaults,
+): { Cmd: readonly string[] | null; Entrypoint: readonly string[] | null } {
   let entrypoint = fields.words('Entrypoint');
   let command = fields.words('Cmd');
   if (entrypoint === null || entrypoint.length === 0) {
@@ -91,10 +99,14 @@ export function cleanPath(path: string): string {
   return `/${parts.join('/')}`;
 }
 
-/** The config of a create body over an image's defaults. Errors: `invalidArgument` with the reference's texts. */
+/**
+ * The config of a create body over an image's defaults. Errors: `invalidArgument` with the reference's
+ * texts.
+ */
 export function mergeConfig(fields: Fields, image: ImageDefaults, hostname: string): ContainerConfig {
   const stopSignal = fields.text('StopSignal') || image.stopSignal;
-  if (stopSignal !== '' && parseSignal(stopSignal) === null) throw invalid(messages.invalidSignal(stopSignal));
+  if (stopSignal !== '' && parseSignal(stopSignal) === null)
+    throw invalid(messages.invalidSignal(stopSignal));
   const healthcheck = mergeHealthcheck(parseHealthcheck(fields.object('Healthcheck')), image.healthcheck);
   const ports = exposedPorts(image.exposedPorts, fields.keys('ExposedPorts'));
   const volumes = [...new Set([...(image.volumes ?? []), ...(fields.keys('Volumes') ?? [])])];
@@ -124,7 +136,10 @@ export function mergeConfig(fields: Fields, image: ImageDefaults, hostname: stri
     ...(fields.flag('NetworkDisabled') && { NetworkDisabled: true }),
     ...(macAddress !== '' && { MacAddress: macAddress }),
     OnBuild: fields.texts('OnBuild'),
-    Labels: mapFrom([...Object.entries(image.labels ?? {}), ...Object.entries(fields.textMap('Labels') ?? {})]),
+    Labels: mapFrom([
+      ...Object.entries(image.labels ?? {}),
+      ...Object.entries(fields.textMap('Labels') ?? {}),
+    ]),
     ...(stopSignal !== '' && { StopSignal: stopSignal }),
     ...(stopTimeout !== null && { StopTimeout: stopTimeout }),
     ...(shell !== null && shell.length > 0 && { Shell: shell }),

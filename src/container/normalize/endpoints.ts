@@ -3,7 +3,14 @@ import { Fields, invalid, mapFrom } from './fields.ts';
 import { isJsonObject } from '#base/json.ts';
 import { joined } from './modes.ts';
 
-export const NO_WISH: EndpointWish = { IPAMConfig: null, Links: null, Aliases: null, MacAddress: '', DriverOpts: null, GwPriority: 0 };
+export const NO_WISH: EndpointWish = {
+  IPAMConfig: null,
+  Links: null,
+  Aliases: null,
+  MacAddress: '',
+  DriverOpts: null,
+  GwPriority: 0,
+};
 
 const MAC = /^[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}$/;
 
@@ -16,7 +23,13 @@ function parseEndpoint(fields: Fields): EndpointWish {
   const local = ipam?.texts('LinkLocalIPs') ?? null;
   return {
     IPAMConfig:
-      ipam === null ? null : { ...(v4 !== '' && { IPv4Address: v4 }), ...(v6 !== '' && { IPv6Address: v6 }), ...(local !== null && { LinkLocalIPs: local }) },
+      ipam === null
+        ? null
+        : {
+            ...(v4 !== '' && { IPv4Address: v4 }),
+            ...(v6 !== '' && { IPv6Address: v6 }),
+            ...(local !== null && { LinkLocalIPs: local }),
+          },
     Links: fields.texts('Links'),
     Aliases: fields.texts('Aliases'),
     MacAddress: mac.toLowerCase(),
@@ -25,17 +38,30 @@ function parseEndpoint(fields: Fields): EndpointWish {
   };
 }
 
-/** Endpoints by network name; the network of `mode` is always among them, unless another container's is joined. */
-export function parseEndpoints(body: Fields, mode: string, macAddress: string): Readonly<Record<string, EndpointWish>> {
+/**
+ * Endpoints by network name; the network of `mode` is always among them, unless another container's is
+ * joined.
+ */
+export function parseEndpoints(
+  body: Fields,
+  mode: string,
+  macAddress: string,
+): Readonly<Record<string, EndpointWish>> {
   if (joined(mode) !== null) return mapFrom([]);
   const found = new Map<string, EndpointWish>();
   const config = body.object('NetworkingConfig')?.object('EndpointsConfig') ?? null;
   for (const [name, value] of config?.entries() ?? []) {
     const network = name === 'default' ? 'bridge' : name;
-    found.set(network, isJsonObject(value) ? parseEndpoint(new Fields(value, '.NetworkingConfig.EndpointsConfig')) : NO_WISH);
+    found.set(
+      network,
+      isJsonObject(value) ? parseEndpoint(new Fields(value, '.NetworkingConfig.EndpointsConfig')) : NO_WISH,
+    );
   }
   const main = found.get(mode) ?? NO_WISH;
   if (macAddress !== '' && !MAC.test(macAddress)) throw invalid(`invalid MAC address: ${macAddress}`);
-  found.set(mode, macAddress !== '' && main.MacAddress === '' ? { ...main, MacAddress: macAddress.toLowerCase() } : main);
+  found.set(
+    mode,
+    macAddress !== '' && main.MacAddress === '' ? { ...main, MacAddress: macAddress.toLowerCase() } : main,
+  );
   return mapFrom([...found]);
 }

@@ -2,7 +2,8 @@ import { EngineError } from '#base/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#base/json.ts';
 
 /*
- * Reading a request body field by field. A wrong type is refused with the text that the reference's decoder gives; unknown
+ * Reading a request body field by field. A wrong type is refused with the text that the reference's
+ * decoder gives; unknown
  * fields are ignored, null is the same as absent.
  */
 
@@ -13,7 +14,10 @@ function jsonName(value: JsonValue): string {
 }
 
 export function wrongType(value: JsonValue, path: string, expected: string): EngineError {
-  return new EngineError('invalidArgument', `invalid JSON: json: cannot unmarshal ${jsonName(value)} into Go struct field ${path} of type ${expected}`);
+  return new EngineError(
+    'invalidArgument',
+    `invalid JSON: json: cannot unmarshal ${jsonName(value)} into Go struct field ${path} of type ${expected}`,
+  );
 }
 
 /** One object of the body, with where it stands for error texts (`.HostConfig`). */
@@ -62,7 +66,10 @@ export class Fields {
     if (value === undefined) return 0;
     if (typeof value !== 'number') throw wrongType(value, `${this.#path}.${key}`, 'int64');
     if (!Number.isInteger(value)) {
-      throw new EngineError('invalidArgument', `invalid JSON: json: cannot unmarshal number ${value} into Go struct field ${this.#path}.${key} of type int64`);
+      throw new EngineError(
+        'invalidArgument',
+        `invalid JSON: json: cannot unmarshal number ${value} into Go struct field ${this.#path}.${key} of type int64`,
+      );
     }
     return value;
   }
@@ -111,7 +118,8 @@ export class Fields {
     if (!isJsonObject(value)) throw wrongType(value, `${this.#path}.${key}`, 'map[string]string');
     return mapFrom(
       Object.entries(value).map(([name, item]) => {
-        if (item !== null && typeof item !== 'string') throw wrongType(item, `${this.#path}.${key}`, 'string');
+        if (item !== null && typeof item !== 'string')
+          throw wrongType(item, `${this.#path}.${key}`, 'string');
         return [name, item ?? ''];
       }),
     );

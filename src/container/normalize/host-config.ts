@@ -44,7 +44,8 @@ function checkExtraHosts(hosts: readonly string[] | null): readonly string[] | n
     const at = entry.indexOf(':');
     if (at <= 0) throw invalid(`bad format for add-host: "${entry}"`);
     const address = entry.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
-    if (address !== 'host-gateway' && isIP(address) === 0) throw invalid(`invalid IP address in add-host: "${address}"`);
+    if (address !== 'host-gateway' && isIP(address) === 0)
+      throw invalid(`invalid IP address in add-host: "${address}"`);
   }
   return hosts;
 }
@@ -77,14 +78,17 @@ function requestedMounts(fields: Fields): readonly MountRequest[] | null {
   });
 }
 
-/** The host half of a create body, defaults filled in. Errors: `invalidArgument` with the reference's texts. */
+/**
+ * The host half of a create body, defaults filled in. Errors: `invalidArgument` with the reference's texts.
+ */
 export function parseHostConfig(fields: Fields, sources: HostConfigSources): HostConfig {
   const { facts, settings, warnings } = sources;
   const annotations = parseAnnotations(fields);
   const shm = fields.integer('ShmSize');
   if (shm < 0) throw invalid('SHM size can not be less than 0');
   const score = fields.integer('OomScoreAdj');
-  if (score < -1000 || score > 1000) throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
+  if (score < -1000 || score > 1000)
+    throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
   const security = parseSecurity(fields);
   const resources = parseResources(fields, facts, warnings);
   const storage = fields.textMap('StorageOpt');

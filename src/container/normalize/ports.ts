@@ -24,8 +24,10 @@ function parseBinding(item: unknown, port: string): PortBinding {
   const range = /^(\d*)(?:-(\d+))?$/.exec(binding.HostPort);
   const low = Number(range?.[1] ?? 0);
   const high = Number(range?.[2] ?? low);
-  if (range === null || low > 65535 || high > 65535 || high < low) throw invalid(`invalid port specification: "${binding.HostPort}"`);
-  if (!/^(?:|[0-9a-fA-F:.]+)$/.test(binding.HostIp)) throw invalid(`invalid IP address in port binding of ${port}: ${binding.HostIp}`);
+  if (range === null || low > 65535 || high > 65535 || high < low)
+    throw invalid(`invalid port specification: "${binding.HostPort}"`);
+  if (!/^(?:|[0-9a-fA-F:.]+)$/.test(binding.HostIp))
+    throw invalid(`invalid IP address in port binding of ${port}: ${binding.HostIp}`);
   return binding;
 }
 
@@ -44,7 +46,10 @@ export function parsePortBindings(hostConfig: Fields): PortMap | null {
 }
 
 /** What the container exposes: the image's, its own, and every published port with a protocol that exists. */
-export function exposedPorts(image: readonly string[] | null, own: readonly string[] | null): Readonly<Record<string, object>> | undefined {
+export function exposedPorts(
+  image: readonly string[] | null,
+  own: readonly string[] | null,
+): Readonly<Record<string, object>> | undefined {
   const all = [...(image ?? []), ...(own ?? [])].map(normalPort).filter((port) => port !== null);
   return all.length === 0 ? undefined : mapFrom(all.map((port) => [port, {}]));
 }

@@ -7,10 +7,32 @@ const MINIMUM_MEMORY = 6 * 1024 * 1024;
 
 export type Resources = Pick<
   HostConfig,
-  | 'CpuShares' | 'Memory' | 'NanoCpus' | 'CgroupParent' | 'BlkioWeight' | 'BlkioWeightDevice' | 'BlkioDeviceReadBps'
-  | 'BlkioDeviceWriteBps' | 'BlkioDeviceReadIOps' | 'BlkioDeviceWriteIOps' | 'CpuPeriod' | 'CpuQuota' | 'CpuRealtimePeriod'
-  | 'CpuRealtimeRuntime' | 'CpusetCpus' | 'CpusetMems' | 'MemoryReservation' | 'MemorySwap' | 'MemorySwappiness' | 'OomKillDisable'
-  | 'PidsLimit' | 'Ulimits' | 'CpuCount' | 'CpuPercent' | 'IOMaximumIOps' | 'IOMaximumBandwidth'
+  | 'CpuShares'
+  | 'Memory'
+  | 'NanoCpus'
+  | 'CgroupParent'
+  | 'BlkioWeight'
+  | 'BlkioWeightDevice'
+  | 'BlkioDeviceReadBps'
+  | 'BlkioDeviceWriteBps'
+  | 'BlkioDeviceReadIOps'
+  | 'BlkioDeviceWriteIOps'
+  | 'CpuPeriod'
+  | 'CpuQuota'
+  | 'CpuRealtimePeriod'
+  | 'CpuRealtimeRuntime'
+  | 'CpusetCpus'
+  | 'CpusetMems'
+  | 'MemoryReservation'
+  | 'MemorySwap'
+  | 'MemorySwappiness'
+  | 'OomKillDisable'
+  | 'PidsLimit'
+  | 'Ulimits'
+  | 'CpuCount'
+  | 'CpuPercent'
+  | 'IOMaximumIOps'
+  | 'IOMaximumBandwidth'
 >;
 
 /** Ranges such as `0-3,5`; null when malformed. */
@@ -27,7 +49,10 @@ function parseCpuSet(text: string): readonly number[] | null {
   return members;
 }
 
-function checkCpuSet(text: string, options: { what: 'cpus' | 'mems'; thing: 'CPUs' | 'memory nodes'; available: number }): void {
+function checkCpuSet(
+  text: string,
+  options: { what: 'cpus' | 'mems'; thing: 'CPUs' | 'memory nodes'; available: number },
+): void {
   if (text === '') return;
   const members = parseCpuSet(text);
   if (members === null) throw invalid(messages.cpusetInvalid(options.what, text));
@@ -37,7 +62,12 @@ function checkCpuSet(text: string, options: { what: 'cpus' | 'mems'; thing: 'CPU
   }
 }
 
-function checkMemory(wish: { memory: number; swap: number; reservation: number; swappiness: number | null }): void {
+function checkMemory(wish: {
+  memory: number;
+  swap: number;
+  reservation: number;
+  swappiness: number | null;
+}): void {
   const { memory, swap, reservation, swappiness } = wish;
   if (memory !== 0 && memory < MINIMUM_MEMORY) throw invalid(messages.memoryTooSmall());
   if (memory > 0 && swap > 0 && swap < memory) throw invalid(messages.swapBelowMemory());
@@ -45,7 +75,8 @@ function checkMemory(wish: { memory: number; swap: number; reservation: number; 
   if (swappiness !== null && (swappiness < -1 || swappiness > 100)) {
     throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
   }
-  if (reservation > 0 && reservation < MINIMUM_MEMORY) throw invalid('Minimum memory reservation allowed is 6MB');
+  if (reservation > 0 && reservation < MINIMUM_MEMORY)
+    throw invalid('Minimum memory reservation allowed is 6MB');
   if (memory > 0 && reservation > 0 && memory < reservation) {
     throw invalid(messages.memoryBelowReservation());
   }
@@ -55,10 +86,13 @@ function checkCpu(fields: Fields, facts: MachineFacts): void {
   const nano = fields.integer('NanoCpus');
   const period = fields.integer('CpuPeriod');
   const quota = fields.integer('CpuQuota');
-  if (nano > 0 && period > 0) throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
+  if (nano > 0 && period > 0)
+    throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
   if (nano > 0 && quota > 0) throw invalid(messages.cpusAndQuota());
   if (nano < 0 || nano > facts.cpus * 1e9) {
-    throw invalid(`range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`);
+    throw invalid(
+      `range of CPUs is from 0.01 to ${facts.cpus}.00, as there are only ${facts.cpus} CPUs available`,
+    );
   }
   if (period !== 0 && (period < 1000 || period > 1_000_000)) {
     throw invalid(messages.cpuPeriodRange());
@@ -71,16 +105,27 @@ function checkCpu(fields: Fields, facts: MachineFacts): void {
 }
 
 function throttles(fields: Fields, key: string): readonly ThrottleDevice[] | null {
-  return fields.objects(key)?.map((item) => ({ Path: item.text('Path'), Rate: item.integer('Rate') })) ?? null;
+  return (
+    fields.objects(key)?.map((item) => ({ Path: item.text('Path'), Rate: item.integer('Rate') })) ?? null
+  );
 }
 
-function blockWeight(fields: Fields, facts: MachineFacts, warnings: string[]): { weight: number; devices: readonly WeightDevice[] | null } {
+function blockWeight(
+  fields: Fields,
+  facts: MachineFacts,
+  warnings: string[],
+): { weight: number; devices: readonly WeightDevice[] | null } {
   const weight = fields.integer('BlkioWeight');
-  const devices = fields.objects('BlkioWeightDevice')?.map((item) => ({ Path: item.text('Path'), Weight: item.integer('Weight') })) ?? null;
+  const devices =
+    fields
+      .objects('BlkioWeightDevice')
+      ?.map((item) => ({ Path: item.text('Path'), Weight: item.integer('Weight') })) ?? null;
   if (!facts.hasBlkioWeight) {
     if (weight > 0) warnings.push(messages.blkioWeightDiscarded());
     if (devices !== null && devices.length > 0) {
-      warnings.push('Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.');
+      warnings.push(
+        'Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.',
+      );
     }
     return { weight: 0, devices: devices === null ? null : [] };
   }
@@ -94,7 +139,9 @@ function parseUlimits(fields: Fields): readonly Ulimit[] | null {
       const limit = { Name: item.text('Name'), Hard: item.integer('Hard'), Soft: item.integer('Soft') };
       if (!/^[a-z]+$/.test(limit.Name)) throw invalid(`invalid ulimit type: ${limit.Name}`);
       if (limit.Hard !== -1 && (limit.Soft === -1 || limit.Soft > limit.Hard)) {
-        throw invalid(`ulimit soft limit must be less than or equal to hard limit: ${limit.Soft} > ${limit.Hard}`);
+        throw invalid(
+          `ulimit soft limit must be less than or equal to hard limit: ${limit.Soft} > ${limit.Hard}`,
+        );
       }
       return limit;
     }) ?? null

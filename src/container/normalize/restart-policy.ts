@@ -16,6 +16,7 @@ export function parseRestartPolicy(hostConfig: Fields): RestartPolicy {
     throw invalid(messages.restartRetryCount() + (maximum < 0 ? ' and cannot be negative' : ''));
   }
   if (maximum < 0) throw invalid('invalid restart policy: maximum retry count cannot be negative');
-  if (hostConfig.flag('AutoRemove') && name !== 'no') throw invalid("can't create 'AutoRemove' container with restart policy");
+  if (hostConfig.flag('AutoRemove') && name !== 'no')
+    throw invalid("can't create 'AutoRemove' container with restart policy");
   return { Name: name as RestartPolicyName, MaximumRetryCount: maximum };
 }

@@ -4,9 +4,12 @@ import { invalid, type Fields } from './fields.ts';
 
 const CAPABILITIES: ReadonlySet<string> = new Set(
   (
-    'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST ' +
-    'NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE ' +
-    'SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM ' +
+    'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE ' +
+    'NET_BIND_SERVICE NET_BROADCAST ' +
+    'NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT ' +
+    'SYS_ADMIN SYS_BOOT SYS_NICE ' +
+    'SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE ' +
+    'MAC_ADMIN SYSLOG WAKE_ALARM ' +
     'BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE'
   ).split(' '),
 );
@@ -14,7 +17,8 @@ const CAPABILITIES: ReadonlySet<string> = new Set(
 function checkCapabilities(list: readonly string[] | null, field: 'CapAdd' | 'CapDrop'): void {
   for (const name of list ?? []) {
     const plain = name.toUpperCase().replace(/^CAP_/, '');
-    if (plain !== 'ALL' && !CAPABILITIES.has(plain)) throw invalid(messages.unknownCapability(field, `CAP_${plain}`));
+    if (plain !== 'ALL' && !CAPABILITIES.has(plain))
+      throw invalid(messages.unknownCapability(field, `CAP_${plain}`));
   }
 }
 
@@ -60,13 +64,25 @@ export function parseSecurityOptions(options: readonly string[] | null): Securit
   return { noNewPrivileges, seccomp, apparmor };
 }
 
-export type Security = Pick<HostConfig, 'CapAdd' | 'CapDrop' | 'Privileged' | 'SecurityOpt' | 'ReadonlyRootfs' | 'GroupAdd' | 'MaskedPaths' | 'ReadonlyPaths'>;
+export type Security = Pick<
+  HostConfig,
+  | 'CapAdd'
+  | 'CapDrop'
+  | 'Privileged'
+  | 'SecurityOpt'
+  | 'ReadonlyRootfs'
+  | 'GroupAdd'
+  | 'MaskedPaths'
+  | 'ReadonlyPaths'
+>;
 
 export const DEFAULT_MASKED_PATHS: readonly string[] = (
-  '/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats ' +
+  '/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats ' +
+  '/proc/timer_list /proc/timer_stats ' +
   '/proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap'
 ).split(' ');
-export const DEFAULT_READONLY_PATHS: readonly string[] = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
+export const DEFAULT_READONLY_PATHS: readonly string[] =
+  '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
 
 /** Errors: `invalidArgument`. */
 export function parseSecurity(fields: Fields): Security {

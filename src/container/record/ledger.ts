@@ -106,7 +106,9 @@ export class Ledger {
     return entry;
   }
 
-  /** Runs `task` under the container's lock; looked up again inside, since it may have gone while we waited. */
+  /**
+   * Runs `task` under the container's lock; looked up again inside, since it may have gone while we waited.
+   */
   async locked<T>(reference: string, task: (entry: Entry) => Promise<T>): Promise<T> {
     const { id } = this.find(reference).record;
     return await this.locks.run(id, async () => {
@@ -123,7 +125,13 @@ export class Ledger {
   async writeRunning(entry: Entry, phase: RunningState['phase'], bootId: string): Promise<void> {
     entry.phase = phase;
     const { id, state } = entry.record;
-    await this.running.write(id, { phase, bootId, state, sandbox: entry.sandbox, stopRequested: entry.stopRequested });
+    await this.running.write(id, {
+      phase,
+      bootId,
+      state,
+      sandbox: entry.sandbox,
+      stopRequested: entry.stopRequested,
+    });
   }
 
   /** The record reaches the disk within a second. */
@@ -146,7 +154,10 @@ export class Ledger {
         await this.commit(entry);
       } catch (error) {
         if (isEngineError(error, 'notFound')) continue;
-        this.#log.error('a container record could not be written; it is tried again', { id, reason: errorMessage(error) });
+        this.#log.error('a container record could not be written; it is tried again', {
+          id,
+          reason: errorMessage(error),
+        });
         this.commitSoon(entry);
       }
     }
@@ -180,6 +191,7 @@ export class Ledger {
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    for (const entry of this.#entries.values()) if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
+    for (const entry of this.#entries.values())
+      if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
   }
 }

@@ -13,7 +13,10 @@ export function checkName(name: string): string {
   return plain;
 }
 
-/** The one index that finds a container by what a client wrote. Names are held by reservations, before records exist. */
+/**
+ * The one index that finds a container by what a client wrote. Names are held by reservations, before
+ * records exist.
+ */
 export class NameIndex {
   readonly #byName = new Map<string, ContainerId>();
   readonly #ids = new Set<ContainerId>();
@@ -22,10 +25,7 @@ export class NameIndex {
   reserve(name: string, id: ContainerId): void {
     const holder = this.#byName.get(name);
     if (holder !== undefined && holder !== id) {
-      throw new EngineError(
-        'conflict',
-        messages.nameConflict(name, holder),
-      );
+      throw new EngineError('conflict', messages.nameConflict(name, holder));
     }
     this.#byName.set(name, id);
   }
@@ -46,7 +46,9 @@ export class NameIndex {
     this.#ids.delete(id);
   }
 
-  /** Full id, then name, then unique prefix. Errors: `notFound`; `invalidArgument` for an ambiguous prefix. */
+  /**
+   * Full id, then name, then unique prefix. Errors: `notFound`; `invalidArgument` for an ambiguous prefix.
+   */
   find(reference: string): ContainerId {
     if (reference === '') throw new EngineError('invalidArgument', 'No container name or ID supplied');
     if (this.#ids.has(reference as ContainerId)) return reference as ContainerId;

@@ -22,7 +22,8 @@ async function withDirectory(task: (path: string) => Promise<void>): Promise<voi
   }
 }
 
-const recordOf = (id: ContainerId): ContainerRecord => ({ recordVersion: 1, id, name: 'n' }) as unknown as ContainerRecord;
+const recordOf = (id: ContainerId): ContainerRecord =>
+  ({ recordVersion: 1, id, name: 'n' }) as unknown as ContainerRecord;
 
 test('what was created is loaded, what was buried is a tombstone, what was staged is gone', async () => {
   await withDirectory(async (root) => {
@@ -33,7 +34,10 @@ test('what was created is loaded, what was buried is a tombstone, what was stage
     await store.bury(gone, { flushed: true });
     await writeFile(join(root, 'containers', '.staged-x'), '');
     const loaded = await store.load();
-    assert.deepEqual(loaded.records.map((record) => record.id), [kept]);
+    assert.deepEqual(
+      loaded.records.map((record) => record.id),
+      [kept],
+    );
     assert.deepEqual(loaded.tombstones, [gone]);
     await store.erase(gone);
     assert.deepEqual(await readdir(join(root, 'containers')), [kept]);
@@ -48,8 +52,14 @@ test('a damaged record costs only its own container', async () => {
     await store.create(recordOf(bad));
     await writeFile(join(store.directoryOf(bad), 'record.json'), '');
     const loaded = await store.load();
-    assert.deepEqual(loaded.records.map((record) => record.id), [good]);
-    assert.deepEqual(loaded.quarantined.map((item) => item.id), [bad]);
+    assert.deepEqual(
+      loaded.records.map((record) => record.id),
+      [good],
+    );
+    assert.deepEqual(
+      loaded.quarantined.map((item) => item.id),
+      [bad],
+    );
     assert.equal((await readdir(join(root, 'quarantine', 'containers'))).length, 1);
   });
 });
@@ -59,7 +69,13 @@ test('running state: a removal that waited loses against a start', async () => {
     const states = new RunningStates(root, silentLog);
     await states.prepare();
     const id = newContainerId();
-    const state = { phase: 'starting', bootId: 'b', state: recordOf(id).state, sandbox: null, stopRequested: false } as const;
+    const state = {
+      phase: 'starting',
+      bootId: 'b',
+      state: recordOf(id).state,
+      sandbox: null,
+      stopRequested: false,
+    } as const;
     await states.write(id, state);
     await states.remove(id, () => true);
     assert.equal((await states.load()).get(id)?.phase, 'starting');
@@ -71,7 +87,10 @@ test('running state: a removal that waited loses against a start', async () => {
 test('containers are found by id, name and unique prefix', () => {
   const index = new NameIndex();
   const [one, two] = [`a1${'0'.repeat(62)}`, `a2${'0'.repeat(62)}`] as ContainerId[];
-  for (const [id, name] of [[one, 'first'], [two, 'a1']] as const) {
+  for (const [id, name] of [
+    [one, 'first'],
+    [two, 'a1'],
+  ] as const) {
     assert.ok(id !== undefined);
     index.reserve(name, id);
     index.addId(id);
@@ -89,22 +108,34 @@ test('containers are found by id, name and unique prefix', () => {
   };
   assert.equal(refused('a'), 'multiple IDs found with provided prefix: a');
   assert.equal(refused('nope'), 'No such container: nope');
-  assert.throws(() => index.reserve('first', two as ContainerId), /The container name "\/first" is already in use by container "a10/);
+  assert.throws(
+    () => index.reserve('first', two as ContainerId),
+    /The container name "\/first" is already in use by container "a10/,
+  );
 });
 
-test('names are checked with the reference\'s text', () => {
+test("names are checked with the reference's text", () => {
   assert.equal(checkName('/ok-1'), 'ok-1');
-  for (const name of ['a', 'a b', 'a/b', '-x', '']) assert.throws(() => checkName(name), /Invalid container name/);
+  for (const name of ['a', 'a b', 'a/b', '-x', ''])
+    assert.throws(() => checkName(name), /Invalid container name/);
 });
 
 test('generated names are an adjective and a surname, with digits only when crowded', () => {
-  assert.match(generateName(() => false), /^[a-z]+_[a-z]+$/);
+  assert.match(
+    generateName(() => false),
+    /^[a-z]+_[a-z]+$/,
+  );
   let asked = 0;
-  assert.match(generateName(() => ++asked < 20), /^[a-z]+_[a-z]+\d+$/);
+  assert.match(
+    generateName(() => ++asked < 20),
+    /^[a-z]+_[a-z]+\d+$/,
+  );
 });
 
 test('times compare by nanoseconds and print with nine digits', () => {
-  assert.ok((parseTimeNanos('2024-01-01T00:00:00.5Z') ?? 0n) < (parseTimeNanos('2024-01-01T00:00:00.55Z') ?? 0n));
+  assert.ok(
+    (parseTimeNanos('2024-01-01T00:00:00.5Z') ?? 0n) < (parseTimeNanos('2024-01-01T00:00:00.55Z') ?? 0n),
+  );
   assert.equal(parseTimeNanos('yesterday'), null);
   assert.equal(fixedTime('2024-01-01T00:00:00Z'), '2024-01-01T00:00:00.000000000Z');
 });

@@ -9,12 +9,16 @@ import type { SandboxFacts } from '#network/model.ts';
 import type { RunState } from '../record.ts';
 
 /*
- * Running state and intent, on tmpfs under the exec root: never flushed, gone at a reboot, which is right. Written before
+ * Running state and intent, on tmpfs under the exec root: never flushed, gone at a reboot, which is right.
+ * Written before
  * each side effect of a start, so that a killed daemon knows what it was doing.
  */
 
 export interface RunningState {
-  /** `starting`: side effects may exist. `running`: start was finished. `ended`: the record may not know yet. */
+  /**
+   * `starting`: side effects may exist. `running`: start was finished. `ended`: the record may not know
+   * yet.
+   */
   readonly phase: 'starting' | 'running' | 'ended';
   readonly bootId: string;
   readonly state: RunState;
@@ -66,7 +70,8 @@ export class RunningStates {
       }
       try {
         const value = parseJson(await readFile(path, 'utf8'), path);
-        if (isJsonObject(value) && typeof value['phase'] === 'string') states.set(name, value as unknown as RunningState);
+        if (isJsonObject(value) && typeof value['phase'] === 'string')
+          states.set(name, value as unknown as RunningState);
       } catch (error) {
         this.#log.warn('running state unreadable, ignored', { path, reason: String(error) });
       }

@@ -1,6 +1,12 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { quarantine, readRecord, syncDirectory, writeRecord, writeStagedRecord } from '#base/durable-record.ts';
+import {
+  quarantine,
+  readRecord,
+  syncDirectory,
+  writeRecord,
+  writeStagedRecord,
+} from '#base/durable-record.ts';
 import { errorCode, errorMessage } from '#base/errors.ts';
 import { isFullId, type ContainerId } from '#base/ids.ts';
 import { isJsonObject } from '#base/json.ts';
@@ -8,7 +14,8 @@ import type { Log } from '#base/log.ts';
 import type { ContainerRecord } from '../record.ts';
 
 /*
- * Records on disk: `<data-root>/containers/<id>/record.json`. A directory that starts with `.staged-` was never acknowledged,
+ * Records on disk: `<data-root>/containers/<id>/record.json`. A directory that starts with `.staged-` was
+ * never acknowledged,
  * one that starts with `.removed-` is a tombstone: its container is gone for clients, boot finishes the rest.
  */
 
@@ -58,7 +65,10 @@ export class RecordStore {
     await writeRecord(join(this.directoryOf(record.id), 'record.json'), record);
   }
 
-  /** After this the container never comes back. `flushed` false: boot removes it again by its auto-remove flag, if need be. */
+  /**
+   * After this the container never comes back. `flushed` false: boot removes it again by its auto-remove
+   * flag, if need be.
+   */
   async bury(id: ContainerId, options: { readonly flushed: boolean }): Promise<void> {
     await rename(this.directoryOf(id), join(this.#directory, `${REMOVED}${id}`));
     if (options.flushed) await syncDirectory(this.#directory);
@@ -92,12 +102,17 @@ export class RecordStore {
   async #read(id: ContainerId): Promise<{ record: ContainerRecord } | LoadedRecords['quarantined'][number]> {
     try {
       const value = await readRecord(join(this.directoryOf(id), 'record.json'));
-      if (!isJsonObject(value) || value['recordVersion'] !== 1 || value['id'] !== id) throw new Error('not a container record of version 1');
+      if (!isJsonObject(value) || value['recordVersion'] !== 1 || value['id'] !== id)
+        throw new Error('not a container record of version 1');
       return { record: value as unknown as ContainerRecord };
     } catch (error) {
       const reason = errorMessage(error);
       const path = await quarantine(this.directoryOf(id), this.#quarantine, id);
-      this.#log.error('a container record is damaged and was put aside; the container is lost', { id, path, reason });
+      this.#log.error('a container record is damaged and was put aside; the container is lost', {
+        id,
+        path,
+        reason,
+      });
       return { id, path, reason };
     }
   }

@@ -1,4 +1,7 @@
-/** Nanoseconds since the epoch of an RFC 3339 time in UTC with up to nine fractional digits; null when it is not one. */
+/**
+ * Nanoseconds since the epoch of an RFC 3339 time in UTC with up to nine fractional digits; null when it is
+ * not one.
+ */
 export function parseTimeNanos(text: string): bigint | null {
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(text);
   if (match === null) return null;

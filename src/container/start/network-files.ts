@@ -16,10 +16,13 @@ async function hostFile(path: string): Promise<string> {
 /** The host's resolvers; behind systemd-resolved's stub the real ones. */
 async function hostResolvers(): Promise<{ readonly host: string; readonly path: string }> {
   const host = await hostFile(RESOLV_CONF);
-  return isResolvedStub(host) ? { host: await hostFile(RESOLVED_CONF), path: RESOLVED_CONF } : { host, path: RESOLV_CONF };
+  return isResolvedStub(host)
+    ? { host: await hostFile(RESOLVED_CONF), path: RESOLVED_CONF }
+    : { host, path: RESOLV_CONF };
 }
 
-const chosen = (own: readonly string[] | null, configured: readonly string[]): readonly string[] => (own !== null && own.length > 0 ? own : configured);
+const chosen = (own: readonly string[] | null, configured: readonly string[]): readonly string[] =>
+  own !== null && own.length > 0 ? own : configured;
 
 export interface NetworkFileSources {
   readonly record: ContainerRecord;
@@ -37,13 +40,18 @@ export function networkFileMounts(directory: string): SpecInput['networkFiles'] 
   return NAMES.map((name) => ({ source: join(directory, name), destination: `/etc/${name}` }));
 }
 
-/** Writes hosts, hostname and resolv.conf beside the record. Not flushed: they are made again at every start. */
+/**
+ * Writes hosts, hostname and resolv.conf beside the record. Not flushed: they are made again at every
+ * start.
+ */
 export async function writeNetworkFiles(sources: NetworkFileSources): Promise<void> {
   const { record, sandbox, settings, directory } = sources;
   const { hostConfig: host, config } = record;
   const hostNetwork = host.NetworkMode === 'host';
   const endpoints = Object.values(sandbox?.endpoints ?? {});
-  const addresses = endpoints.flatMap((endpoint) => [endpoint.ipv4Address, endpoint.ipv6Address]).filter((address) => address !== '');
+  const addresses = endpoints
+    .flatMap((endpoint) => [endpoint.ipv4Address, endpoint.ipv6Address])
+    .filter((address) => address !== '');
   const hosts = hostsFile({
     hostname: config.Hostname,
     domainname: config.Domainname,

@@ -5,7 +5,9 @@ import { deviceNumber } from './devices.ts';
 type Throttle = { major: number; minor: number; rate: number };
 
 async function throttles(list: readonly ThrottleDevice[] | null): Promise<Throttle[]> {
-  return await Promise.all((list ?? []).map(async (device) => ({ ...(await deviceNumber(device.Path)), rate: device.Rate })));
+  return await Promise.all(
+    (list ?? []).map(async (device) => ({ ...(await deviceNumber(device.Path)), rate: device.Rate })),
+  );
 }
 
 /** The limits of a record in the runtime's terms: what is unset stays away. */
@@ -24,7 +26,10 @@ export async function readResources(host: HostConfig): Promise<ResourceInput> {
   const readIops = await throttles(host.BlkioDeviceReadIOps);
   const writeIops = await throttles(host.BlkioDeviceWriteIOps);
   const weights = await Promise.all(
-    (host.BlkioWeightDevice ?? []).map(async (device) => ({ ...(await deviceNumber(device.Path)), weight: device.Weight })),
+    (host.BlkioWeightDevice ?? []).map(async (device) => ({
+      ...(await deviceNumber(device.Path)),
+      weight: device.Weight,
+    })),
   );
   const blkio = {
     ...(host.BlkioWeight !== 0 && { weight: host.BlkioWeight }),

@@ -1,4 +1,11 @@
-import type { DeviceInput, IpcMode, JoinableMode, MountInput, ResourceInput, SpecInput } from '#runtime/spec.ts';
+import type {
+  DeviceInput,
+  IpcMode,
+  JoinableMode,
+  MountInput,
+  ResourceInput,
+  SpecInput,
+} from '#runtime/spec.ts';
 import type { ResolvedUser } from '#runtime/user.ts';
 import type { MountPoint } from '#volume/model.ts';
 import { joined } from '../normalize/modes.ts';
@@ -12,7 +19,11 @@ export interface SpecFindings {
   readonly devices: DeviceInput;
   readonly resources: ResourceInput;
   /** Full ids of the containers whose namespaces are joined. */
-  readonly joinedIds: { readonly network: string | null; readonly pid: string | null; readonly ipc: string | null };
+  readonly joinedIds: {
+    readonly network: string | null;
+    readonly pid: string | null;
+    readonly ipc: string | null;
+  };
   readonly networkFiles: SpecInput['networkFiles'];
 }
 
@@ -33,7 +44,11 @@ export function mountInputs(mounts: readonly MountPoint[]): MountInput[] {
     .sort((a, b) => depth(a.destination) - depth(b.destination))
     .map((mount) =>
       mount.type === 'tmpfs'
-        ? { type: 'tmpfs', destination: mount.destination, options: [...mount.tmpfsOptions, ...(mount.readOnly ? ['ro'] : [])] }
+        ? {
+            type: 'tmpfs',
+            destination: mount.destination,
+            options: [...mount.tmpfsOptions, ...(mount.readOnly ? ['ro'] : [])],
+          }
         : {
             type: 'bind',
             source: mount.source,
@@ -47,15 +62,23 @@ export function mountInputs(mounts: readonly MountPoint[]): MountInput[] {
 }
 
 /** `/docker/<id>`, or below the container's own parent. */
-export function cgroupPathOf(record: ContainerRecord, settings: Pick<ContainerSettings, 'cgroupParent'>): string {
+export function cgroupPathOf(
+  record: ContainerRecord,
+  settings: Pick<ContainerSettings, 'cgroupParent'>,
+): string {
   const parent = record.hostConfig.CgroupParent || settings.cgroupParent;
   return `${parent.startsWith('/') ? '' : '/'}${parent.replace(/\/+$/, '')}/${record.id}`;
 }
 
-const same = (a: readonly string[] | null, b: readonly string[]): boolean => a !== null && a.length === b.length && a.every((item, i) => item === b[i]);
+const same = (a: readonly string[] | null, b: readonly string[]): boolean =>
+  a !== null && a.length === b.length && a.every((item, i) => item === b[i]);
 
 /** Plain data in, plain data out: what decides about a container's `config.json`. */
-export function specInput(record: ContainerRecord, findings: SpecFindings, machine: { facts: MachineFacts; settings: ContainerSettings }): SpecInput {
+export function specInput(
+  record: ContainerRecord,
+  findings: SpecFindings,
+  machine: { facts: MachineFacts; settings: ContainerSettings },
+): SpecInput {
   const { config, hostConfig: host } = record;
   const security = parseSecurityOptions(host.SecurityOpt);
   const [height, width] = host.ConsoleSize;

@@ -9,13 +9,18 @@ async function makeDirectories(tree: RootTreePort, rootFd: number, path: string)
   for (const part of path.split('/').filter((word) => word !== '')) {
     current += `/${part}`;
     const kind = await tree.kindOf(rootFd, current);
-    if (kind === 'other') throw new EngineError('invalidArgument', messages.workingDirectoryNotDirectory(current));
+    if (kind === 'other')
+      throw new EngineError('invalidArgument', messages.workingDirectoryNotDirectory(current));
     if (kind === 'missing') await tree.makeDirectory(rootFd, current, ROOT);
   }
 }
 
 /** What the reference puts into every container's tree, and the working directory. */
-export async function prepareTree(tree: RootTreePort, rootFd: number, wish: { workingDir: string; isFirst: boolean }): Promise<void> {
+export async function prepareTree(
+  tree: RootTreePort,
+  rootFd: number,
+  wish: { workingDir: string; isFirst: boolean },
+): Promise<void> {
   if (wish.isFirst) {
     await makeDirectories(tree, rootFd, '/etc');
     await tree.ensureFile(rootFd, '/.dockerenv');

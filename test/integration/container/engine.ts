@@ -6,7 +6,7 @@ import { systemClock } from '#base/clock.ts';
 import type { JsonObject } from '#base/json.ts';
 import { createLog, type Log } from '#base/log.ts';
 import type { ContainerService, StreamClient } from '#container/container-service.ts';
-import type { ContainerEvent, OutputFrame, TaskHandlers } from '#container/ports.ts';
+import type { ContainerDeps, ContainerEvent, OutputFrame, TaskHandlers } from '#container/ports.ts';
 import { createContainerService } from '#container/service.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
 import { openImageService } from '#image/open.ts';
@@ -18,7 +18,7 @@ import { openStorage } from '#storage/storage.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import { createRootTree } from '../../../src/daemon/root-tree.ts';
 
-/** All rooms below the daemon, for tests of the container room alone. Runs in a network namespace of its own. */
+/** All rooms below the daemon, for tests of the container room. Runs in a network namespace of its own. */
 export interface Engine {
   readonly containers: ContainerService;
   readonly events: ContainerEvent[];
@@ -30,19 +30,61 @@ export interface Engine {
 
 const kernel = createKernel();
 
+/** What the daemon would read from its configuration and from this machine. */
+function machine(of: {
+  dataRoot: string;
+  execRoot: string;
+  cgroupParent: string;
+  runtimes: Runtimes;
+}): Pick<ContainerDeps, 'settings' | 'facts'> {
+  const { dataRoot, execRoot, cgroupParent, runtimes } = of;
+  const facts = kernel.system.facts();
+  return {
+    settings: {
+      dataRoot,
+      execRoot,
+      cgroupParent,
+      runtimes: runtimes.names(),
+      defaultRuntime: 'runc',
+      logDriver: 'json-file',
+      logOptions: {},
+      dns: [],
+      dnsSearch: [],
+      dnsOptions: [],
+      initPath: null,
+    },
+    facts: {
+      cpus: facts.cpus,
+      cgroupVersion: kernel.cgroups.version === 'v2' ? 2 : 1,
+      hasBlkioWeight: false,
+      hostname: hostname(),
+      bootId: facts.bootId,
+      spec: readHostFacts(kernel),
+    },
+  };
+}
+
 export async function openEngine(root: string, image?: string): Promise<Engine> {
   const [dataRoot, execRoot] = [join(root, 'data'), join(root, 'exec')];
   for (const path of [dataRoot, execRoot]) mkdirSync(path, { recursive: true });
-  const log: Log = createLog({ level: 'info', format: 'pretty', write: (line) => void process.stderr.write(line) });
+  const log: Log = createLog({
+    level: 'info',
+    format: 'pretty',
+    write: (line) => void process.stderr.write(line),
+  });
   const facts = kernel.system.facts();
-  const instance = root.replace(/[^0-9a-f]/g, '').padEnd(64, '7').slice(0, 64);
+  const instance = root
+    .replace(/[^0-9a-f]/g, '')
+    .padEnd(64, '7')
+    .slice(0, 64);
   const storage = await openStorage({ root: dataRoot, kernel, bootId: facts.bootId, log });
   const late: { containers?: ContainerService } = {};
   const images = await openImageService({
     root: dataRoot,
     storage,
     users: {
-      containersUsing: (id) => late.containers?.usingImage(id).map((use) => ({ containerId: use.id, running: use.running })) ?? [],
+      containersUsing: (id) =>
+        late.containers?.usingImage(id).map((use) => ({ containerId: use.id, running: use.running })) ?? [],
     },
     onEvent: () => undefined,
     log,
@@ -74,27 +116,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   const cgroupParent = `/gantry-test-${instance.slice(0, 6)}`;
   const events: ContainerEvent[] = [];
   late.containers = createContainerService({
-    settings: {
-      dataRoot,
-      execRoot,
-      cgroupParent,
-      runtimes: runtimes.names(),
-      defaultRuntime: 'runc',
-      logDriver: 'json-file',
-      logOptions: {},
-      dns: [],
-      dnsSearch: [],
-      dnsOptions: [],
-      initPath: null,
-    },
-    facts: {
-      cpus: facts.cpus,
-      cgroupVersion: kernel.cgroups.version === 'v2' ? 2 : 1,
-      hasBlkioWeight: false,
-      hostname: hostname(),
-      bootId: facts.bootId,
-      spec: readHostFacts(kernel),
-    },
+    ...machine({ dataRoot, execRoot, cgroupParent, runtimes }),
     images,
     snapshots: storage.snapshotter,
     tasks,
@@ -118,7 +140,12 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
       await storage.close();
     },
     removeCgroups: () => {
-      for (const path of [cgroupParent, `/gantry-${instance.slice(0, 6)}/shims`, `/gantry-${instance.slice(0, 6)}`]) removeCgroup(path);
+      for (const path of [
+        cgroupParent,
+        `/gantry-${instance.slice(0, 6)}/shims`,
+        `/gantry-${instance.slice(0, 6)}`,
+      ])
+        removeCgroup(path);
     },
   };
 }
@@ -137,7 +164,9 @@ function removeCgroup(path: string): void {
 }
 
 /** A client that keeps what it is sent. */
-export function collector(input: readonly string[] = []): StreamClient & { text(stream?: OutputFrame['stream']): string } {
+export function collector(
+  input: readonly string[] = [],
+): StreamClient & { text(stream?: OutputFrame['stream']): string } {
   const frames: OutputFrame[] = [];
   return {
     input: (async function* () {
@@ -145,11 +174,20 @@ export function collector(input: readonly string[] = []): StreamClient & { text(
     })(),
     write: async (frame) => void frames.push(frame),
     signal: new AbortController().signal,
-    text: (stream) => frames.filter((frame) => stream === undefined || frame.stream === stream).map((frame) => Buffer.from(frame.data).toString()).join(''),
+    text: (stream) =>
+      frames
+        .filter((frame) => stream === undefined || frame.stream === stream)
+        .map((frame) => Buffer.from(frame.data).toString())
+        .join(''),
   };
 }
 
 export async function create(engine: Engine, body: JsonObject, name = ''): Promise<string> {
-  const { Id } = await engine.containers.create({ name, body: { Image: 'busybox', ...body }, platform: null, apiVersion: '1.51' });
+  const { Id } = await engine.containers.create({
+    name,
+    body: { Image: 'busybox', ...body },
+    platform: null,
+    apiVersion: '1.51',
+  });
   return Id;
 }

@@ -15,7 +15,8 @@ const STREAMS = { stdin: true, stdout: true, stderr: true };
 const silent = (): AbortSignal => new AbortController().signal;
 
 after(async () => {
-  for (const record of engine.containers.records()) await engine.containers.remove(record.id, { force: true, volumes: true, link: false });
+  for (const record of engine.containers.records())
+    await engine.containers.remove(record.id, { force: true, volumes: true, link: false });
   await engine.close();
   engine.removeCgroups();
   rmSync(root, { recursive: true, force: true });
@@ -41,9 +42,18 @@ async function waitFor(id: string, condition = 'not-running'): Promise<number> {
 const refusal = (promise: Promise<unknown>): Promise<string> => promise.then(() => '', errorMessage);
 
 test('attach, start, wait, logs: every byte from the first one on, the true exit code', async () => {
-  const id = await create(engine, { Cmd: ['sh', '-c', 'echo out; echo err >&2; exit 3'], HostConfig: none }, 'one');
+  const id = await create(
+    engine,
+    { Cmd: ['sh', '-c', 'echo out; echo err >&2; exit 3'], HostConfig: none },
+    'one',
+  );
   const client = collector();
-  const session = await engine.containers.attach(id, { streams: STREAMS, logs: false, stream: true, detachKeys: '' });
+  const session = await engine.containers.attach(id, {
+    streams: STREAMS,
+    logs: false,
+    stream: true,
+    detachKeys: '',
+  });
   const copied = session.run(client);
   const exit = waitFor(id, 'next-exit');
   await engine.containers.start('one');
@@ -51,12 +61,28 @@ test('attach, start, wait, logs: every byte from the first one on, the true exit
   await copied;
   assert.equal(client.text('stdout'), 'out\n');
   assert.equal(client.text('stderr'), 'err\n');
-  const logs = await engine.containers.logs(id, { stdout: true, stderr: true, follow: false, timestamps: false, details: false, tail: 'all', since: '', until: '' });
+  const logs = await engine.containers.logs(id, {
+    stdout: true,
+    stderr: true,
+    follow: false,
+    timestamps: false,
+    details: false,
+    tail: 'all',
+    since: '',
+    until: '',
+  });
   let text = '';
   for await (const frame of logs.frames(silent())) text += Buffer.from(frame.data).toString();
   assert.equal(text.split('\n').sort().join(), ',err,out');
-  assert.deepEqual((({ Status, ExitCode, Pid }) => ({ Status, ExitCode, Pid }))(await state(id)), { Status: 'exited', ExitCode: 3, Pid: 0 });
-  assert.deepEqual(engine.events.filter((event) => event.id === id).map((event) => event.action), ['create', 'attach', 'start', 'die']);
+  assert.deepEqual((({ Status, ExitCode, Pid }) => ({ Status, ExitCode, Pid }))(await state(id)), {
+    Status: 'exited',
+    ExitCode: 3,
+    Pid: 0,
+  });
+  assert.deepEqual(
+    engine.events.filter((event) => event.id === id).map((event) => event.action),
+    ['create', 'attach', 'start', 'die'],
+  );
   await engine.containers.remove(id, { force: false, volumes: false, link: false });
   assert.equal(await refusal(state(id)), `No such container: ${id}`);
 });
@@ -66,14 +92,21 @@ test('a container with auto-remove is gone when its end is told', async () => {
   const removed = waitFor(id, 'removed');
   await engine.containers.start(id);
   assert.equal(await removed, 0);
-  assert.equal(engine.containers.records().some((record) => record.id === id), false);
+  assert.equal(
+    engine.containers.records().some((record) => record.id === id),
+    false,
+  );
 });
 
 test('exec: output, exit code, user, missing command', async () => {
   const id = await create(engine, { Cmd: ['sleep', '300'], HostConfig: none }, 'e1');
   await engine.containers.start(id);
   const exec = async (body: JsonObject): Promise<{ text: string; exit: unknown }> => {
-    const { Id } = await engine.containers.execCreate('e1', { AttachStdout: true, AttachStderr: true, ...body });
+    const { Id } = await engine.containers.execCreate('e1', {
+      AttachStdout: true,
+      AttachStderr: true,
+      ...body,
+    });
     const client = collector();
     const session = await engine.containers.execStart(Id, { detach: false, tty: false, consoleSize: null });
     await session?.run(client);
@@ -84,18 +117,27 @@ test('exec: output, exit code, user, missing command', async () => {
   const missing = await exec({ Cmd: ['nosuchcmd'] });
   assert.equal(missing.exit, 127);
   assert.match(missing.text, /^OCI runtime exec failed: .*executable file not found in \$PATH\r\n$/);
-  assert.match(await refusal(exec({ Cmd: ['id'], User: 'nosuch' })), /unable to find user nosuch: no matching entries in passwd file/);
+  assert.match(
+    await refusal(exec({ Cmd: ['id'], User: 'nosuch' })),
+    /unable to find user nosuch: no matching entries in passwd file/,
+  );
   await engine.containers.stop(id, { timeoutSeconds: 0 });
   assert.equal((await state(id)).ExitCode, 137);
   assert.match(await refusal(engine.containers.execCreate(id, { Cmd: ['true'] })), /is not running$/);
 });
 
-test('a failed start leaves the reference\'s text, a code, and nothing else', async () => {
+test("a failed start leaves the reference's text, a code, and nothing else", async () => {
   const id = await create(engine, { Cmd: ['nosuchcmd'], HostConfig: none });
-  assert.match(await refusal(engine.containers.start(id)), /^failed to create task for container: .*exec: "nosuchcmd": executable file not found in \$PATH/);
+  assert.match(
+    await refusal(engine.containers.start(id)),
+    /^failed to create task for container: .*exec: "nosuchcmd": executable file not found in \$PATH/,
+  );
   const { Status, ExitCode } = await state(id);
   assert.deepEqual([Status, ExitCode], ['created', 127]);
-  assert.deepEqual(readdirSync(join(root, 'exec/containers')).filter((name) => name === id), []);
+  assert.deepEqual(
+    readdirSync(join(root, 'exec/containers')).filter((name) => name === id),
+    [],
+  );
 });
 
 test('pause, unpause, kill, rename, restart', async () => {
@@ -111,15 +153,25 @@ test('pause, unpause, kill, rename, restart', async () => {
   assert.equal(after.Status, 'running');
   assert.notEqual(after.Pid, before);
   await engine.containers.rename('life', 'living');
-  assert.match(await refusal(engine.containers.rename('living', 'e1')), /Conflict\. The container name "\/e1" is already in use/);
+  assert.match(
+    await refusal(engine.containers.rename('living', 'e1')),
+    /Conflict\. The container name "\/e1" is already in use/,
+  );
   await engine.containers.kill('living', 'KILL');
   assert.equal((await state(id)).ExitCode, 137);
-  assert.match(await refusal(engine.containers.kill('living', 'KILL')), /^cannot kill container: living: container .* is not running$/);
+  assert.match(
+    await refusal(engine.containers.kill('living', 'KILL')),
+    /^cannot kill container: living: container .* is not running$/,
+  );
 });
 
 test('a policy restarts what failed, as often as it says', async () => {
-  const id = await create(engine, { Cmd: ['sh', '-c', 'exit 4'], HostConfig: { ...none, RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 2 } } });
-  const ends = (): number => engine.events.filter((event) => event.id === id && event.action === 'die').length;
+  const id = await create(engine, {
+    Cmd: ['sh', '-c', 'exit 4'],
+    HostConfig: { ...none, RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 2 } },
+  });
+  const ends = (): number =>
+    engine.events.filter((event) => event.id === id && event.action === 'die').length;
   await engine.containers.start(id);
   while (ends() < 3) await waitFor(id, 'next-exit');
   assert.equal((await state(id)).Status, 'exited');
@@ -134,7 +186,8 @@ test('the next daemon finds what runs, what ended meanwhile, and what was remove
   const { Pid } = await state(kept);
   await engine.close();
   const gone = Date.now() + 10_000;
-  while (!existsSync(join(root, 'exec/tasks', short, 'exit'))) assert.ok(Date.now() < gone, 'the shim wrote no exit file');
+  while (!existsSync(join(root, 'exec/tasks', short, 'exit')))
+    assert.ok(Date.now() < gone, 'the shim wrote no exit file');
   engine = await openEngine(root);
   const found = await state(kept);
   assert.deepEqual([found.Status, found.Pid], ['running', Pid]);
