@@ -16,7 +16,6 @@ const ARCHITECTURES: ReadonlyMap<string, readonly [string, string?]> = new Map([
 ] as const);
 const KNOWN_ARCHITECTURE =
   /^(386|amd64|arm|arm64|loong64|mips|mips64|mips64le|mipsle|ppc64|ppc64le|riscv64|s390x|wasm)$/;
-const KNOWN_OS =
 const KNOWN_OS = new RegExp(
   '^(?:aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|' +
     'nacl|netbsd|openbsd|plan9|solaris|windows|zos)$',
