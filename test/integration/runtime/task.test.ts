@@ -6,7 +6,7 @@ import { isEngineError } from '#base/errors.ts';
 import { newContainerId } from '#base/ids.ts';
 import { buildExecProcess, type ExecProcessInput } from '#runtime/spec.ts';
 import { StartError } from '#runtime/runtimes.ts';
-import type { AttachOptions, TaskService } from '#runtime/task.ts';
+import type { AttachFrame, AttachOptions, TaskService } from '#runtime/task.ts';
 import { cannotRun, makeWorld, readAll, waitFor, type World } from './support.ts';
 
 const ALL: AttachOptions = { stdin: true, stdout: true, stderr: true };
@@ -109,7 +109,8 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     const script = 'trap "stty size; exit 5" USR1; echo ready; while :; do sleep 0.05; done';
     const id = newContainerId();
     const stream = await tasks.attach(id, null, ALL);
-    const text = readAll(stream);
+    let text = '';
+    stream.output.on('data', (frame: AttachFrame) => (text += frame.data.toString()));
     const started = await world.run(tasks, ['sh', '-c', script], {
       id,
       spec: { terminal: true },
@@ -120,10 +121,10 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     assert.equal(tasks.get(id)?.state, 'paused');
     await tasks.resume(id);
     await tasks.resize(id, null, { width: 120, height: 40 });
-    await new Promise((resolve) => stream.output.once('data', resolve));
+    await waitFor(() => text.includes('ready'));
     await tasks.signal(id, 10);
     assert.equal((await world.exited(id)).exitCode, 5);
-    assert.match((await text).stdout, /40 120\r\n$/);
+    await waitFor(() => /40 120\r\n$/.test(text));
     await assert.rejects(tasks.signal(id, 9), (error) => isEngineError(error, 'conflict'));
     const killed = await world.run(tasks, ['sleep', '60']);
     await tasks.signal(killed.id, 9);
