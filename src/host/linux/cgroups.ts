@@ -263,7 +263,13 @@ class LinuxCgroups implements CgroupsInside {
     const v1State = freezer === undefined ? undefined : join(freezer, checked(path), 'freezer.state');
     if (v1State !== undefined) writeFileSync(v1State, frozen ? 'FROZEN' : 'THAWED');
     else writeFileSync(join(this.#v2(), checked(path), 'cgroup.freeze'), frozen ? '1' : '0');
-    if (await until(() => this.isFrozen(path) === frozen, SETTLE_MS)) return;
+    // On v1 a process that forks meanwhile is caught by writing again.
+    const settled = (): boolean => {
+      if (this.isFrozen(path) === frozen) return true;
+      if (v1State !== undefined && frozen) writeFileSync(v1State, 'FROZEN');
+      return false;
+    };
+    if (await until(settled, SETTLE_MS)) return;
     if (v1State !== undefined && frozen) writeFileSync(v1State, 'THAWED');
     throw kernelError(errnoNumber('EBUSY'), 'freeze', path);
   }
