@@ -27,7 +27,7 @@ export const badInteger = (fn: string, text: string): string => `strconv.${fn}: 
 export const badResize = (side: 'height' | 'width', text: string): string =>
   `invalid resize ${side} ${quote(text)}: invalid syntax`;
 export const noUpgrade = (): string => 'no upgrade proto in request';
-export const notSwarmManager = (): string =>
+export const notSwarmNode = (): string =>
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 export const notExperimental = (): string =>
   'This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it.';

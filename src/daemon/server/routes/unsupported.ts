@@ -1,5 +1,5 @@
 import { EngineError } from '#base/errors.ts';
-import { notExperimental, notSwarmManager } from '#api/messages.ts';
+import { notExperimental, notSwarmNode } from '#api/messages.ts';
 import type { Handler, Route } from '../call.ts';
 
 /** Operations of the API that are known and not there yet: a clear answer instead of "page not found". */
@@ -46,8 +46,8 @@ export function unsupportedRoutes(): readonly Route[] {
   const notYet = NOT_YET.map(([method, pattern, what]): Route => [method, pattern, refuse(`${what} is not supported by this engine yet`)]);
   const swarm = ['GET', 'POST', 'DELETE'].flatMap((method) =>
     SWARM.flatMap((path): Route[] => [
-      [method, path, refuse(notSwarmManager(), 'unavailable')],
-      [method, `${path}/{rest...}`, refuse(notSwarmManager(), 'unavailable')],
+      [method, path, refuse(notSwarmNode(), 'unavailable')],
+      [method, `${path}/{rest...}`, refuse(notSwarmNode(), 'unavailable')],
     ]),
   );
   const checkpoints = ['GET', 'POST', 'DELETE'].flatMap((method): Route[] => [
