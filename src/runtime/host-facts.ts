@@ -7,7 +7,10 @@ import { capabilitiesOf } from './spec/capabilities.ts';
 export function readHostFacts(kernel: Pick<Kernel, 'system'>): HostFacts {
   const { kernelVersion, machine, cpus } = kernel.system.facts();
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
-  const throttle = Array.from({ length: cpus }, (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`);
+  const throttle = Array.from(
+    { length: cpus },
+    (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
+  );
   return {
     arch: machine === 'aarch64' ? 'arm64' : machine === 'x86_64' ? 'x64' : machine,
     kernelVersion,

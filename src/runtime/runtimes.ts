@@ -16,7 +16,9 @@ export class Runtimes {
   readonly #runtimes: ReadonlyMap<string, OciRuntime>;
 
   constructor(definitions: Readonly<Record<string, RuntimeDefinition>>, defaultName: string) {
-    this.#runtimes = new Map(Object.entries(definitions).map(([name, given]) => [name, createOciRuntime(name, given)]));
+    this.#runtimes = new Map(
+      Object.entries(definitions).map(([name, given]) => [name, createOciRuntime(name, given)]),
+    );
     this.defaultName = defaultName;
   }
 
@@ -32,7 +34,8 @@ export class Runtimes {
   get(name?: string): OciRuntime {
     const wanted = name || this.defaultName;
     const runtime = this.#runtimes.get(wanted);
-    if (runtime === undefined) throw new EngineError('invalidArgument', `unknown or invalid runtime name: ${wanted}`);
+    if (runtime === undefined)
+      throw new EngineError('invalidArgument', `unknown or invalid runtime name: ${wanted}`);
     return runtime;
   }
 }
@@ -56,7 +59,12 @@ export async function probeVersion(
   unlinkSync(path);
   try {
     const argv = [runtime.path, '--version'];
-    const spawned = await kernel.processes.spawn({ path: runtime.path, argv, env: {}, fds: new Map([[1, fd]]) });
+    const spawned = await kernel.processes.spawn({
+      path: runtime.path,
+      argv,
+      env: {},
+      fds: new Map([[1, fd]]),
+    });
     await spawned.exited;
     const buffer = Buffer.alloc(MAX_VERSION_BYTES);
     const text = buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));

@@ -1,8 +1,13 @@
 import type { SpecBlockIo, SpecCpu, SpecDevice, SpecDeviceCgroup } from '#oci/runtime-spec.ts';
 import type { ResolvedUser } from './user.ts';
 
-/** A namespace of another container is bound at start: the task service holds it open by the task's identity. */
-export type JoinableMode = { readonly mode: 'private' } | { readonly mode: 'host' } | { readonly mode: 'container'; readonly id: string };
+/**
+ * A namespace of another container is bound at start: the task service holds it open by the task's identity.
+ */
+export type JoinableMode =
+  | { readonly mode: 'private' }
+  | { readonly mode: 'host' }
+  | { readonly mode: 'container'; readonly id: string };
 
 export type IpcMode =
   | { readonly mode: 'private' | 'none' | 'host' }
@@ -73,7 +78,9 @@ export interface HostFacts {
   readonly kernelVersion: string;
   /** Every capability this host can give (the daemon's own bounding set), in the kernel's order. */
   readonly capabilities: readonly string[];
-  /** Existing files that the reference masks besides its fixed list (thermal throttle counters of each CPU). */
+  /**
+   * Existing files that the reference masks besides its fixed list (thermal throttle counters of each CPU).
+   */
   readonly extraMaskedPaths: readonly string[];
 }
 

@@ -15,7 +15,11 @@ interface Recorded {
 interface RecordedConfig {
   [member: string]: unknown;
   root: { path: string };
-  linux: { seccomp?: SpecSeccomp | string; devices?: SpecDevice[]; resources: { devices: SpecDeviceCgroup[] } };
+  linux: {
+    seccomp?: SpecSeccomp | string;
+    devices?: SpecDevice[];
+    resources: { devices: SpecDeviceCgroup[] };
+  };
 }
 
 const reference = (name: string): unknown =>
@@ -61,7 +65,12 @@ const BASE: SpecInput = {
   sysctls: {},
   oomScoreAdj: 0,
   annotations: {},
-  host: { arch: 'x64', kernelVersion: '6.18.0', capabilities: capabilitiesOf(0x1ff_feff_ffffn), extraMaskedPaths: [] },
+  host: {
+    arch: 'x64',
+    kernelVersion: '6.18.0',
+    capabilities: capabilitiesOf(0x1ff_feff_ffffn),
+    extraMaskedPaths: [],
+  },
 };
 
 const MB = 1024 * 1024;
@@ -110,7 +119,13 @@ const INPUTS: Record<string, Partial<SpecInput>> = {
   bind: {
     mounts: [
       bindTmp('rprivate'),
-      { type: 'bind', source: `${DATA}/volumes/vol1/_data`, destination: '/vol', readonly: false, propagation: '' },
+      {
+        type: 'bind',
+        source: `${DATA}/volumes/vol1/_data`,
+        destination: '/vol',
+        readonly: false,
+        propagation: '',
+      },
     ],
   },
   'bind-propagation': { mounts: [bindTmp('private')] },
@@ -159,9 +174,18 @@ describe('recorded specs of the reference', () => {
   }
 
   test('dev-mount: a user mount on /dev takes every default mount below it away', () => {
-    const mount = { type: 'bind', source: '/tmp', destination: '/dev', readonly: false, propagation: 'rprivate' } as const;
+    const mount = {
+      type: 'bind',
+      source: '/tmp',
+      destination: '/dev',
+      readonly: false,
+      propagation: 'rprivate',
+    } as const;
     const at = buildRuntimeSpec({ ...BASE, mounts: [mount] }).mounts.map((m) => m.destination);
-    assert.deepEqual(at.filter((path) => path.startsWith('/dev')), ['/dev']);
+    assert.deepEqual(
+      at.filter((path) => path.startsWith('/dev')),
+      ['/dev'],
+    );
   });
 });
 
@@ -178,7 +202,9 @@ describe('spec rules without a record', () => {
       (buildRuntimeSpec({ ...BASE, ...input }).linux.seccomp?.syscalls ?? []).flatMap((rule) => rule.names);
     const admin = { security: { ...SECURITY, capabilities: { add: ['SYS_ADMIN'], drop: [] } } };
     assert.ok(!names({}).includes('mount') && names(admin).includes('mount'));
-    assert.ok(!names(admin).includes('clone3') || names(admin).filter((name) => name === 'clone3').length === 1);
+    assert.ok(
+      !names(admin).includes('clone3') || names(admin).filter((name) => name === 'clone3').length === 1,
+    );
     const arm = { host: { ...BASE.host, arch: 'arm64' } };
     assert.ok(names(arm).includes('arm_fadvise64_64') && !names({}).includes('arm_fadvise64_64'));
   });
@@ -187,28 +213,47 @@ describe('spec rules without a record', () => {
     const custom = (seccomp: string, privileged = false) =>
       buildRuntimeSpec({ ...BASE, security: { ...SECURITY, seccomp, privileged } }).linux.seccomp;
     const text = '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"mkdir","action":"SCMP_ACT_ERRNO"}]}';
-    const expected = { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['mkdir'], action: 'SCMP_ACT_ERRNO' }] };
+    const expected = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [{ names: ['mkdir'], action: 'SCMP_ACT_ERRNO' }],
+    };
     assert.deepEqual(custom(text), expected);
     assert.deepEqual(custom(text, true), expected);
-    for (const bad of ['{', '[]', '{"syscalls":{}}', '{"syscalls":[1]}', '{"archMap":"x"}', `{"syscalls":${'['.repeat(99)}`]) {
-      assert.throws(() => custom(bad), (error) => isEngineError(error, 'invalidArgument'), bad);
+    for (const bad of [
+      '{',
+      '[]',
+      '{"syscalls":{}}',
+      '{"syscalls":[1]}',
+      '{"archMap":"x"}',
+      `{"syscalls":${'['.repeat(99)}`,
+    ]) {
+      assert.throws(
+        () => custom(bad),
+        (error) => isEngineError(error, 'invalidArgument'),
+        bad,
+      );
     }
   });
 
   test('capabilities: ALL, names in any form, unknown ones', () => {
     const bounding = (add: string[], drop: string[]) =>
-      buildRuntimeSpec({ ...BASE, security: { ...SECURITY, capabilities: { add, drop } } }).process.capabilities?.bounding ?? [];
+      buildRuntimeSpec({ ...BASE, security: { ...SECURITY, capabilities: { add, drop } } }).process
+        .capabilities?.bounding ?? [];
     assert.equal(bounding(['ALL'], ['cap_sys_admin', 'SYS_TIME']).length, 38);
     assert.deepEqual(bounding(['cap_bpf', 'chown'], ['all']), ['CAP_BPF', 'CAP_CHOWN']);
     assert.ok(!bounding([], ['mknod']).includes('CAP_MKNOD'));
-    assert.throws(() => bounding(['nosuch'], []), /^EngineError: invalid CapAdd: unknown capability: "CAP_NOSUCH"$/);
+    assert.throws(
+      () => bounding(['nosuch'], []),
+      /^EngineError: invalid CapAdd: unknown capability: "CAP_NOSUCH"$/,
+    );
   });
 
   test('tmpfs: later options win, unknown ones are refused', () => {
     const options = (...given: string[]) =>
-      buildRuntimeSpec({ ...BASE, mounts: [{ type: 'tmpfs', destination: '/t', options: given }] }).mounts.find(
-        (mount) => mount.destination === '/t',
-      )?.options;
+      buildRuntimeSpec({
+        ...BASE,
+        mounts: [{ type: 'tmpfs', destination: '/t', options: given }],
+      }).mounts.find((mount) => mount.destination === '/t')?.options;
     assert.deepEqual(options('exec', 'size=1', 'size=2'), ['nosuid', 'nodev', 'rprivate', 'exec', 'size=2']);
     assert.throws(() => options('nosuch'), /invalid tmpfs option "nosuch"/);
   });
@@ -231,7 +276,11 @@ describe('spec rules without a record', () => {
   });
 
   test('joined namespaces are named by task', () => {
-    const spec = buildRuntimeSpec({ ...BASE, pid: { mode: 'container', id: 'other' }, network: { mode: 'container', id: 'n' } });
+    const spec = buildRuntimeSpec({
+      ...BASE,
+      pid: { mode: 'container', id: 'other' },
+      network: { mode: 'container', id: 'n' },
+    });
     const paths = Object.fromEntries((spec.linux.namespaces ?? []).map((entry) => [entry.type, entry.path]));
     assert.deepEqual([paths.pid, paths.network, paths.ipc], ['task:other', 'task:n', undefined]);
     assert.equal(spec.linux.sysctl, undefined);

@@ -15,7 +15,17 @@ import type { SpecInput } from './spec-input.ts';
 import type { ResolvedUser } from './user.ts';
 
 export type { RuntimeSpec } from '#oci/runtime-spec.ts';
-export type { JoinableMode, IpcMode, MountInput, CapabilityInput, SecurityInput, ResourceInput, DeviceInput, HostFacts, SpecInput } from './spec-input.ts';
+export type {
+  JoinableMode,
+  IpcMode,
+  MountInput,
+  CapabilityInput,
+  SecurityInput,
+  ResourceInput,
+  DeviceInput,
+  HostFacts,
+  SpecInput,
+} from './spec-input.ts';
 
 /** A spec whose parts are all there, as `buildRuntimeSpec` makes it. */
 export interface ContainerSpec extends RuntimeSpec {
@@ -55,11 +65,19 @@ const MASKED_PATHS: readonly string[] = [
   '/sys/firmware',
   '/sys/devices/virtual/powercap',
 ];
-const READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+const READONLY_PATHS: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+];
 
 function specUser(user: ResolvedUser): { uid: number; gid: number; additionalGids?: number[] } {
   const gids = [...user.additionalGids];
-  return gids.length === 0 ? { uid: user.uid, gid: user.gid } : { uid: user.uid, gid: user.gid, additionalGids: gids };
+  return gids.length === 0
+    ? { uid: user.uid, gid: user.gid }
+    : { uid: user.uid, gid: user.gid, additionalGids: gids };
 }
 
 function capabilityNames(input: SpecInput): string[] {
@@ -81,7 +99,11 @@ function buildProcess(input: SpecInput): SpecProcess {
   };
   const ulimits = input.resources.ulimits ?? [];
   if (ulimits.length > 0) {
-    process.rlimits = ulimits.map((u) => ({ type: `RLIMIT_${u.name.toUpperCase()}`, hard: u.hard, soft: u.soft }));
+    process.rlimits = ulimits.map((u) => ({
+      type: `RLIMIT_${u.name.toUpperCase()}`,
+      hard: u.hard,
+      soft: u.soft,
+    }));
   }
   if (input.security.noNewPrivileges) process.noNewPrivileges = true;
   if (input.security.apparmor !== '') process.apparmorProfile = input.security.apparmor;
@@ -110,7 +132,8 @@ function pathLists(input: SpecInput): { maskedPaths?: string[]; readonlyPaths?: 
 }
 
 /**
- * `config.json` of a container. Pure: the same input gives the same spec. Labels never become annotations and there are no hooks.
+ * `config.json` of a container. Pure: the same input gives the same spec. Labels never become annotations and
+ * there are no hooks.
  * Errors: `invalidArgument` with the reference's text for a bad seccomp profile, tmpfs option or capability.
  */
 export function buildRuntimeSpec(input: SpecInput): ContainerSpec {

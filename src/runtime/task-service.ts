@@ -63,7 +63,8 @@ class Tasks implements TaskService {
 
   async #start(request: StartRequest): Promise<RunningTask> {
     const old = this.#tasks.get(request.id);
-    if (old?.phase === 'running') throw new EngineError('conflict', `container ${request.id} is already running`);
+    if (old?.phase === 'running')
+      throw new EngineError('conflict', `container ${request.id} is already running`);
     await old?.settled;
     this.#tasks.delete(request.id);
     try {
@@ -72,7 +73,9 @@ class Tasks implements TaskService {
         openNamespace: (id, type) => this.#openNamespace(id, type),
         onAttachable: async (starting) => {
           this.#starting.set(request.id, starting);
-          await Promise.all([...this.#takeWaiting(request.id)].map((channel) => this.#bind(starting, channel, null)));
+          await Promise.all(
+            [...this.#takeWaiting(request.id)].map((channel) => this.#bind(starting, channel, null)),
+          );
         },
       });
       this.#tasks.set(request.id, task);
@@ -95,7 +98,8 @@ class Tasks implements TaskService {
   #openNamespace(id: string, type: SpecNamespaceType): number {
     const { process } = this.#running(id);
     const file = NAMESPACE_FILES[type];
-    if (file === undefined) throw new EngineError('invalidArgument', `cannot join the ${type} namespace of another container`);
+    if (file === undefined)
+      throw new EngineError('invalidArgument', `cannot join the ${type} namespace of another container`);
     const fd = openSync(`/proc/${process.pid}/ns/${file}`, 'r');
     if (this.#context.kernel.processes.alive(process)) return fd;
     closeSync(fd);
@@ -209,10 +213,13 @@ class Tasks implements TaskService {
     this.#context.kernel.processes.signal(task.process, SIGKILL);
     await killCgroup(this.#context, task.meta.cgroupPath);
     const late = new AbortController();
-    const timeout = sleep(KILL_LIMIT_MS, 'late' as const, { signal: late.signal }).catch(() => 'late' as const);
+    const timeout = sleep(KILL_LIMIT_MS, 'late' as const, { signal: late.signal }).catch(
+      () => 'late' as const,
+    );
     const outcome = await Promise.race([task.ended, timeout]);
     late.abort();
-    if (outcome === 'late') throw new EngineError('internal', `container ${task.id} does not end after SIGKILL`);
+    if (outcome === 'late')
+      throw new EngineError('internal', `container ${task.id} does not end after SIGKILL`);
   }
 
   async reattach(): Promise<Map<string, RunningTask | EndedTask>> {

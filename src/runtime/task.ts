@@ -3,7 +3,8 @@ import type { SpecProcess } from '#oci/runtime-spec.ts';
 import type { ContainerSpec } from './spec.ts';
 
 /*
- * A task is the running side of a container: one shim, one init process, its execs. It exists from start to exit; the record
+ * A task is the running side of a container: one shim, one init process, its execs. It exists from start to
+ * exit; the record
  * of the container exists before and after it.
  */
 
@@ -19,7 +20,10 @@ export interface StartRequest {
   readonly id: string;
   /** From `buildRuntimeSpec`. `root.path`, the network namespace's path and `task:` paths are bound here. */
   readonly spec: ContainerSpec;
-  /** A detached mount or a plain tree, for instance from the snapshotter. The caller closes it after `start` returned. */
+  /**
+   * A detached mount or a plain tree, for instance from the snapshotter. The caller closes it after `start`
+   * returned.
+   */
   readonly rootfsFd: number;
   /** Open network namespace; none: the runtime makes one, or the spec names another. The caller closes it. */
   readonly netnsFd?: number;
@@ -74,13 +78,20 @@ export interface AttachFrame {
 }
 
 /**
- * A client's connection to the standard streams of a task or an exec. Backpressure holds from end to end: who does not read
+ * A client's connection to the standard streams of a task or an exec. Backpressure holds from end to end: who
+ * does not read
  * `output` lags in the shim (ring, then spill file), never in this process.
  */
 export interface AttachStream {
-  /** Object mode: `AttachFrame`s in order, all as `stdout` with a terminal. Ends when the process's streams end. */
+  /**
+   * Object mode: `AttachFrame`s in order, all as `stdout` with a terminal. Ends when the process's streams
+   * end.
+   */
   readonly output: Readable;
-  /** Standard input; `end()` closes the process's standard input if this client may. null when not asked for or not open. */
+  /**
+   * Standard input; `end()` closes the process's standard input if this client may. null when not asked for
+   * or not open.
+   */
   readonly input: Writable | null;
   /** Leaves without closing anything of the process. */
   detach(): void;
@@ -109,7 +120,10 @@ export interface ExecState {
   readonly exit?: ExitRecord;
 }
 
-/** Called directly, once per fact, in the order of the facts, never before the `start` or `exec` in question resolved. */
+/**
+ * Called directly, once per fact, in the order of the facts, never before the `start` or `exec` in question
+ * resolved.
+ */
 export interface TaskHandlers {
   /** The exit file stays until `delete`, so call that when the exit is in the durable record. */
   onExit(id: string, exit: ExitRecord): void;
@@ -118,11 +132,15 @@ export interface TaskHandlers {
 }
 
 export interface TaskService {
-  /** Errors: the texts of the reference (`failed to create task for container: …`). Nothing is left when it throws. */
+  /**
+   * Errors: the texts of the reference (`failed to create task for container: …`). Nothing is left when it
+   * throws.
+   */
   start(request: StartRequest): Promise<RunningTask>;
   exec(id: string, request: ExecRequest): Promise<{ pid: number }>;
   /**
-   * `execId` null: the task itself. Before `start`/`exec`, the stream waits for it and then misses no byte; a failed start ends
+   * `execId` null: the task itself. Before `start`/`exec`, the stream waits for it and then misses no byte; a
+   * failed start ends
    * it. An attach to an exec must come before `exec` to see all of its output.
    */
   attach(id: string, execId: string | null, options: AttachOptions): Promise<AttachStream>;
@@ -139,13 +157,21 @@ export interface TaskService {
   /** Running execs, and after `reattach` also those that ended while no daemon was there. */
   execs(id: string): ExecState[];
   /**
-   * Resolves when the kernel holds nothing any more of a task that ended: cgroup, runtime state, the shim's reference to the root
-   * file system. Wait for it before mounting the same writable layer again or removing it. At once when nothing is pending.
+   * Resolves when the kernel holds nothing any more of a task that ended: cgroup, runtime state, the shim's
+   * reference to the root
+   * file system. Wait for it before mounting the same writable layer again or removing it. At once when
+   * nothing is pending.
    */
   settled(id: string): Promise<void>;
-  /** Forgets what is left of an ended task (exit file, task directory); nothing to do for an unknown id. Kills what runs. */
+  /**
+   * Forgets what is left of an ended task (exit file, task directory); nothing to do for an unknown id. Kills
+   * what runs.
+   */
   delete(id: string): Promise<void>;
-  /** At boot, once, before anything else: what every task directory turned out to be. Half-started ones are cleaned up. */
+  /**
+   * At boot, once, before anything else: what every task directory turned out to be. Half-started ones are
+   * cleaned up.
+   */
   reattach(): Promise<Map<string, RunningTask | EndedTask>>;
   /** Lets go of all connections; tasks run on. */
   close(): Promise<void>;

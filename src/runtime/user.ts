@@ -39,7 +39,8 @@ const MAX_ID = 2 ** 31 - 1;
 /** Lines of a colon-separated file; too long a file is cut at its limit, the torn last line left out. */
 function rows(text: string | null): string[][] {
   if (text === null) return [];
-  const whole = text.length <= LIMITS.passwdBytes ? text : text.slice(0, text.lastIndexOf('\n', LIMITS.passwdBytes));
+  const whole =
+    text.length <= LIMITS.passwdBytes ? text : text.slice(0, text.lastIndexOf('\n', LIMITS.passwdBytes));
   return whole
     .split('\n')
     .map((line) => line.trim())
@@ -70,12 +71,16 @@ function number(text: string): number | undefined {
 }
 
 function inRange(id: number): number {
-  if (id < 0 || id > MAX_ID) throw new EngineError('invalidArgument', `uids and gids must be in range 0-${MAX_ID}`);
+  if (id < 0 || id > MAX_ID)
+    throw new EngineError('invalidArgument', `uids and gids must be in range 0-${MAX_ID}`);
   return id;
 }
 
 function noGroup(name: string): EngineError {
-  return new EngineError('invalidArgument', `unable to find group ${name}: no matching entries in group file`);
+  return new EngineError(
+    'invalidArgument',
+    `unable to find group ${name}: no matching entries in group file`,
+  );
 }
 
 function groupId(wanted: string, groups: readonly GroupEntry[]): number {
@@ -87,7 +92,8 @@ function groupId(wanted: string, groups: readonly GroupEntry[]): number {
 }
 
 /**
- * Pure. Errors: `invalidArgument` with the reference's texts. An explicit group takes the place of all groups that name the user
+ * Pure. Errors: `invalidArgument` with the reference's texts. An explicit group takes the place of all groups
+ * that name the user
  * as a member.
  */
 export function resolveUser(query: UserQuery): ResolvedUser {
@@ -98,9 +104,14 @@ export function resolveUser(query: UserQuery): ResolvedUser {
   const groups = parseGroup(query.group);
   const wantedUid = userPart === '' ? 0 : number(userPart);
   // A number is always an id: an image cannot make `--user 1000` mean root by an entry of that name.
-  const entry = users.find((user) => (wantedUid === undefined ? user.name === userPart : user.uid === wantedUid));
+  const entry = users.find((user) =>
+    wantedUid === undefined ? user.name === userPart : user.uid === wantedUid,
+  );
   if (entry === undefined && wantedUid === undefined) {
-    throw new EngineError('invalidArgument', `unable to find user ${userPart}: no matching entries in passwd file`);
+    throw new EngineError(
+      'invalidArgument',
+      `unable to find user ${userPart}: no matching entries in passwd file`,
+    );
   }
   const uid = inRange(entry?.uid ?? wantedUid ?? 0);
   const gid = inRange(groupPart === '' ? (entry?.gid ?? 0) : groupId(groupPart, groups));

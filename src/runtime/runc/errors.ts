@@ -13,7 +13,8 @@ export interface RuntimeFailure {
 }
 
 /**
- * A container or an exec that could not be started. `exitCode` is what the record shows for it and the docker CLI exits with: 127
+ * A container or an exec that could not be started. `exitCode` is what the record shows for it and the docker
+ * CLI exits with: 127
  * for a missing command, 126 for one that cannot be run, else 128.
  */
 export class StartError extends EngineError {
@@ -63,10 +64,14 @@ function reasonOf(failure: RuntimeFailure): string {
   if (failure.status === COMMAND_NOT_FOUND && printed === '') {
     return `fork/exec ${failure.runtimePath}: no such file or directory`;
   }
-  return printed === '' ? `${failure.runtimePath} did not terminate successfully: exit status ${failure.status}` : printed;
+  return printed === ''
+    ? `${failure.runtimePath} did not terminate successfully: exit status ${failure.status}`
+    : printed;
 }
 
-/** runc before 1.2 does not say that an error came from the container's init; the reference's runtime does. */
+/**
+ * runc before 1.2 does not say that an error came from the container's init; the reference's runtime does.
+ */
 function fromInit(reason: string): string {
   const start = 'unable to start container process: ';
   const at = reason.indexOf(start);
@@ -76,13 +81,21 @@ function fromInit(reason: string): string {
 }
 
 /** The reference's text of a failed start. `isDirectory` answers for a path in the container's tree. */
-export function startFailure(failure: RuntimeFailure, command: string, isDirectory: (path: string) => boolean): StartError {
+export function startFailure(
+  failure: RuntimeFailure,
+  command: string,
+  isDirectory: (path: string) => boolean,
+): StartError {
   const reason = fromInit(reasonOf(failure).replace(/^runc run failed: /, 'runc create failed: '));
   const text = `OCI runtime create failed: ${directoryNamed(reason, isDirectory)}`;
   return classify(`failed to create task for container: failed to create shim task: ${text}`, command);
 }
 
-export function execFailure(failure: RuntimeFailure, command: string, isDirectory: (path: string) => boolean): StartError {
+export function execFailure(
+  failure: RuntimeFailure,
+  command: string,
+  isDirectory: (path: string) => boolean,
+): StartError {
   return classify(`OCI runtime exec failed: ${directoryNamed(reasonOf(failure), isDirectory)}`, command);
 }
 

@@ -34,7 +34,16 @@ export interface RuntimeDefinition {
 
 export function createOciRuntime(name: string, definition: RuntimeDefinition): OciRuntime {
   const { path, args = [] } = definition;
-  const global = (call: RuntimeCall): string[] => [path, ...args, '--root', call.root, '--log', call.log, '--log-format', 'json'];
+  const global = (call: RuntimeCall): string[] => [
+    path,
+    ...args,
+    '--root',
+    call.root,
+    '--log',
+    call.log,
+    '--log-format',
+    'json',
+  ];
   const files = (call: RuntimeCall): string[] => [
     '--pid-file',
     call.pidFile,
@@ -45,6 +54,14 @@ export function createOciRuntime(name: string, definition: RuntimeDefinition): O
     path,
     hidesUnifiedCgroup: basename(path).startsWith('crun'),
     startArgv: (call) => [...global(call), 'run', '-d', '--bundle', '.', ...files(call), call.id],
-    execArgv: (call) => [...global(call), 'exec', '-d', '--process', call.processFile, ...files(call), call.id],
+    execArgv: (call) => [
+      ...global(call),
+      'exec',
+      '-d',
+      '--process',
+      call.processFile,
+      ...files(call),
+      call.id,
+    ],
   };
 }

@@ -10,12 +10,12 @@ export const DEFAULT_PROFILE: SeccompProfile = {
   defaultAction: 'SCMP_ACT_ERRNO',
   defaultErrnoRet: 1,
   archMap: [
-    { architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86','SCMP_ARCH_X32'] },
+    { architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86', 'SCMP_ARCH_X32'] },
     { architecture: 'SCMP_ARCH_AARCH64', subArchitectures: ['SCMP_ARCH_ARM'] },
-    { architecture: 'SCMP_ARCH_MIPS64', subArchitectures: ['SCMP_ARCH_MIPS','SCMP_ARCH_MIPS64N32'] },
-    { architecture: 'SCMP_ARCH_MIPS64N32', subArchitectures: ['SCMP_ARCH_MIPS','SCMP_ARCH_MIPS64'] },
-    { architecture: 'SCMP_ARCH_MIPSEL64', subArchitectures: ['SCMP_ARCH_MIPSEL','SCMP_ARCH_MIPSEL64N32'] },
-    { architecture: 'SCMP_ARCH_MIPSEL64N32', subArchitectures: ['SCMP_ARCH_MIPSEL','SCMP_ARCH_MIPSEL64'] },
+    { architecture: 'SCMP_ARCH_MIPS64', subArchitectures: ['SCMP_ARCH_MIPS', 'SCMP_ARCH_MIPS64N32'] },
+    { architecture: 'SCMP_ARCH_MIPS64N32', subArchitectures: ['SCMP_ARCH_MIPS', 'SCMP_ARCH_MIPS64'] },
+    { architecture: 'SCMP_ARCH_MIPSEL64', subArchitectures: ['SCMP_ARCH_MIPSEL', 'SCMP_ARCH_MIPSEL64N32'] },
+    { architecture: 'SCMP_ARCH_MIPSEL64N32', subArchitectures: ['SCMP_ARCH_MIPSEL', 'SCMP_ARCH_MIPSEL64'] },
     { architecture: 'SCMP_ARCH_S390X', subArchitectures: ['SCMP_ARCH_S390'] },
     { architecture: 'SCMP_ARCH_RISCV64', subArchitectures: [] },
   ],
@@ -68,9 +68,9 @@ export const DEFAULT_PROFILE: SeccompProfile = {
       action: 'SCMP_ACT_ALLOW',
     },
     {
-      names: ['process_vm_readv','process_vm_writev','ptrace'],
+      names: ['process_vm_readv', 'process_vm_writev', 'ptrace'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {minKernel:'4.8'},
+      includes: { minKernel: '4.8' },
     },
     {
       names: ['socket'],
@@ -103,40 +103,40 @@ export const DEFAULT_PROFILE: SeccompProfile = {
       args: [{ index: 0, value: 4294967295, op: 'SCMP_CMP_EQ' }],
     },
     {
-      names: ['sync_file_range2','swapcontext'],
+      names: ['sync_file_range2', 'swapcontext'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {arches:['ppc64le']},
+      includes: { arches: ['ppc64le'] },
     },
     {
       names: list(`
         arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls`),
       action: 'SCMP_ACT_ALLOW',
-      includes: {arches:['arm','arm64']},
+      includes: { arches: ['arm', 'arm64'] },
     },
     {
       names: ['arch_prctl'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {arches:['amd64','x32']},
+      includes: { arches: ['amd64', 'x32'] },
     },
     {
       names: ['modify_ldt'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {arches:['amd64','x32','x86']},
+      includes: { arches: ['amd64', 'x32', 'x86'] },
     },
     {
-      names: ['s390_pci_mmio_read','s390_pci_mmio_write','s390_runtime_instr'],
+      names: ['s390_pci_mmio_read', 's390_pci_mmio_write', 's390_runtime_instr'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {arches:['s390','s390x']},
+      includes: { arches: ['s390', 's390x'] },
     },
     {
       names: ['riscv_flush_icache'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {arches:['riscv64']},
+      includes: { arches: ['riscv64'] },
     },
     {
       names: ['open_by_handle_at'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_DAC_READ_SEARCH']},
+      includes: { caps: ['CAP_DAC_READ_SEARCH'] },
     },
     {
       names: list(`
@@ -145,89 +145,89 @@ export const DEFAULT_PROFILE: SeccompProfile = {
         open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount
         umount2 unshare`),
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_ADMIN']},
+      includes: { caps: ['CAP_SYS_ADMIN'] },
     },
     {
       names: ['clone'],
       action: 'SCMP_ACT_ALLOW',
       args: [{ index: 0, value: 2114060288, op: 'SCMP_CMP_MASKED_EQ' }],
-      excludes: {caps:['CAP_SYS_ADMIN'],arches:['s390','s390x']},
+      excludes: { caps: ['CAP_SYS_ADMIN'], arches: ['s390', 's390x'] },
     },
     {
       names: ['clone'],
       action: 'SCMP_ACT_ALLOW',
       args: [{ index: 1, value: 2114060288, op: 'SCMP_CMP_MASKED_EQ' }],
-      includes: {arches:['s390','s390x']},
-      excludes: {caps:['CAP_SYS_ADMIN']},
+      includes: { arches: ['s390', 's390x'] },
+      excludes: { caps: ['CAP_SYS_ADMIN'] },
     },
     {
       names: ['clone3'],
       action: 'SCMP_ACT_ERRNO',
       errnoRet: 38,
-      excludes: {caps:['CAP_SYS_ADMIN']},
+      excludes: { caps: ['CAP_SYS_ADMIN'] },
     },
     {
       names: ['reboot'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_BOOT']},
+      includes: { caps: ['CAP_SYS_BOOT'] },
     },
     {
       names: ['chroot'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_CHROOT']},
+      includes: { caps: ['CAP_SYS_CHROOT'] },
     },
     {
-      names: ['delete_module','init_module','finit_module'],
+      names: ['delete_module', 'init_module', 'finit_module'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_MODULE']},
+      includes: { caps: ['CAP_SYS_MODULE'] },
     },
     {
       names: ['acct'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_PACCT']},
+      includes: { caps: ['CAP_SYS_PACCT'] },
     },
     {
       names: list(`
         kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace`),
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_PTRACE']},
+      includes: { caps: ['CAP_SYS_PTRACE'] },
     },
     {
-      names: ['iopl','ioperm'],
+      names: ['iopl', 'ioperm'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_RAWIO']},
+      includes: { caps: ['CAP_SYS_RAWIO'] },
     },
     {
       names: list(`
         settimeofday stime clock_settime clock_settime64`),
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_TIME']},
+      includes: { caps: ['CAP_SYS_TIME'] },
     },
     {
       names: ['vhangup'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_TTY_CONFIG']},
+      includes: { caps: ['CAP_SYS_TTY_CONFIG'] },
     },
     {
       names: list(`
         get_mempolicy mbind set_mempolicy set_mempolicy_home_node`),
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYS_NICE']},
+      includes: { caps: ['CAP_SYS_NICE'] },
     },
     {
       names: ['syslog'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_SYSLOG']},
+      includes: { caps: ['CAP_SYSLOG'] },
     },
     {
       names: ['bpf'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_BPF']},
+      includes: { caps: ['CAP_BPF'] },
     },
     {
       names: ['perf_event_open'],
       action: 'SCMP_ACT_ALLOW',
-      includes: {caps:['CAP_PERFMON']},
+      includes: { caps: ['CAP_PERFMON'] },
     },
   ],
 };

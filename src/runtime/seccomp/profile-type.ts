@@ -22,7 +22,10 @@ export interface SeccompProfile {
   readonly defaultAction: string;
   readonly defaultErrnoRet?: number;
   readonly architectures?: readonly string[];
-  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures?: readonly string[] | null }[];
+  readonly archMap?: readonly {
+    readonly architecture: string;
+    readonly subArchitectures?: readonly string[] | null;
+  }[];
   readonly flags?: readonly string[];
   readonly listenerPath?: string;
   readonly listenerMetadata?: string;

@@ -27,7 +27,10 @@ const ARCHES: Readonly<Record<string, { readonly go: string; readonly scmp: stri
   riscv64: { go: 'riscv64', scmp: 'SCMP_ARCH_RISCV64' },
 };
 
-/** The container's filter; `undefined`: none. A privileged container has one only if a profile was given for it. */
+/**
+ * The container's filter; `undefined`: none. A privileged container has one only if a profile was given for
+ * it.
+ */
 export function seccompFor(input: SeccompInput): SpecSeccomp | undefined {
   if (input.profile === 'unconfined') return undefined;
   if (input.profile === 'default' || input.profile === '') {
@@ -36,7 +39,10 @@ export function seccompFor(input: SeccompInput): SpecSeccomp | undefined {
   return resolveProfile(parseProfile(input.profile), input);
 }
 
-/** Errors: `invalidArgument`. Only the form of what this engine reads is checked; the OCI runtime knows names and actions. */
+/**
+ * Errors: `invalidArgument`. Only the form of what this engine reads is checked; the OCI runtime knows names
+ * and actions.
+ */
 function parseProfile(text: string): SeccompProfile {
   const fail = (why: string): never => {
     throw new EngineError('invalidArgument', `Decoding seccomp profile failed: ${why}`);
@@ -46,7 +52,10 @@ function parseProfile(text: string): SeccompProfile {
   const syscalls = json.syscalls ?? [];
   if (!Array.isArray(syscalls) || !syscalls.every(isRule)) return fail('syscalls is not a list of rules');
   const archMap = json.archMap ?? [];
-  if (!Array.isArray(archMap) || !archMap.every((a) => isJsonObject(a) && typeof a.architecture === 'string')) {
+  if (
+    !Array.isArray(archMap) ||
+    !archMap.every((a) => isJsonObject(a) && typeof a.architecture === 'string')
+  ) {
     return fail('archMap is not a list of architectures');
   }
   return json as unknown as SeccompProfile;
@@ -59,7 +68,9 @@ function isRule(rule: unknown): boolean {
   return [rule.includes, rule.excludes].every((filter) => {
     if (filter === undefined || filter === null) return true;
     if (!isJsonObject(filter)) return false;
-    return [filter.caps, filter.arches].every((list) => list === undefined || list === null || Array.isArray(list));
+    return [filter.caps, filter.arches].every(
+      (list) => list === undefined || list === null || Array.isArray(list),
+    );
   });
 }
 
@@ -73,7 +84,9 @@ function resolveProfile(profile: SeccompProfile, input: SeccompInput): SpecSecco
   const arch = ARCHES[input.host.arch];
   const mapped = profile.archMap?.find((entry) => entry.architecture === arch?.scmp);
   const architectures =
-    mapped === undefined ? [...(profile.architectures ?? [])] : [mapped.architecture, ...(mapped.subArchitectures ?? [])];
+    mapped === undefined
+      ? [...(profile.architectures ?? [])]
+      : [mapped.architecture, ...(mapped.subArchitectures ?? [])];
   const applies = (rule: SeccompRule): boolean => ruleApplies(rule, input, arch?.go ?? input.host.arch);
   return {
     defaultAction: profile.defaultAction,

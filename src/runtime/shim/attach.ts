@@ -2,12 +2,21 @@ import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { LIMITS } from '#base/limits.ts';
 import type { AttachFrame, AttachOptions, AttachStream } from '../task.ts';
-import { ATTACH_FLAG, encodeFields, encodeFrame, FIELD, FRAME, type Frame, FrameDecoder } from './protocol.ts';
+import {
+  ATTACH_FLAG,
+  encodeFields,
+  encodeFrame,
+  FIELD,
+  FRAME,
+  type Frame,
+  FrameDecoder,
+} from './protocol.ts';
 
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One client's attach connection. It exists before its socket, so that a client can attach to a container that is about to
+ * One client's attach connection. It exists before its socket, so that a client can attach to a container
+ * that is about to
  * start: input waits, output comes with the first byte.
  */
 export class AttachChannel implements AttachStream {
@@ -36,7 +45,9 @@ export class AttachChannel implements AttachStream {
     this.input = options.stdin ? this.#makeInput() : null;
   }
 
-  /** Attaches to a process through a fresh connection; resolves when the shim sends every byte from now on. */
+  /**
+   * Attaches to a process through a fresh connection; resolves when the shim sends every byte from now on.
+   */
   bind(socket: Socket, execId: string | null): Promise<void> {
     if (this.#ended) {
       socket.destroy();
@@ -92,7 +103,10 @@ export class AttachChannel implements AttachStream {
       this.#bound.resolve(this.#socket);
       this.#ready.resolve();
     } else if (frame.type === FRAME.stdout || frame.type === FRAME.stderr) {
-      const data: AttachFrame = { stream: frame.type === FRAME.stdout ? 'stdout' : 'stderr', data: frame.payload };
+      const data: AttachFrame = {
+        stream: frame.type === FRAME.stdout ? 'stdout' : 'stderr',
+        data: frame.payload,
+      };
       return this.output.push(data);
     } else if (frame.type === FRAME.end || frame.type === FRAME.error) {
       this.#socket?.end();
@@ -106,7 +120,8 @@ export class AttachChannel implements AttachStream {
       this.#bound.promise.then((socket) => {
         if (socket === null || socket.destroyed) return undefined;
         const { promise, resolve } = Promise.withResolvers<void>();
-        // The callback comes when the kernel took the bytes: a process that does not read holds the client up.
+        // The callback comes when the kernel took the bytes: a process that does not read holds the client
+        // up.
         socket.write(encodeFrame(type, 0, payload), () => resolve());
         return promise;
       });

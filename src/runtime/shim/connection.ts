@@ -1,6 +1,16 @@
 import type { Socket } from 'node:net';
 import { EngineError, errorMessage } from '#base/errors.ts';
-import { encodeFields, encodeFrame, FIELD, Fields, type FieldValue, FRAME, type Frame, FrameDecoder, PROTOCOL_VERSION } from './protocol.ts';
+import {
+  encodeFields,
+  encodeFrame,
+  FIELD,
+  Fields,
+  type FieldValue,
+  FRAME,
+  type Frame,
+  FrameDecoder,
+  PROTOCOL_VERSION,
+} from './protocol.ts';
 
 /** What a shim tells unasked, as frames of type exit, execExit and oom. */
 export interface ControlEvents {
@@ -41,7 +51,8 @@ export class ControlConnection {
   }
 
   /**
-   * Every frame of the answer, the final one last. Errors: `unavailable` when the shim goes away first, and what `failure` makes
+   * Every frame of the answer, the final one last. Errors: `unavailable` when the shim goes away first, and
+   * what `failure` makes
    * of an error frame. A failed start or exec is an answer, not an error.
    */
   async request(type: number, fields: readonly (readonly [number, FieldValue])[] = []): Promise<Frame[]> {
@@ -114,6 +125,7 @@ function failure(fields: Fields): EngineError {
   const errno = fields.int(FIELD.errno);
   const message = fields.text(FIELD.message);
   if (errno === ESRCH) return new EngineError('notFound', 'process not found');
-  if (errno === EEXIST || errno === ENOTTY) return new EngineError('conflict', `shim: ${message} (errno ${errno})`);
+  if (errno === EEXIST || errno === ENOTTY)
+    return new EngineError('conflict', `shim: ${message} (errno ${errno})`);
   return new EngineError('internal', `shim: ${message} (errno ${errno})`);
 }

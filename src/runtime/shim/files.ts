@@ -6,8 +6,10 @@ import { LIMITS } from '#base/limits.ts';
 import type { ExitRecord } from '../task.ts';
 
 /*
- * The files of a task directory. It lies on a tmpfs: nothing here is flushed, and a reboot takes it away. Whoever writes a file
- * writes it under another name first, so a reader sees a whole file or none; still, what is read is checked like any input.
+ * The files of a task directory. It lies on a tmpfs: nothing here is flushed, and a reboot takes it away.
+ * Whoever writes a file
+ * writes it under another name first, so a reader sees a whole file or none; still, what is read is checked
+ * like any input.
  */
 
 /** Written by this process before anything else happens to a task: intent first, record afterwards. */
@@ -111,7 +113,15 @@ export async function readTaskMeta(directory: string): Promise<TaskMeta | null> 
   const texts = [id, bootId, cgroupPath, runtime, runtimeState];
   if (!texts.every((value): value is string => typeof value === 'string')) return null;
   const [a = '', b = '', c = '', d = '', e = ''] = texts;
-  return { version: 1, id: a, startedBy: integer(startedBy), bootId: b, cgroupPath: c, runtime: d, runtimeState: e };
+  return {
+    version: 1,
+    id: a,
+    startedBy: integer(startedBy),
+    bootId: b,
+    cgroupPath: c,
+    runtime: d,
+    runtimeState: e,
+  };
 }
 
 /** `shim.pid`: the shim's own process. */
@@ -124,7 +134,11 @@ export async function readShimPid(directory: string): Promise<{ pid: number; sta
 export async function readInit(directory: string): Promise<ProcessFile | null> {
   const json = await readObject(join(directory, 'init'));
   if (json === null || integer(json.pid) === 0) return null;
-  return { pid: integer(json.pid), startTime: integer(json.startTime), startedAtNanos: nanos(json.startedAtNs) };
+  return {
+    pid: integer(json.pid),
+    startTime: integer(json.startTime),
+    startedAtNanos: nanos(json.startedAtNs),
+  };
 }
 
 function exitRecord(json: JsonObject): ExitRecord {

@@ -102,7 +102,8 @@ function encodeField(field: number, value: string | number | bigint): Buffer {
     bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), FIELD_HEADER);
     return bytes;
   }
-  if (value.includes('\0')) throw new EngineError('invalidArgument', 'a NUL character cannot be passed to a process');
+  if (value.includes('\0'))
+    throw new EngineError('invalidArgument', 'a NUL character cannot be passed to a process');
   bytes.write(value, FIELD_HEADER);
   return bytes;
 }
@@ -120,7 +121,8 @@ export function encodeFields(fields: readonly (readonly [number, FieldValue])[])
 /** Errors: `tooLarge` for a payload beyond what the shim takes. */
 export function encodeFrame(type: number, tag: number, payload: Uint8Array): Buffer {
   const limit = type === FRAME.start || type === FRAME.exec ? LIMITS.shimRequestBytes : LIMITS.shimFrameBytes;
-  if (payload.length > limit) throw new EngineError('tooLarge', `shim request of ${payload.length} bytes, at most ${limit}`);
+  if (payload.length > limit)
+    throw new EngineError('tooLarge', `shim request of ${payload.length} bytes, at most ${limit}`);
   const frame = Buffer.allocUnsafe(FRAME_HEADER + payload.length);
   frame.writeUInt32LE(payload.length, 0);
   frame.writeUInt8(type, 4);
@@ -130,7 +132,9 @@ export function encodeFrame(type: number, tag: number, payload: Uint8Array): Buf
   return frame;
 }
 
-/** Cuts a byte stream into frames. Memory stays below one frame and one chunk, whatever the other side sends. */
+/**
+ * Cuts a byte stream into frames. Memory stays below one frame and one chunk, whatever the other side sends.
+ */
 export class FrameDecoder {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -163,7 +167,8 @@ export class Fields {
       if (payload.length - at < FIELD_HEADER) throw protocolError('a torn field header');
       const length = payload.readUInt32LE(at + 4);
       const end = at + FIELD_HEADER + length;
-      if (end > payload.length) throw protocolError(`a field of ${length} bytes in a payload of ${payload.length}`);
+      if (end > payload.length)
+        throw protocolError(`a field of ${length} bytes in a payload of ${payload.length}`);
       const field = payload.readUInt16LE(at);
       const list = this.#values.get(field);
       const value = payload.subarray(at + FIELD_HEADER, end);

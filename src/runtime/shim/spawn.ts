@@ -16,11 +16,20 @@ export interface ShimSpawnOptions {
 const COMPLAINTS_FD = 2;
 const CONTROL_FD = 3;
 const ROOTFS_FD = 4;
-/** Number of the network namespace's descriptor in the shim; `/proc/<shim>/fd/5` is its path for the OCI runtime. */
+/**
+ * Number of the network namespace's descriptor in the shim; `/proc/<shim>/fd/5` is its path for the OCI
+ * runtime.
+ */
 export const NETNS_FD = 5;
 
-/** A new shim's first control connection. The spawned half has exited when this returns; the shim itself is nobody's child. */
-export async function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, options: ShimSpawnOptions): Promise<Socket> {
+/**
+ * A new shim's first control connection. The spawned half has exited when this returns; the shim itself is
+ * nobody's child.
+ */
+export async function spawnShim(
+  kernel: Pick<Kernel, 'processes' | 'sockets'>,
+  options: ShimSpawnOptions,
+): Promise<Socket> {
   const [ours, theirs] = kernel.sockets.pair();
   const socket = new Socket({ fd: ours, readable: true, writable: true });
   const complaints = openSync(join(options.directory, 'shim.log'), 'a', 0o600);
@@ -49,7 +58,10 @@ export async function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, o
   }
 }
 
-/** A further connection to a running shim. Its socket's path may be longer than an address can be, hence by descriptor. */
+/**
+ * A further connection to a running shim. Its socket's path may be longer than an address can be, hence by
+ * descriptor.
+ */
 export async function connectShim(directory: string): Promise<Socket> {
   const handle = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

@@ -3,7 +3,8 @@ import type { SpecInput } from '../spec-input.ts';
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * `overrides` put on top of `base`: a known name is replaced in its place, an unknown one appended, `NAME` without `=` removes.
+ * `overrides` put on top of `base`: a known name is replaced in its place, an unknown one appended, `NAME`
+ * without `=` removes.
  * Entries without a name are dropped; they cannot be set by anybody.
  */
 export function replaceOrAppend(base: readonly string[], overrides: readonly string[]): string[] {

@@ -9,7 +9,12 @@ const ALWAYS_WRITABLE = new Set(['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/
 function defaultMounts(shmSizeBytes: number): SpecMount[] {
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: [...BASIC] },
-    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
     {
       destination: '/dev/pts',
       type: 'devpts',
@@ -19,7 +24,12 @@ function defaultMounts(shmSizeBytes: number): SpecMount[] {
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...BASIC, 'ro'] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['ro', ...BASIC] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: [...BASIC] },
-    { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...BASIC, 'mode=1777', `size=${shmSizeBytes}`] },
+    {
+      destination: '/dev/shm',
+      type: 'tmpfs',
+      source: 'shm',
+      options: [...BASIC, 'mode=1777', `size=${shmSizeBytes}`],
+    },
   ];
 }
 
@@ -40,7 +50,8 @@ function bind(source: string, destination: string, readonly: boolean): SpecMount
 
 function shmMount(input: SpecInput): SpecMount[] {
   if (input.ipc.mode === 'host') return [bind('/dev/shm', '/dev/shm', false)];
-  const shared = input.ipc.mode === 'shareable' || input.ipc.mode === 'container' ? input.ipc.shmPath : undefined;
+  const shared =
+    input.ipc.mode === 'shareable' || input.ipc.mode === 'container' ? input.ipc.shmPath : undefined;
   return shared === undefined ? [] : [bind(shared, '/dev/shm', false)];
 }
 
@@ -63,7 +74,8 @@ export function buildMounts(input: SpecInput, initTarget: string): SpecMount[] {
   const wanted = [...shm, ...asked, ...files];
   const replaced = new Set(wanted.map((mount) => clean(mount.destination)));
   const defaults = defaultMounts(input.shmSizeBytes).filter((mount) => {
-    if (replaced.has(mount.destination) || (replaced.has('/dev') && mount.destination.startsWith('/dev/'))) return false;
+    if (replaced.has(mount.destination) || (replaced.has('/dev') && mount.destination.startsWith('/dev/')))
+      return false;
     return mount.destination !== '/dev/shm' || input.ipc.mode !== 'none';
   });
   for (const mount of defaults) adjustDefault(mount, input);

@@ -7,7 +7,10 @@ function character(allow: boolean, major: number, minor: number): SpecDeviceCgro
   return { allow, type: 'c', major, minor, access: 'rwm' };
 }
 
-/** Nothing, but zero, null, urandom, random, tty and console; fuse is named because some runtimes add it by default. */
+/**
+ * Nothing, but zero, null, urandom, random, tty and console; fuse is named because some runtimes add it by
+ * default.
+ */
 const DEFAULT_RULES: readonly SpecDeviceCgroup[] = [
   { allow: false, access: 'rwm' },
   character(true, 1, 5),
@@ -25,7 +28,9 @@ function memory(input: ResourceInput): SpecMemory {
     ...(input.memoryReservationBytes ? { reservation: input.memoryReservationBytes } : {}),
     ...(input.memorySwapBytes ? { swap: input.memorySwapBytes } : {}),
     ...(input.kernelMemoryBytes ? { kernel: input.kernelMemoryBytes } : {}),
-    ...(input.memorySwappiness === undefined || input.memorySwappiness < 0 ? {} : { swappiness: input.memorySwappiness }),
+    ...(input.memorySwappiness === undefined || input.memorySwappiness < 0
+      ? {}
+      : { swappiness: input.memorySwappiness }),
     disableOOMKiller: input.oomKillDisable ?? false,
   };
 }
@@ -51,7 +56,9 @@ export function buildResources(input: SpecInput): SpecResources {
   const { resources, devices, security } = input;
   const cpus = cpu(resources);
   const pids = resources.pidsLimit;
-  const extra = security.privileged ? [{ allow: true, access: 'rwm' }] : devices.rules.map((rule) => ({ ...rule }));
+  const extra = security.privileged
+    ? [{ allow: true, access: 'rwm' }]
+    : devices.rules.map((rule) => ({ ...rule }));
   return {
     devices: [...DEFAULT_RULES.map((rule) => ({ ...rule })), ...extra],
     memory: memory(resources),

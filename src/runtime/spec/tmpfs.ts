@@ -25,7 +25,8 @@ const VALUES = new Set(['size', 'mode', 'uid', 'gid', 'nr_inodes', 'nr_blocks', 
 export const TMPFS_DEFAULTS: readonly string[] = ['noexec', 'nosuid', 'nodev', 'rprivate'];
 
 /**
- * Options of a tmpfs with those dropped that a later one overrides. Errors: `invalidArgument` with the reference's text for one
+ * Options of a tmpfs with those dropped that a later one overrides. Errors: `invalidArgument` with the
+ * reference's text for one
  * that no tmpfs takes.
  */
 export function mergeTmpfsOptions(options: readonly string[]): string[] {
@@ -34,7 +35,8 @@ export function mergeTmpfsOptions(options: readonly string[]): string[] {
   for (const option of [...options].reverse()) {
     if (option === '') continue;
     const key = tmpfsKey(option);
-    if (key === undefined) throw new EngineError('invalidArgument', `invalid tmpfs option ${JSON.stringify(option)}`);
+    if (key === undefined)
+      throw new EngineError('invalidArgument', `invalid tmpfs option ${JSON.stringify(option)}`);
     if (!seen.has(key)) kept.unshift(option);
     seen.add(key);
   }

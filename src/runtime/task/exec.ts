@@ -21,11 +21,20 @@ interface ExecFiles {
 
 function filesOf(execId: string): ExecFiles {
   const stem = `x${execId.slice(0, STEM_LENGTH)}`;
-  return { processFile: `${stem}.json`, pidFile: `${stem}.pid`, log: `${stem}.log`, consoleSocket: `${stem}.sock` };
+  return {
+    processFile: `${stem}.json`,
+    pidFile: `${stem}.pid`,
+    log: `${stem}.log`,
+    consoleSocket: `${stem}.sock`,
+  };
 }
 
 /** A further process in a running task. Its files go when the OCI runtime has done its part. */
-export async function execInTask(context: TaskContext, task: LiveTask, request: ExecRequest): Promise<{ pid: number }> {
+export async function execInTask(
+  context: TaskContext,
+  task: LiveTask,
+  request: ExecRequest,
+): Promise<{ pid: number }> {
   const runtime = context.runtimes.get(task.meta.runtime);
   const files = filesOf(request.execId);
   const { terminal, consoleSize } = request;
@@ -42,7 +51,10 @@ export async function execInTask(context: TaskContext, task: LiveTask, request: 
       [FIELD.runtimeLog, files.log],
       [FIELD.consoleSocket, terminal ? consoleSocket : undefined],
       // A terminal exists even if nobody is attached to it: then its output is dropped.
-      [FIELD.flags, (request.stdin ? EXEC_FLAG.stdinOpen : 0) | (request.detach && !terminal ? EXEC_FLAG.noStreams : 0)],
+      [
+        FIELD.flags,
+        (request.stdin ? EXEC_FLAG.stdinOpen : 0) | (request.detach && !terminal ? EXEC_FLAG.noStreams : 0),
+      ],
       [FIELD.width, consoleSize?.width],
       [FIELD.height, consoleSize?.height],
     ]);

@@ -50,7 +50,9 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   await rm(meta.runtimeState, { recursive: true, force: true });
   await createTaskDirectory(directory, meta);
   context.kernel.cgroups.create(context.shimCgroup);
-  const control = task.connect(await spawnShim(context.kernel, { ...shimOptions(context, request), directory }));
+  const control = task.connect(
+    await spawnShim(context.kernel, { ...shimOptions(context, request), directory }),
+  );
   const [hello] = await control.hello();
   if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
   const { pid, startTime } = processOf(new Fields(hello.payload));
@@ -83,7 +85,10 @@ function shimOptions(context: TaskContext, request: StartRequest) {
   };
 }
 
-/** Namespaces are given by descriptors that the shim or this process holds: no path of a bare pid outlives its process. */
+/**
+ * Namespaces are given by descriptors that the shim or this process holds: no path of a bare pid outlives its
+ * process.
+ */
 function bindNamespaces(
   request: StartRequest,
   shimPid: number,
@@ -102,20 +107,29 @@ function bindNamespaces(
 }
 
 /** The OCI runtime gives the terminal its size before the process sees it; the shim could only follow. */
-export function sized(process: SpecProcess, request: Pick<StartRequest, 'terminal' | 'consoleSize'>): SpecProcess {
+export function sized(
+  process: SpecProcess,
+  request: Pick<StartRequest, 'terminal' | 'consoleSize'>,
+): SpecProcess {
   const { terminal, consoleSize } = request;
   if (!terminal || consoleSize === undefined) return process;
   return { ...process, consoleSize: { height: consoleSize.height, width: consoleSize.width } };
 }
 
-async function run(context: TaskContext, task: LiveTask, how: { request: StartRequest; runtime: OciRuntime }): Promise<void> {
+async function run(
+  context: TaskContext,
+  task: LiveTask,
+  how: { request: StartRequest; runtime: OciRuntime },
+): Promise<void> {
   const { request, runtime } = how;
   const frames = await task.control.request(FRAME.start, startFields(context, task, how));
   const last = frames.at(-1);
   const fields = new Fields(last?.payload ?? Buffer.alloc(0));
   if (last?.type === FRAME.started) return task.started(processOf(fields));
   const command = request.spec.process.args[0] ?? '';
-  throw startFailure(failureOf(fields, runtime.path), command, (path) => isDirectory(context, request.rootfsFd, path));
+  throw startFailure(failureOf(fields, runtime.path), command, (path) =>
+    isDirectory(context, request.rootfsFd, path),
+  );
 }
 
 function startFields(
@@ -150,7 +164,10 @@ function startFields(
   ];
 }
 
-const ERRNO_TEXT: Readonly<Record<number, string>> = { 2: 'no such file or directory', 13: 'permission denied' };
+const ERRNO_TEXT: Readonly<Record<number, string>> = {
+  2: 'no such file or directory',
+  13: 'permission denied',
+};
 
 export function failureOf(fields: Fields, runtimePath: string): RuntimeFailure {
   const step = fields.text(FIELD.message);

@@ -37,7 +37,10 @@ export function processOf(fields: Fields): ProcessFacts {
   };
 }
 
-/** One task in memory, from its intent to its deletion: follows the shim's events and knows what is left to clean. */
+/**
+ * One task in memory, from its intent to its deletion: follows the shim's events and knows what is left to
+ * clean.
+ */
 export class LiveTask {
   readonly directory: string;
   readonly meta: TaskMeta;
@@ -126,11 +129,17 @@ export class LiveTask {
     this.#control = null;
     if (this.phase !== 'running') return;
     this.recover().catch((error: unknown) => {
-      this.#context.log.error('a lost shim could not be cleaned up', { container: this.id, error: errorMessage(error) });
+      this.#context.log.error('a lost shim could not be cleaned up', {
+        container: this.id,
+        error: errorMessage(error),
+      });
     });
   }
 
-  /** After the connection is gone: the exit file decides, then the shim itself if it still lives, else the task is lost. */
+  /**
+   * After the connection is gone: the exit file decides, then the shim itself if it still lives, else the
+   * task is lost.
+   */
   async recover(): Promise<void> {
     const file = await readExit(this.directory);
     if (this.phase === 'ended') return;
@@ -157,7 +166,8 @@ export class LiveTask {
     if (this.shim.pid > 0) kernel.processes.signal(this.shim, SIGKILL);
     await killCgroup(this.#context, this.meta.cgroupPath);
     if (this.#process.pid > 0) kernel.processes.signal(this.#process, SIGKILL);
-    const oomKilled = kernel.cgroups.exists(this.meta.cgroupPath) && kernel.cgroups.oomKills(this.meta.cgroupPath) > 0;
+    const oomKilled =
+      kernel.cgroups.exists(this.meta.cgroupPath) && kernel.cgroups.oomKills(this.meta.cgroupPath) > 0;
     const exit: ExitRecord = {
       exitCode: KILLED_EXIT_CODE,
       signal: SIGKILL,
@@ -176,7 +186,12 @@ export class LiveTask {
     this.#exit = exit;
     this.settled = this.removeKernelObjects();
     for (const { execId, pid } of this.execs.values()) {
-      if (pid > 0) handlers.onExecExit(this.id, execId, { exitCode: KILLED_EXIT_CODE, oomKilled: false, exitedAtNanos: exit.exitedAtNanos });
+      if (pid > 0)
+        handlers.onExecExit(this.id, execId, {
+          exitCode: KILLED_EXIT_CODE,
+          oomKilled: false,
+          exitedAtNanos: exit.exitedAtNanos,
+        });
     }
     this.execs.clear();
     handlers.onExit(this.id, exit);
@@ -192,7 +207,10 @@ export class LiveTask {
     this.settled = this.removeKernelObjects();
   }
 
-  /** The runtime's state, the cgroup and the shim; never the task directory. Failures are logged: there is nobody to tell. */
+  /**
+   * The runtime's state, the cgroup and the shim; never the task directory. Failures are logged: there is
+   * nobody to tell.
+   */
   async removeKernelObjects(): Promise<void> {
     const { log } = this.#context;
     const steps = [
@@ -208,7 +226,8 @@ export class LiveTask {
   }
 
   /**
-   * The shim drops the root file system before it answers; a connection that closes means the same. False when it is busy with
+   * The shim drops the root file system before it answers; a connection that closes means the same. False
+   * when it is busy with
    * the container, or lives without a connection to us.
    */
   async release(): Promise<boolean> {

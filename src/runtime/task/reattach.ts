@@ -2,7 +2,14 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '#base/errors.ts';
-import { readEndedExecs, readExit, readInit, readShimPid, readTaskMeta, type TaskMeta } from '../shim/files.ts';
+import {
+  readEndedExecs,
+  readExit,
+  readInit,
+  readShimPid,
+  readTaskMeta,
+  type TaskMeta,
+} from '../shim/files.ts';
 import { FIELD, Fields, FRAME, type Frame, SHIM_STATE } from '../shim/protocol.ts';
 import { connectShim } from '../shim/spawn.ts';
 import { type TaskContext, tasksRoot } from './context.ts';
@@ -13,7 +20,8 @@ const STARTING_POLL_MS = 20;
 const STARTING_LIMIT_MS = 30_000;
 
 /**
- * What every task directory turned out to be, as tasks that run or ended; the rest is cleaned up: a directory without intent, a
+ * What every task directory turned out to be, as tasks that run or ended; the rest is cleaned up: a directory
+ * without intent, a
  * start that failed or was not finished by a shim that still lives.
  */
 export async function reattachAll(context: TaskContext): Promise<LiveTask[]> {
@@ -67,7 +75,10 @@ async function endedFromFile(task: LiveTask, meta: TaskMeta): Promise<'ended' | 
   return 'ended';
 }
 
-/** The shim is gone: the exit file may have come meanwhile; else a task that ran is lost, and a start without end never was. */
+/**
+ * The shim is gone: the exit file may have come meanwhile; else a task that ran is lost, and a start without
+ * end never was.
+ */
 async function afterShim(context: TaskContext, task: LiveTask, meta: TaskMeta): Promise<LiveTask | null> {
   const ended = await endedFromFile(task, meta);
   if (ended !== 'unknown') return ended === 'ended' ? task : dropped(context, task);

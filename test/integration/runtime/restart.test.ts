@@ -56,7 +56,10 @@ describe('tasks outlive the service', { skip: cannotRun() }, () => {
     const live = await world.run(tasks, ['sleep', '60']);
     process.kill(shimPid(world, live.id), 'SIGKILL');
     const exit = await world.exited(live.id);
-    assert.deepEqual([exit.exitCode, exit.signal, exit.reason], [137, 9, 'the shim of this container was killed']);
+    assert.deepEqual(
+      [exit.exitCode, exit.signal, exit.reason],
+      [137, 9, 'the shim of this container was killed'],
+    );
     await tasks.settled(live.id);
     assert.ok(!world.kernel.processes.alive(live));
     assert.ok(!world.kernel.cgroups.exists(`${world.parent}/${live.id}`));
@@ -73,7 +76,12 @@ describe('tasks outlive the service', { skip: cannotRun() }, () => {
 
   test('directories without intent, of another boot, with damage', async (t) => {
     const world = makeWorld(t);
-    for (const [name, text] of [['a'], ['b', '{"id":'], ['c', '[]'], ['d', '{"id":"d","bootId":"old","cgroupPath":"/x","runtime":"r","runtimeState":"/x"}']]) {
+    for (const [name, text] of [
+      ['a'],
+      ['b', '{"id":'],
+      ['c', '[]'],
+      ['d', '{"id":"d","bootId":"old","cgroupPath":"/x","runtime":"r","runtimeState":"/x"}'],
+    ]) {
       const directory = join(world.execRoot, 'tasks', name ?? '');
       mkdirSync(directory, { recursive: true });
       if (text !== undefined) writeFileSync(join(directory, 'task.json'), text);
@@ -86,7 +94,9 @@ describe('tasks outlive the service', { skip: cannotRun() }, () => {
     const world = makeWorld(t);
     for (let round = 0; round < 8; round++) {
       const id = newContainerId();
-      const child = spawn(process.execPath, [CHILD, world.execRoot, id], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, [CHILD, world.execRoot, id], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       await once(child.stdout, 'data');
       await new Promise((resolve) => setTimeout(resolve, round * 12));
       child.kill('SIGKILL');

@@ -1,4 +1,13 @@
-import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +22,24 @@ import { createTaskService } from '#runtime/task-service.ts';
 import type { AttachStream, ExitRecord, RunningTask, StartRequest, TaskService } from '#runtime/task.ts';
 
 export const SHIM = fileURLToPath(new URL('../../../dist/native/gantry-shim', import.meta.url));
-const APPLETS = ['sh', 'cat', 'echo', 'sleep', 'true', 'false', 'id', 'dd', 'stty', 'ps', 'readlink', 'kill', 'env', 'pwd', 'trap', 'wc'];
+const APPLETS = [
+  'sh',
+  'cat',
+  'echo',
+  'sleep',
+  'true',
+  'false',
+  'id',
+  'dd',
+  'stty',
+  'ps',
+  'readlink',
+  'kill',
+  'env',
+  'pwd',
+  'trap',
+  'wc',
+];
 
 /** Why these tests cannot run here, or false. */
 export function cannotRun(): string | false {
@@ -44,7 +70,8 @@ export interface RunOptions {
 }
 
 function makeRootfs(rootfs: string): void {
-  for (const name of ['bin', 'etc', 'proc', 'dev', 'sys', 'tmp']) mkdirSync(join(rootfs, name), { recursive: true });
+  for (const name of ['bin', 'etc', 'proc', 'dev', 'sys', 'tmp'])
+    mkdirSync(join(rootfs, name), { recursive: true });
   copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
   for (const applet of APPLETS) symlinkSync('busybox', join(rootfs, 'bin', applet));
   writeFileSync(join(rootfs, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');

@@ -11,7 +11,11 @@ import { cannotRun, makeWorld, readAll, waitFor, type World } from './support.ts
 
 const ALL: AttachOptions = { stdin: true, stdout: true, stderr: true };
 
-async function exec(world: World, tasks: TaskService, given: { id: string; args: string[]; execId?: string; terminal?: boolean }) {
+async function exec(
+  world: World,
+  tasks: TaskService,
+  given: { id: string; args: string[]; execId?: string; terminal?: boolean },
+) {
   const { id, args, terminal = false } = given;
   const user = { uid: 0, gid: 0, additionalGids: [0], home: '/' };
   const input: ExecProcessInput = { args, env: [], cwd: '', user, terminal, privileged: false };
@@ -19,7 +23,14 @@ async function exec(world: World, tasks: TaskService, given: { id: string; args:
   const execId = given.execId ?? newContainerId();
   world.execExits.set(execId, Promise.withResolvers());
   const stream = await tasks.attach(id, execId, ALL);
-  const started = tasks.exec(id, { execId, process, terminal, stdin: true, detach: false, consoleSize: { width: 99, height: 33 } });
+  const started = tasks.exec(id, {
+    execId,
+    process,
+    terminal,
+    stdin: true,
+    detach: false,
+    consoleSize: { width: 99, height: 33 },
+  });
   return { execId, started, stream, exit: world.execExits.get(execId)?.promise };
 }
 
@@ -28,12 +39,23 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     const world = makeWorld(t);
     const tasks = world.service();
     const path = join(world.execRoot, 'log.json');
-    const { id, pid } = await world.run(tasks, ['sh', '-c', 'echo out; echo err >&2; exit 7'], { request: { log: { path } } });
+    const { id, pid } = await world.run(tasks, ['sh', '-c', 'echo out; echo err >&2; exit 7'], {
+      request: { log: { path } },
+    });
     assert.ok(pid > 1);
     const exit = await world.exited(id);
-    assert.deepEqual([exit.exitCode, exit.signal, exit.oomKilled, exit.reason], [7, undefined, false, undefined]);
-    const lines = readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { log: string; stream: string });
-    assert.deepEqual(lines.map(({ log, stream }) => [stream, log]).sort(), [['stderr', 'err\n'], ['stdout', 'out\n']]);
+    assert.deepEqual(
+      [exit.exitCode, exit.signal, exit.oomKilled, exit.reason],
+      [7, undefined, false, undefined],
+    );
+    const lines = readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { log: string; stream: string });
+    assert.deepEqual(lines.map(({ log, stream }) => [stream, log]).sort(), [
+      ['stderr', 'err\n'],
+      ['stdout', 'out\n'],
+    ]);
     assert.equal(tasks.get(id), undefined);
     await tasks.settled(id);
     assert.ok(!world.kernel.cgroups.exists(`${world.parent}/${id}`));
@@ -50,7 +72,10 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     const id = newContainerId();
     const stream = await tasks.attach(id, null, ALL);
     stream.input?.end('hello\n');
-    await world.run(tasks, ['sh', '-c', 'echo first; cat; echo last >&2'], { id, request: { openStdin: true, stdinOnce: true } });
+    await world.run(tasks, ['sh', '-c', 'echo first; cat; echo last >&2'], {
+      id,
+      request: { openStdin: true, stdinOnce: true },
+    });
     assert.deepEqual(await readAll(stream), { stdout: 'first\nhello\n', stderr: 'last\n' });
     assert.equal((await world.exited(id)).exitCode, 0);
   });
@@ -63,7 +88,10 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     await world.run(tasks, ['dd', 'if=/dev/zero', 'bs=65536', 'count=128'], { id });
     await world.exited(id);
     let bytes = 0;
-    for await (const { stream: name, data } of stream.output as AsyncIterable<{ stream: string; data: Buffer }>) {
+    for await (const { stream: name, data } of stream.output as AsyncIterable<{
+      stream: string;
+      data: Buffer;
+    }>) {
       if (name === 'stdout') bytes += data.length;
     }
     assert.equal(bytes, 128 * 65536);
@@ -135,7 +163,8 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
   test('a failed start has the text of the reference and leaves nothing', async (t) => {
     const world = makeWorld(t);
     const tasks = world.service({ runc: { path: '/usr/sbin/runc' }, gone: { path: '/nonexistent/runtime' } });
-    const head = 'failed to create task for container: failed to create shim task: OCI runtime create failed: ';
+    const head =
+      'failed to create task for container: failed to create shim task: OCI runtime create failed: ';
     const init = 'runc create failed: unable to start container process: error during container init: ';
     const long = 'a'.repeat(65);
     const cases: [string[], string, number, object][] = [
@@ -143,7 +172,12 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
       [['/tmp'], `${init}exec: "/tmp": is a directory: permission denied`, 126, {}],
       [['/etc/passwd'], `${init}exec: "/etc/passwd": permission denied`, 126, {}],
       [['true'], `${init}sethostname: invalid argument`, 128, { spec: { hostname: long } }],
-      [['true'], '/nonexistent/runtime: execute the runtime: no such file or directory', 128, { request: { runtime: 'gone' } }],
+      [
+        ['true'],
+        '/nonexistent/runtime: execute the runtime: no such file or directory',
+        128,
+        { request: { runtime: 'gone' } },
+      ],
     ];
     for (const [args, message, code, options] of cases) {
       const id = newContainerId();
@@ -159,7 +193,10 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     assert.deepEqual(readdirSync(join(world.execRoot, 'tasks')), []);
     assert.deepEqual(readdirSync(join(world.execRoot, 'runtimes/runc')), []);
     await waitFor(() => world.kernel.cgroups.processes(world.shimCgroup).length === 0);
-    await assert.rejects(world.run(tasks, ['true'], { request: { runtime: 'other' } }), /unknown or invalid runtime name: other/);
+    await assert.rejects(
+      world.run(tasks, ['true'], { request: { runtime: 'other' } }),
+      /unknown or invalid runtime name: other/,
+    );
   });
 
   test("another container's namespaces, by its task", async (t) => {
@@ -176,6 +213,8 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     const wanted = ['pid', 'ipc', 'net'].map((name) => `${readlinkSync(`/proc/${pid}/ns/${name}`)}\n`);
     assert.equal((await readAll(stream)).stdout, wanted.join(''));
     await tasks.delete(id);
-    await assert.rejects(world.run(tasks, ['true'], { spec: { pid: mode } }), (error) => isEngineError(error, 'conflict'));
+    await assert.rejects(world.run(tasks, ['true'], { spec: { pid: mode } }), (error) =>
+      isEngineError(error, 'conflict'),
+    );
   });
 });
