@@ -65,6 +65,24 @@ async function register(deps: ImageDeps, image: OfferedImage, options: LoadOptio
   });
 }
 
+interface Loaded {
+  readonly id: Digest;
+  readonly names: readonly Reference[];
+}
+
+/** Images with different bases are unpacked side by side. A failure is told when nothing is being written any more. */
+async function registerAll(
+  deps: ImageDeps,
+  images: readonly OfferedImage[],
+  options: LoadOptions,
+): Promise<Loaded[]> {
+  const results = await Promise.allSettled(images.map((image) => register(deps, image, options)));
+  return results.map((result, i) => {
+    if (result.status === 'rejected') throw result.reason;
+    return { id: result.value, names: images[i]?.names ?? [] };
+  });
+}
+
 /**
  * Loads every image of an archive: of `docker save`, old or new, or an OCI layout, compressed or not.
  * Everything is checked and unpacked before the first name is given. Errors: `invalidArgument`, `notFound`,
@@ -78,8 +96,7 @@ export async function loadImages(
   await withLease(deps, async (lease) => {
     const index = await spoolArchive(source, { content: deps.storage.content, lease });
     const images = (await offered(index, options)).filter((image) => checkPlatform(image, options));
-    const loaded: { id: Digest; names: readonly Reference[] }[] = [];
-    for (const image of images) loaded.push({ id: await register(deps, image, options), names: image.names });
+    const loaded = await registerAll(deps, images, options);
     for (const { id, names } of loaded) {
       for (const reference of names) await name(deps, { reference, id }, options);
       publish(deps, 'load', { id, name: id });

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { errorMessage } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { LIMITS } from '#base/limits.ts';
-import { chainIds, type ChainId } from '#oci/chain-id.ts';
+import { chainIdOf, chainIds, type ChainId } from '#oci/chain-id.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
 import {
@@ -72,6 +72,7 @@ export class ImageStore {
     const store = new ImageStore(options);
     for (const record of await store.#imageRecords.readAll()) {
       try {
+        await store.#restoreLayers(record);
         store.#images.set(record.id, await store.#load(record));
       } catch (error) {
         await store.#imageRecords.setAside(record, errorMessage(error));
@@ -82,6 +83,21 @@ export class ImageStore {
       else await store.#referenceRecords.remove(record);
     }
     return store;
+  }
+
+  /** A layer whose own record was damaged is unpacked again from its archive: it must not cost the images on top of it. */
+  async #restoreLayers(record: ImageRecord): Promise<void> {
+    const { content, snapshotter, log } = this.#options;
+    let parent: ChainId | null = null;
+    for (const { diffId, blob } of record.layers) {
+      const chainId = chainIdOf(parent, diffId);
+      if (!snapshotter.hasLayer(chainId) && (await content.has(blob))) {
+        await snapshotter.commitLayer({ parent, diffId, blob });
+        log.warn('a lost layer was unpacked again', { layer: chainId, image: record.id });
+      }
+      parent = chainId;
+    }
+    await snapshotter.sync();
   }
 
   async #load(record: ImageRecord): Promise<StoredImage> {

@@ -56,6 +56,7 @@ export class LayerRecords {
   readonly #directory: string;
   readonly #byChain = new Map<ChainId, LayerRecord>();
   #unsynced = false;
+  #syncing: Promise<void> = Promise.resolve();
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -110,10 +111,13 @@ export class LayerRecords {
     this.#unsynced = true;
   }
 
-  async sync(): Promise<void> {
-    if (!this.#unsynced) return;
+  /** Also waits for a flush that somebody else began: it may be the one that covers the caller's record. */
+  sync(): Promise<void> {
+    if (!this.#unsynced) return this.#syncing;
     this.#unsynced = false;
-    await syncDirectory(this.#directory);
+    const before = this.#syncing.catch(() => undefined);
+    this.#syncing = before.then(() => syncDirectory(this.#directory));
+    return this.#syncing;
   }
 
   #path(chainId: ChainId): string {

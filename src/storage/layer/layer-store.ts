@@ -1,5 +1,5 @@
+import { createHash } from 'node:crypto';
 import { EngineError, errorMessage } from '#base/errors.ts';
-import { randomId } from '#base/ids.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
 import type { Files } from '#host/kernel.ts';
@@ -43,6 +43,11 @@ export interface LayerStoreOptions {
 }
 
 const FLUSH_DELAY_MS = 5000;
+
+/** Derived, so that containers find a layer again whose record was lost and which was unpacked anew. */
+function cacheIdOf(chainId: ChainId): string {
+  return createHash('sha256').update(`layer ${chainId}`).digest('hex');
+}
 
 /**
  * Unpacks layers and knows which ones there are, for any snapshotter. Trees are not flushed one by one: a
@@ -96,7 +101,7 @@ export class LayerStore {
         if (whole) return this.#keepWith(existing, request);
       }
       const parent = request.parent === null ? null : this.require(request.parent);
-      const cacheId = existing?.cacheId ?? randomId();
+      const cacheId = existing?.cacheId ?? cacheIdOf(chainId);
       const usage = await this.#unpack(cacheId, parent, request);
       const record: LayerRecord = {
         recordVersion: 1,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { isEngineError, type ErrorKind } from '#base/errors.ts';
+import { newContainerId } from '#base/ids.ts';
 import { chunks, digest, tar } from '../storage/archive-builder.ts';
 import {
   dockerArchive,
@@ -210,4 +211,19 @@ test('what is saved loads again, with the same ids', async (t) => {
   assert.equal(await fix.load(Buffer.concat(parts)), 'Loaded image: localhost/a:1\nLoaded image: bb2:1\n');
   assert.equal((await fix.images.resolve('bb2:1')).id, id);
   await refused(fix.images.save(['nope']), 'notFound', /^No such image: nope$/);
+});
+
+test('a damaged layer record costs neither the image nor its containers', async (t) => {
+  const fix = await imageFixture(t);
+  await fix.load(dockerArchive([{ names: ['x:1'], layers: [LAYER, SECOND] }]));
+  const image = await fix.images.resolve('x:1');
+  const id = newContainerId();
+  await fix.storage.snapshotter.createWritable(id, image.chainId);
+  await fix.storage.close();
+  const records = join(fix.root, 'layers/overlay2');
+  for (const name of readdirSync(records)) writeFileSync(join(records, name), 'sha256:0\n{}\n');
+  await fix.reopen();
+  assert.equal((await fix.images.resolve('x:1')).sizeBytes, 12);
+  const rootfs = await fix.storage.snapshotter.rootfs(id);
+  await rootfs.close();
 });
