@@ -117,6 +117,13 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
       machineHostname: deps.facts.hostname,
     });
     checkLinks(room, normalized.hostConfig.Links);
+    if (normalized.hostConfig.Init === true && deps.settings.initPath === null) {
+      throw new EngineError('notImplemented', '--init: no init program is installed on this host');
+    }
+    const test = normalized.config.Healthcheck?.Test?.[0];
+    if (test !== undefined && test !== 'NONE') {
+      warnings.push('The health check is kept with the container, but this engine does not execute it.');
+    }
     const name = wanted ?? generateName((candidate) => ledger.names.isTaken(candidate));
     ledger.names.reserve(name, id);
     rollback.push(() => ledger.names.release(name, id));

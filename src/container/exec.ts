@@ -66,7 +66,10 @@ export async function createExec(
 ): Promise<{ readonly Id: ExecId }> {
   const entry = room.ledger.find(reference);
   transition(entry.record, 'exec');
-  const exec = room.execs.add(newExecId(), entry.record.id, parseBody(body));
+  const config = parseBody(body);
+  // Already now, so that an unknown user is an error of the request.
+  const user = await execUser(room, entry, config.user);
+  const exec = room.execs.add(newExecId(), { containerId: entry.record.id, config, user });
   entry.execIds.add(exec.id);
   tellExec(room, entry, { exec, action: 'exec_create' });
   return { Id: exec.id };
@@ -91,16 +94,16 @@ async function execUser(room: Room, entry: Entry, user: string): Promise<Resolve
   }
 }
 
-async function execRequest(
+function execRequest(
   room: Room,
   entry: Entry,
   wish: { exec: Exec; consoleSize: TerminalSize | null; detach: boolean },
-): Promise<ExecRequest> {
+): ExecRequest {
   const { exec } = wish;
   const { config } = exec;
   const { record } = entry;
   const size = wish.consoleSize ?? config.consoleSize;
-  const user = await execUser(room, entry, config.user);
+  const { user } = exec;
   const input = specInput(
     record,
     {
@@ -155,14 +158,10 @@ export async function startExec(
   if (entry === undefined) throw new EngineError('notFound', messages.noSuchExec(execId));
   transition(entry.record, 'exec');
   exec.started = true;
-  // Checked before the connection is hijacked, so that an unknown user is an error of the request.
-  const wish = await execRequest(room, entry, {
+  const wish = execRequest(room, entry, {
     exec,
     consoleSize: request.consoleSize,
     detach: request.detach,
-  }).catch((error: unknown) => {
-    room.execs.end(exec, 126);
-    throw error;
   });
   if (request.detach) {
     const failure = await launchExec(room, entry, { exec, wish });

@@ -1,6 +1,7 @@
 import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { ContainerId, ExecId } from '#base/ids.ts';
+import type { ResolvedUser } from '#runtime/user.ts';
 
 /** Ended execs are remembered for a while, for clients that ask for the exit code. */
 const KEEP_MS = 5 * 60_000;
@@ -22,6 +23,7 @@ export interface Exec {
   readonly id: ExecId;
   readonly containerId: ContainerId;
   readonly config: ExecConfig;
+  readonly user: ResolvedUser;
   started: boolean;
   running: boolean;
   pid: number;
@@ -35,13 +37,12 @@ export interface Exec {
 export class ExecTable {
   readonly #execs = new Map<string, Exec>();
 
-  add(id: ExecId, containerId: ContainerId, config: ExecConfig): Exec {
+  add(id: ExecId, of: Pick<Exec, 'containerId' | 'config' | 'user'>): Exec {
     this.#sweep();
     const { promise, resolve } = Promise.withResolvers<void>();
     const exec: Exec = {
       id,
-      containerId,
-      config,
+      ...of,
       started: false,
       running: false,
       pid: 0,

@@ -9,12 +9,15 @@ import type { ContainerService, StreamClient } from '#container/container-servic
 import type { ContainerDeps, ContainerEvent, OutputFrame, TaskHandlers } from '#container/ports.ts';
 import { createContainerService } from '#container/service.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
+import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
+import type { NetworkService } from '#network/service.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { Runtimes } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
 import { openStorage } from '#storage/storage.ts';
+import type { VolumeService } from '#volume/service.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import { createRootTree } from '../../../src/daemon/root-tree.ts';
 
@@ -22,6 +25,9 @@ import { createRootTree } from '../../../src/daemon/root-tree.ts';
 export interface Engine {
   readonly containers: ContainerService;
   readonly events: ContainerEvent[];
+  readonly images: ImageService;
+  readonly networks: NetworkService;
+  readonly volumes: VolumeService;
   /** Lets go, as a daemon that is stopped: containers go on. */
   close(): Promise<void>;
   /** After the last container: the test's own parents. */
@@ -133,6 +139,9 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   return {
     containers: late.containers,
     events,
+    images,
+    networks,
+    volumes,
     close: async () => {
       await service().close();
       await tasks.close();
