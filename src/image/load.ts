@@ -70,7 +70,9 @@ interface Loaded {
   readonly names: readonly Reference[];
 }
 
-/** Images with different bases are unpacked side by side. A failure is told when nothing is being written any more. */
+/**
+ * Images with different bases are unpacked side by side. A failure is told when nothing is written any more.
+ */
 async function registerAll(
   deps: ImageDeps,
   images: readonly OfferedImage[],

@@ -99,7 +99,7 @@ function texts(object: JsonObject, key: string): string[] | null {
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
     throw malformed(WHAT, `"${key}" is not a list of strings`);
   }
-  return value as string[];
+  return value;
 }
 
 function keys(object: JsonObject, key: string): string[] | null {

@@ -23,7 +23,7 @@ function textList(value: JsonValue | undefined, what: string): string[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
     throw invalid(`invalid manifest: bad ${what}`);
-  return value as string[];
+  return value;
 }
 
 function taggedName(text: string): Reference {

@@ -34,11 +34,11 @@ export function parseImageRecord(value: JsonValue): ImageRecord | null {
   if (!isJsonObject(value) || !isDigest(value['id']) || !Array.isArray(value['layers'])) return null;
   const { id, parent, layers } = value;
   const sources: LayerSource[] = [];
-  for (const layer of layers as JsonValue[]) {
+  for (const layer of layers) {
     if (!isJsonObject(layer) || !isDigest(layer['diffId']) || !isDigest(layer['blob'])) return null;
     sources.push({ diffId: layer['diffId'], blob: layer['blob'] });
   }
-  return { recordVersion: 1, id: id as Digest, parent: isDigest(parent) ? parent : '', layers: sources };
+  return { recordVersion: 1, id: id, parent: isDigest(parent) ? parent : '', layers: sources };
 }
 
 export function parseReferenceRecord(value: JsonValue): ReferenceRecord | null {

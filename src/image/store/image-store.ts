@@ -85,7 +85,9 @@ export class ImageStore {
     return store;
   }
 
-  /** A layer whose own record was damaged is unpacked again from its archive: it must not cost the images on top of it. */
+  /**
+   * A layer whose own record was damaged is unpacked again from its archive: the images on top stay.
+   */
   async #restoreLayers(record: ImageRecord): Promise<void> {
     const { content, snapshotter, log } = this.#options;
     let parent: ChainId | null = null;
