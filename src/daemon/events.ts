@@ -20,11 +20,14 @@ export interface EventsService {
   past(range: { readonly since: bigint; readonly until: bigint | null }): readonly EngineEvent[];
   /** Returns the function that ends the subscription. */
   subscribe(listener: (event: EngineEvent) => void): () => void;
+  /** How many listen. */
+  listeners(): number;
 }
 
 export function createEventsService(): EventsService {
   const bus = new EventBus<EngineEvent>();
   const history: EngineEvent[] = [];
+  let listening = 0;
   return {
     emit(event) {
       history.push(event);
@@ -33,7 +36,15 @@ export function createEventsService(): EventsService {
     },
     past: ({ since, until }) =>
       history.filter((event) => event.timeNanos >= since && (until === null || event.timeNanos <= until)),
-    subscribe: (listener) => bus.subscribe(listener),
+    subscribe(listener) {
+      const end = bus.subscribe(listener);
+      listening++;
+      return () => {
+        end();
+        listening--;
+      };
+    },
+    listeners: () => listening,
   };
 }
 

@@ -1,49 +1,50 @@
-import { errorCode } from '#base/errors.ts';
-import type { Files } from '#host/kernel.ts';
 import type { RootTreePort } from '#container/ports.ts';
+import { isKernelError } from '#host/kernel-error.ts';
+import type { Files } from '#host/kernel.ts';
 
-const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+const DIRECTORY_MODE = 0o755;
 
-function unless<T>(codes: ReadonlySet<string>, fallback: T): (error: unknown) => T {
-  return (error) => {
-    if (codes.has(errorCode(error) ?? '')) return fallback;
-    throw error;
-  };
-}
-
-function ignoring(codes: ReadonlySet<string>, step: () => void): void {
-  try {
-    step();
-  } catch (error) {
-    unless(codes, undefined)(error);
-  }
-}
-
-const EXISTS: ReadonlySet<string> = new Set(['EEXIST']);
-
-/** A container's tree by descriptor, as the container room asks for it. */
+/** A container's file tree by descriptors; every call runs off the main thread, for trees that hang. */
 export function createRootTree(files: Files): RootTreePort {
+  const { slow } = files;
+  const missing = (error: unknown): boolean => isKernelError(error, 'ENOENT', 'ENOTDIR');
+  const exists = (error: unknown): boolean => isKernelError(error, 'EEXIST');
   return {
-    // On a thread of its own: a running container may have mounted anything there.
-    readFile: (root, path, maxBytes) => files.slow.readFile(root, path, maxBytes).catch(unless(ABSENT, null)),
-    kindOf: async (root, path) => {
+    async readFile(rootFd, path, maxBytes) {
       try {
-        return files.stat(root, path, { follow: true }).type === 'directory' ? 'directory' : 'other';
+        return await slow.readFile(rootFd, path, maxBytes);
       } catch (error) {
-        return unless(ABSENT, 'missing' as const)(error);
+        if (missing(error)) return null;
+        throw error;
       }
     },
-    makeDirectory: async (root, path, owner) => {
-      ignoring(EXISTS, () => {
-        files.mkdir(root, path, 0o755);
-        files.chown(root, path, owner);
-      });
+    async kindOf(rootFd, path) {
+      try {
+        return (await slow.stat(rootFd, path, { follow: true })).type === 'directory' ? 'directory' : 'other';
+      } catch (error) {
+        if (missing(error)) return 'missing';
+        throw error;
+      }
     },
-    ensureFile: async (root, path) => {
-      ignoring(EXISTS, () =>
-        files.close(files.open(root, path, { access: 'write', create: true, exclusive: true, mode: 0o755 })),
-      );
+    async makeDirectory(rootFd, path, owner) {
+      await slow.mkdir(rootFd, path, DIRECTORY_MODE);
+      await slow.chown(rootFd, path, owner);
     },
-    ensureSymlink: async (root, path, target) => ignoring(EXISTS, () => files.symlink(target, root, path)),
+    async ensureFile(rootFd, path) {
+      try {
+        await slow.close(
+          await slow.open(rootFd, path, { access: 'write', create: true, exclusive: true, mode: DIRECTORY_MODE }),
+        );
+      } catch (error) {
+        if (!exists(error)) throw error;
+      }
+    },
+    async ensureSymlink(rootFd, path, target) {
+      try {
+        await slow.symlink(target, rootFd, path);
+      } catch (error) {
+        if (!exists(error)) throw error;
+      }
+    },
   };
 }

@@ -1,0 +1,46 @@
+import type { Log } from '#base/log.ts';
+import type { DaemonConfig } from './config.ts';
+import { lockDataRoot, readInstance, writePidFile, type RootLock } from './data-root.ts';
+import { openListeners } from './listeners.ts';
+import { PRODUCT } from './product.ts';
+import { allRoutes } from './server/routes/all.ts';
+import { ApiServer } from './server/server.ts';
+import { openKernel, wire } from './wire.ts';
+
+export interface RunningDaemon {
+  stop(): Promise<void>;
+}
+
+/**
+ * From configuration to the first answer: take the data root, read state, take over what runs, only then listen. Whoever gets
+ * an answer sees the whole truth.
+ */
+export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
+  const began = performance.now();
+  const kernel = openKernel();
+  const locks: RootLock[] = [await lockDataRoot(config.dataRoot, kernel)];
+  const release = async (): Promise<void> => {
+    for (const lock of locks.reverse()) await lock.release();
+  };
+  try {
+    locks.push(await writePidFile(config.pidfile, kernel));
+    for (const key of config.withoutEffect) log.warn('this option has no effect in this engine yet', { option: key });
+    const instance = await readInstance(config.dataRoot);
+    const engine = await wire({ config, kernel, instance, log });
+    await engine.restore();
+    const server = new ApiServer({ routes: allRoutes(engine.backends), log: log.with({ room: 'server' }), product: PRODUCT });
+    const listeners = await openListeners({ config, server, kernel, log });
+    log.info('daemon is up', { pid: process.pid, ms: Math.round(performance.now() - began) });
+    engine.startByPolicy();
+    return {
+      async stop() {
+        await listeners.close();
+        await engine.close();
+        await release();
+      },
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}

@@ -1,0 +1,196 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nowNanos, systemClock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
+import type { ContainerService } from '#container/container-service.ts';
+import type { MachineFacts } from '#container/ports.ts';
+import { createContainerService } from '#container/service.ts';
+import type { Kernel } from '#host/kernel.ts';
+import { createKernel, packageRoot } from '#host/real.ts';
+import { openImageService } from '#image/open.ts';
+import { createNetworkService } from '#network/network-service.ts';
+import { readHostFacts } from '#runtime/host-facts.ts';
+import { probeVersion, Runtimes, type RuntimeVersion } from '#runtime/runtimes.ts';
+import { createTaskService } from '#runtime/task-service.ts';
+import { openStorage } from '#storage/storage.ts';
+import { createVolumeService } from '#volume/volume-service.ts';
+import type { DaemonConfig } from './config.ts';
+import { createEventsService, type EventsService } from './events.ts';
+import { ENGINE_VERSION } from './product.ts';
+import { createRootTree } from './root-tree.ts';
+import type { Backends } from './server/backends.ts';
+import { createSystemBackend } from './system-info.ts';
+
+/** Where distributions put the runtime; without one of these the name itself, so that the error names it. */
+const RUNTIME_PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/bin', '/sbin'];
+
+export interface Engine {
+  readonly backends: Backends;
+  /** Takes over what ran on; before the first request. */
+  restore(): Promise<void>;
+  /** Starts what its restart policy wants to run. Does not wait. */
+  startByPolicy(): void;
+  /** Lets go of everything; containers run on. */
+  close(): Promise<void>;
+}
+
+export interface WireOptions {
+  readonly config: DaemonConfig;
+  readonly kernel: Kernel;
+  readonly instance: string;
+  readonly log: Log;
+}
+
+export function shimPath(): string {
+  return join(packageRoot(), 'dist/native/gantry-shim');
+}
+
+export function openKernel(): Kernel {
+  return createKernel({ shim: shimPath() });
+}
+
+function runtimesOf(config: DaemonConfig): Runtimes {
+  const found = RUNTIME_PLACES.map((folder) => join(folder, 'runc')).find((path) => existsSync(path));
+  return new Runtimes({ runc: { path: found ?? 'runc' }, ...config.runtimes }, config.defaultRuntime);
+}
+
+function machineFacts(kernel: Kernel): MachineFacts {
+  const facts = kernel.system.facts();
+  const v2 = kernel.cgroups.version === 'v2';
+  const weight = v2 ? kernel.cgroups.controllers.includes('io') : kernel.cgroups.read('/', 'blkio', 'blkio.weight') !== null;
+  return {
+    cpus: facts.cpus,
+    cgroupVersion: v2 ? 2 : 1,
+    hasBlkioWeight: weight,
+    hostname: facts.hostname,
+    bootId: facts.bootId,
+    spec: readHostFacts(kernel),
+  };
+}
+
+/** Asks the runtime's program once, behind everybody's back: nothing waits for it. */
+function versionProbe(options: WireOptions, runtimes: Runtimes): () => RuntimeVersion {
+  let known: RuntimeVersion = { version: '', commit: '' };
+  const { kernel, config, log } = options;
+  probeVersion(kernel, runtimes.get('runc'), config.execRoot).then(
+    (version) => {
+      known = version;
+    },
+    (error: unknown) => log.warn('the OCI runtime does not tell its version', { error: String(error) }),
+  );
+  return () => known;
+}
+
+function emitters(events: EventsService): Pick<Parameters<typeof createContainerService>[0], 'emit'> {
+  return { emit: ({ timeNanos, ...event }) => events.emit({ type: 'container', ...event, timeNanos }) };
+}
+
+/**
+ * The one place where services are constructed. Two questions point upward (who uses an image, who hears of an exit): they are
+ * closures over the container service, which exists before anybody can ask.
+ */
+export async function wire(options: WireOptions): Promise<Engine> {
+  const { config, kernel, instance, log } = options;
+  const { dataRoot, execRoot } = config;
+  await mkdir(execRoot, { recursive: true, mode: 0o711 });
+  const events = createEventsService();
+  const runtimes = runtimesOf(config);
+  const facts = machineFacts(kernel);
+  const storage = await openStorage({
+    root: dataRoot, kernel, bootId: facts.bootId, snapshotter: config.storageDriver, log: log.with({ room: 'storage' }),
+  });
+  const later: { containers?: ContainerService } = {};
+  const containersNow = (): ContainerService => {
+    if (later.containers === undefined) throw new Error('the container service is asked before it exists');
+    return later.containers;
+  };
+  const images = await openImageService({
+    root: dataRoot,
+    storage,
+    engineVersion: ENGINE_VERSION,
+    log: log.with({ room: 'image' }),
+    users: {
+      containersUsing: (id) => containersNow().usingImage(id).map((use) => ({ containerId: use.id, running: use.running })),
+    },
+    onEvent: (event) => events.emit({ type: 'image', ...event, timeNanos: nowNanos() }),
+  });
+  const networks = createNetworkService({
+    kernel,
+    log: log.with({ room: 'network' }),
+    settings: { instance, dataRoot, execRoot, ...config.network },
+  });
+  const volumes = createVolumeService({ dataRoot, kernel, log: log.with({ room: 'volume' }) });
+  const tasks = createTaskService({
+    kernel, runtimes, execRoot,
+    shimPath: shimPath(),
+    shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
+    log: log.with({ room: 'runtime' }),
+    handlers: {
+      onExit: (id, exit) => containersNow().handlers.onExit(id, exit),
+      onExecExit: (id, execId, exit) => containersNow().handlers.onExecExit(id, execId, exit),
+      onOom: (id) => containersNow().handlers.onOom(id),
+    },
+  });
+  const containers = createContainerService({
+    settings: containerSettings(config, runtimes),
+    facts, images, networks, volumes, tasks,
+    snapshots: storage.snapshotter,
+    tree: createRootTree(kernel.files),
+    clock: systemClock,
+    log: log.with({ room: 'container' }),
+    ...emitters(events),
+  });
+  later.containers = containers;
+  const system = createSystemBackend({
+    config, kernel, instance, containers, images, networks, volumes, storage,
+    runtimeNames: runtimes.names(),
+    runtimeVersion: versionProbe(options, runtimes),
+    listeners: () => events.listeners(),
+  });
+  return {
+    backends: { containers, execs: containers, images, networks, volumes, system, events },
+    restore: () => restore({ containers, networks, volumes, log }),
+    startByPolicy: () => void containers.startByPolicy().catch((error: unknown) => log.error('restart policies failed', { error: String(error) })),
+    async close() {
+      await containers.close();
+      await tasks.close();
+      await networks.close();
+      await storage.close();
+    },
+  };
+}
+
+function containerSettings(config: DaemonConfig, runtimes: Runtimes): Parameters<typeof createContainerService>[0]['settings'] {
+  return {
+    dataRoot: config.dataRoot,
+    execRoot: config.execRoot,
+    cgroupParent: config.cgroupParent,
+    runtimes: runtimes.names(),
+    defaultRuntime: config.defaultRuntime,
+    logDriver: config.logDriver,
+    logOptions: config.logOptions,
+    dns: config.dns,
+    dnsSearch: config.dnsSearch,
+    dnsOptions: config.dnsOptions,
+    initPath: config.initPath,
+  };
+}
+
+interface Restoring {
+  readonly containers: ContainerService;
+  readonly networks: ReturnType<typeof createNetworkService>;
+  readonly volumes: ReturnType<typeof createVolumeService>;
+  readonly log: Log;
+}
+
+/** Kernel objects first, then who lives in them, then what nobody names, then what has to run again. */
+async function restore({ containers, networks, volumes, log }: Restoring): Promise<void> {
+  await Promise.all([networks.boot(), volumes.boot()]);
+  const report = await containers.restore();
+  const swept = await networks.sweep();
+  log.info('state restored', {
+    running: report.running, ended: report.ended, removed: report.removed, quarantined: report.quarantined.length, swept: swept.length,
+  });
+  for (const path of report.quarantined) log.warn('a damaged record was set aside', { path });
+}
