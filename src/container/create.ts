@@ -1,4 +1,4 @@
-import { EngineError } from '#base/errors.ts';
+import { EngineError, errorMessage } from '#base/errors.ts';
 import { newContainerId, shortId, type ContainerId } from '#base/ids.ts';
 import { ZERO_TIME } from '#base/clock.ts';
 import { Rollback } from '#base/rollback.ts';
@@ -23,7 +23,16 @@ export const NEVER_RAN: RunState = {
   finishedAt: ZERO_TIME,
 };
 
-/** Mounts of the containers that `--volumes-from` names. Errors: `notFound`, `invalidArgument`. */
+/** Of kind `invalidArgument`: the docker CLI would take a `notFound` of create for a missing image and pull it. */
+function namedContainer(room: Pick<Room, 'ledger'>, reference: string): ContainerRecord {
+  try {
+    return room.ledger.find(reference).record;
+  } catch (error) {
+    throw invalid(errorMessage(error));
+  }
+}
+
+/** Mounts of the containers that `--volumes-from` names. Errors: `invalidArgument`. */
 function inheritedMounts(
   room: Pick<Room, 'ledger'>,
   references: readonly string[] | null,
@@ -32,7 +41,7 @@ function inheritedMounts(
     const at = reference.indexOf(':');
     const mode = at < 0 ? '' : reference.slice(at + 1);
     if (!['', 'ro', 'rw', 'z', 'Z', 'ro,z', 'rw,z'].includes(mode)) throw invalid(`invalid mode: ${mode}`);
-    const { mounts } = room.ledger.find(at < 0 ? reference : reference.slice(0, at)).record;
+    const { mounts } = namedContainer(room, at < 0 ? reference : reference.slice(0, at));
     return mounts
       .filter((mount) => mount.type !== 'tmpfs')
       .map((mount) => (mode.includes('ro') ? { ...mount, readOnly: true } : mount));

@@ -35,6 +35,9 @@ export function checkBody(raw: JsonObject | null, sources: HostConfigSources): C
     hasDns: (hostConfig.Dns ?? []).length > 0,
     hasHosts: (hostConfig.ExtraHosts ?? []).length > 0,
   });
+  if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
+    sources.warnings.push('Published ports are discarded when using host network mode');
+  }
   return { body, hostConfig, image };
 }
 

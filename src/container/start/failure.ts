@@ -24,7 +24,7 @@ export function classifyStartFailure(error: unknown): StartFailure {
   });
   if (has(NOT_FOUND)) return as(127);
   if (has(NOT_EXECUTABLE)) return as(126);
-  if (message.includes('not a directory')) {
+  if (message.includes('not a directory') && message.startsWith('failed to create task')) {
     const hint =
       ': Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
     return {

@@ -16,6 +16,7 @@ import type { NetworkService } from '#network/service.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { Runtimes } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
+import type { TaskService } from '#runtime/task.ts';
 import { openStorage } from '#storage/storage.ts';
 import type { VolumeService } from '#volume/service.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
@@ -35,6 +36,11 @@ export interface Engine {
 }
 
 const kernel = createKernel();
+const log: Log = createLog({
+  level: 'info',
+  format: 'pretty',
+  write: (line) => void process.stderr.write(line),
+});
 
 /** What the daemon would read from its configuration and from this machine. */
 function machine(of: {
@@ -70,14 +76,34 @@ function machine(of: {
   };
 }
 
+/** The task service, whose callbacks reach the container service that is made after it. */
+function openTasks(of: {
+  runtimes: Runtimes;
+  execRoot: string;
+  instance: string;
+  log: Log;
+  service: () => ContainerService;
+}): TaskService {
+  const { runtimes, execRoot, instance, log, service } = of;
+  const handlers: TaskHandlers = {
+    onExit: (...fact) => service().handlers.onExit(...fact),
+    onExecExit: (...fact) => service().handlers.onExecExit(...fact),
+    onOom: (...fact) => service().handlers.onOom(...fact),
+  };
+  return createTaskService({
+    kernel,
+    runtimes,
+    execRoot,
+    shimPath: join(packageRoot(), 'dist/native/gantry-shim'),
+    shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
+    handlers,
+    log,
+  });
+}
+
 export async function openEngine(root: string, image?: string): Promise<Engine> {
   const [dataRoot, execRoot] = [join(root, 'data'), join(root, 'exec')];
   for (const path of [dataRoot, execRoot]) mkdirSync(path, { recursive: true });
-  const log: Log = createLog({
-    level: 'info',
-    format: 'pretty',
-    write: (line) => void process.stderr.write(line),
-  });
   const facts = kernel.system.facts();
   const instance = root
     .replace(/[^0-9a-f]/g, '')
@@ -105,20 +131,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
     if (late.containers === undefined) throw new Error('the runtime called back before anything was started');
     return late.containers;
   };
-  const handlers: TaskHandlers = {
-    onExit: (...fact) => service().handlers.onExit(...fact),
-    onExecExit: (...fact) => service().handlers.onExecExit(...fact),
-    onOom: (...fact) => service().handlers.onOom(...fact),
-  };
-  const tasks = createTaskService({
-    kernel,
-    runtimes,
-    execRoot,
-    shimPath: join(packageRoot(), 'dist/native/gantry-shim'),
-    shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
-    handlers,
-    log,
-  });
+  const tasks = openTasks({ runtimes, execRoot, instance, log, service });
   const cgroupParent = `/gantry-test-${instance.slice(0, 6)}`;
   const events: ContainerEvent[] = [];
   late.containers = createContainerService({
@@ -149,12 +162,8 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
       await storage.close();
     },
     removeCgroups: () => {
-      for (const path of [
-        cgroupParent,
-        `/gantry-${instance.slice(0, 6)}/shims`,
-        `/gantry-${instance.slice(0, 6)}`,
-      ])
-        removeCgroup(path);
+      const own = `/gantry-${instance.slice(0, 6)}`;
+      for (const path of [cgroupParent, `${own}/shims`, own]) removeCgroup(path);
     },
   };
 }
