@@ -22,9 +22,6 @@ export function systemRoutes({ system, events }: Pick<Backends, 'system' | 'even
       for (const type of types) checkObjectType(type);
       call.reply.json(OK, await system.diskUsage(types));
     }],
-    ['POST', '/auth', async () => {
-      throw new EngineError('notImplemented', 'logging in to registries is not supported yet');
-    }],
   ];
 }
 

@@ -18,6 +18,7 @@ const NOT_YET: readonly (readonly [string, string, string])[] = [
   ['POST', '/build/cancel', 'building images'],
   ['POST', '/session', 'building images'],
   ['POST', '/grpc', 'building images'],
+  ['POST', '/auth', 'logging in to a registry'],
   ['GET', '/images/search', 'searching a registry'],
   ['POST', '/images/{name...}/push', 'pushing to a registry'],
   ['GET', '/distribution/{name...}/json', 'asking a registry'],
