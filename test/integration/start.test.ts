@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { type CommandResult, must, run, until } from '../support/command.ts';
-import { killProcessesNaming } from '../support/leaks.ts';
+import { killProcessesNaming, removeCgroups } from '../support/leaks.ts';
 
 const START = join(import.meta.dirname, '../../tools/start.ts');
 const SECOND_RUN_LIMIT_MS = 3000;
@@ -59,6 +59,8 @@ test('a start greets from a container, and a second one finds the same daemon', 
     await end(root);
     await killProcessesNaming(`${root}/exec`);
     await run('ip', ['netns', 'del', basename(root)]);
+    const instance = await readFile(join(root, 'data/instance'), 'utf8').catch(() => '');
+    if (instance !== '') await removeCgroups(`/gantry-${instance.slice(0, 6)}`);
     await rm(root, { recursive: true, force: true });
   }
 });
