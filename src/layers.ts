@@ -104,4 +104,4 @@ export const PUBLIC_FOLDERS: readonly string[] = ['api/client'];
 /** Rooms that may import `api/client`: engine rooms never do. */
 export const CLIENT_IMPORTERS: readonly string[] = ['cli'];
 /** npm packages that become part of the executables, and the room that may use each. */
-export const PACKAGES: Readonly<Record<string, readonly string[]>> = { daemon: ['find-my-way'] };
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {};
