@@ -17,6 +17,7 @@ import { openStorage } from '#storage/storage.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import type { DaemonConfig } from './config.ts';
 import { createEventsService, type EventsService } from './events.ts';
+import { withNetworkEvents } from './network-events.ts';
 import { ENGINE_VERSION } from './product.ts';
 import { createRootTree } from './root-tree.ts';
 import type { Backends } from './server/backends.ts';
@@ -115,11 +116,14 @@ export async function wire(options: WireOptions): Promise<Engine> {
     },
     onEvent: (event) => events.emit({ type: 'image', ...event, timeNanos: nowNanos() }),
   });
-  const networks = createNetworkService({
-    kernel,
-    log: log.with({ room: 'network' }),
-    settings: { instance, dataRoot, execRoot, ...config.network },
-  });
+  const networks = withNetworkEvents(
+    createNetworkService({
+      kernel,
+      log: log.with({ room: 'network' }),
+      settings: { instance, dataRoot, execRoot, ...config.network },
+    }),
+    events,
+  );
   const volumes = createVolumeService({ dataRoot, kernel, log: log.with({ room: 'volume' }) });
   const tasks = createTaskService({
     kernel, runtimes, execRoot,

@@ -113,7 +113,7 @@ export class ApiServer {
   #report(request: IncomingMessage, error: unknown): void {
     const status = statusOf(error);
     const fields = { method: request.method ?? '', path: request.url ?? '', status, error: errorMessage(error) };
-    if (status < INTERNAL) this.#options.log.debug('request refused', fields);
+    if (status < INTERNAL || request.socket.destroyed) this.#options.log.debug('request refused', fields);
     else this.#options.log.error('request failed', { ...fields, ...stackOf(error) });
   }
 }
