@@ -1,12 +1,16 @@
 /**
- * Writes `src/api/generated-*.ts` from `test/reference/engine-api.json`: the names, types and defaults of the Engine API.
- * `node tools/gen-api.ts` writes, `--check` only says which files are not what they should be.
+ * Writes `src/api/generated-*.ts` from `test/reference/engine-api.json`: the names, types and defaults of the
+ * Engine API. `node tools/gen-api.ts` writes, `--check` only says which files are not what they should be.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './paths.ts';
 
-/** One type: `ref` a definition, `all` several at once, `p` properties with `req` required ones, `map` values of a map, `of` items. */
+/**
+ * One type: `ref` a definition, `all` several at once, `p` properties with `req` required ones, `map` values
+ * of a map, `of` items.
+ */
 interface Shape {
   readonly ref?: string;
   readonly all?: readonly Shape[];
@@ -43,7 +47,9 @@ interface ApiData {
   readonly operations: Readonly<Record<string, Operation>>;
 }
 
-/** Tag to file, in the order in which a shared definition finds its home. Tags not named here are not served. */
+/**
+ * Tag to file, in the order in which a shared definition finds its home. Tags not named here are not served.
+ */
 const NOUNS: readonly (readonly [string, readonly string[]])[] = [
   ['exec', ['Exec']],
   ['network', ['Network']],
@@ -229,10 +235,23 @@ export function generate(data: ApiData): Map<string, string> {
   return written;
 }
 
+/** As the formatter leaves it, so that `--check` compares like with like. */
+function formatted(name: string, text: string): string {
+  const biome = join(ROOT, 'node_modules/.bin/biome');
+  const result = spawnSync(biome, ['format', `--stdin-file-path=src/api/${name}`], {
+    input: text,
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  if (result.status !== 0) throw new Error(`biome: ${result.stderr}`);
+  return result.stdout;
+}
+
 function main(): void {
   const data = JSON.parse(readFileSync(join(ROOT, 'test/reference/engine-api.json'), 'utf8')) as ApiData;
   const check = process.argv.includes('--check');
-  for (const [name, text] of generate(data)) {
+  for (const [name, raw] of generate(data)) {
+    const text = formatted(name, raw);
     const path = join(ROOT, 'src/api', name);
     if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
     if (check) {

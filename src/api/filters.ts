@@ -2,7 +2,9 @@ import { EngineError } from '#base/errors.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
 import { invalidFilterName, invalidFilterSyntax } from './messages.ts';
 
-/** Each key with its values, in the order they were written. Keys come from clients: a map, never an object. */
+/**
+ * Each key with its values, in the order they were written. Keys come from clients: a map, never an object.
+ */
 export type Filters = ReadonlyMap<string, readonly string[]>;
 
 export const NO_FILTERS: Filters = new Map();
@@ -48,11 +50,18 @@ export function checkFilterKeys(filters: Filters, accepted: ReadonlySet<string>)
 
 export function formatFilters(filters: Filters | Readonly<Record<string, readonly string[]>>): string {
   const entries = filters instanceof Map ? [...filters] : Object.entries(filters);
-  return JSON.stringify(Object.fromEntries(entries.map(([key, values]) => [key, Object.fromEntries(values.map((v: string) => [v, true]))])));
+  return JSON.stringify(
+    Object.fromEntries(
+      entries.map(([key, values]) => [key, Object.fromEntries(values.map((v: string) => [v, true]))]),
+    ),
+  );
 }
 
 /** `label=a` or `label=a=b` against labels: every wanted one must be there. */
-export function matchLabels(wanted: readonly string[], labels: Readonly<Record<string, string>> | null | undefined): boolean {
+export function matchLabels(
+  wanted: readonly string[],
+  labels: Readonly<Record<string, string>> | null | undefined,
+): boolean {
   return wanted.every((term) => {
     const at = term.indexOf('=');
     const key = at < 0 ? term : term.slice(0, at);

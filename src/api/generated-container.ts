@@ -352,10 +352,12 @@ export interface Resources {
   readonly Memory?: number;
   readonly CgroupParent?: string;
   readonly BlkioWeight?: number;
-  readonly BlkioWeightDevice?: readonly {
-    readonly Path?: string;
-    readonly Weight?: number;
-  }[] | null;
+  readonly BlkioWeightDevice?:
+    | readonly {
+        readonly Path?: string;
+        readonly Weight?: number;
+      }[]
+    | null;
   readonly BlkioDeviceReadBps?: readonly ThrottleDevice[] | null;
   readonly BlkioDeviceWriteBps?: readonly ThrottleDevice[] | null;
   readonly BlkioDeviceReadIOps?: readonly ThrottleDevice[] | null;
@@ -377,11 +379,13 @@ export interface Resources {
   readonly OomKillDisable?: boolean;
   readonly Init?: boolean | null;
   readonly PidsLimit?: number | null;
-  readonly Ulimits?: readonly {
-    readonly Name?: string;
-    readonly Soft?: number;
-    readonly Hard?: number;
-  }[] | null;
+  readonly Ulimits?:
+    | readonly {
+        readonly Name?: string;
+        readonly Soft?: number;
+        readonly Hard?: number;
+      }[]
+    | null;
   readonly CpuCount?: number;
   readonly CpuPercent?: number;
   readonly IOMaximumIOps?: number;

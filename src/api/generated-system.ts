@@ -13,12 +13,7 @@ export interface BuildCache {
   readonly ID?: string;
   readonly Parents?: readonly string[] | null;
   readonly Type?: OneOf<
-    | 'internal'
-    | 'frontend'
-    | 'source.local'
-    | 'source.git.checkout'
-    | 'exec.cachemount'
-    | 'regular'
+    'internal' | 'frontend' | 'source.local' | 'source.git.checkout' | 'exec.cachemount' | 'regular'
   >;
   readonly Description?: string;
   readonly InUse?: boolean;
@@ -168,13 +163,15 @@ export interface SwarmSpec {
   } | null;
   readonly CAConfig?: {
     readonly NodeCertExpiry?: number;
-    readonly ExternalCAs?: readonly {
-      /** Default: "cfssl". */
-      readonly Protocol?: OneOf<'cfssl'>;
-      readonly URL?: string;
-      readonly Options?: Readonly<Record<string, string>> | null;
-      readonly CACert?: string;
-    }[] | null;
+    readonly ExternalCAs?:
+      | readonly {
+          /** Default: "cfssl". */
+          readonly Protocol?: OneOf<'cfssl'>;
+          readonly URL?: string;
+          readonly Options?: Readonly<Record<string, string>> | null;
+          readonly CACert?: string;
+        }[]
+      | null;
     readonly SigningCACert?: string;
     readonly SigningCAKey?: string;
     readonly ForceRotate?: number;
@@ -252,10 +249,12 @@ export interface SystemInfo {
   readonly InitCommit?: Commit;
   readonly SecurityOptions?: readonly string[] | null;
   readonly ProductLicense?: string;
-  readonly DefaultAddressPools?: readonly {
-    readonly Base?: string;
-    readonly Size?: number;
-  }[] | null;
+  readonly DefaultAddressPools?:
+    | readonly {
+        readonly Base?: string;
+        readonly Size?: number;
+      }[]
+    | null;
   readonly FirewallBackend?: FirewallInfo;
   readonly DiscoveredDevices?: readonly DeviceInfo[] | null;
   readonly Warnings?: readonly string[] | null;
@@ -267,11 +266,13 @@ export interface SystemVersion {
   readonly Platform?: {
     readonly Name: string;
   };
-  readonly Components?: readonly {
-    readonly Name: string;
-    readonly Version: string;
-    readonly Details?: Readonly<Record<string, unknown>> | null;
-  }[] | null;
+  readonly Components?:
+    | readonly {
+        readonly Name: string;
+        readonly Version: string;
+        readonly Details?: Readonly<Record<string, unknown>> | null;
+      }[]
+    | null;
   readonly Version?: string;
   readonly ApiVersion?: string;
   readonly MinAPIVersion?: string;

@@ -13,16 +13,15 @@ export interface ClusterVolume {
     readonly VolumeID?: string;
     readonly AccessibleTopology?: readonly Topology[] | null;
   };
-  readonly PublishStatus?: readonly {
-    readonly NodeID?: string;
-    readonly State?: OneOf<
-      | 'pending-publish'
-      | 'published'
-      | 'pending-node-unpublish'
-      | 'pending-controller-unpublish'
-    >;
-    readonly PublishContext?: Readonly<Record<string, string>> | null;
-  }[] | null;
+  readonly PublishStatus?:
+    | readonly {
+        readonly NodeID?: string;
+        readonly State?: OneOf<
+          'pending-publish' | 'published' | 'pending-node-unpublish' | 'pending-controller-unpublish'
+        >;
+        readonly PublishContext?: Readonly<Record<string, string>> | null;
+      }[]
+    | null;
 }
 
 export interface ClusterVolumeSpec {
@@ -33,10 +32,12 @@ export interface ClusterVolumeSpec {
     /** Default: "none". */
     readonly Sharing?: OneOf<'none' | 'readonly' | 'onewriter' | 'all'>;
     readonly MountVolume?: Readonly<Record<string, unknown>>;
-    readonly Secrets?: readonly {
-      readonly Key?: string;
-      readonly Secret?: string;
-    }[] | null;
+    readonly Secrets?:
+      | readonly {
+          readonly Key?: string;
+          readonly Secret?: string;
+        }[]
+      | null;
     readonly AccessibilityRequirements?: {
       readonly Requisite?: readonly Topology[] | null;
       readonly Preferred?: readonly Topology[] | null;

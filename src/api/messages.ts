@@ -1,6 +1,6 @@
 /*
- * Texts that clients match, print or turn into exit codes, in one place. They are the reference's, letter by letter, and
- * tests compare them with recorded answers. Everything else may word its errors freely.
+ * Texts that clients match, print or turn into exit codes, in one place. They are the reference's, letter by
+ * letter, and tests compare them with recorded answers. Everything else may word its errors freely.
  */
 
 // Versions, requests, queries
@@ -15,7 +15,8 @@ export const bodyCut = (): string => 'invalid JSON: unexpected EOF';
 export const bodyTrailing = (): string => 'unexpected content after JSON';
 export const bodyWrongType = (found: string, field: string, wanted: string): string =>
   `invalid JSON: json: cannot unmarshal ${found} into Go struct field .${field} of type ${wanted}`;
-export const noContentType = (value: string): string => `malformed Content-Type header (${value}): mime: no media type`;
+export const noContentType = (value: string): string =>
+  `malformed Content-Type header (${value}): mime: no media type`;
 export const badContentType = (value: string): string =>
   `unsupported Content-Type header (${value}): must be 'application/json'`;
 export const invalidFilterSyntax = (): string => 'invalid filter';
@@ -23,7 +24,8 @@ export const invalidFilterName = (name: string): string => `invalid filter '${na
 export const invalidFilterValue = (name: string, values: readonly string[]): string =>
   `invalid filter '${name}=[${values.join(' ')}]'`;
 /** `fn` is the parser that the reference used: `Atoi`, `ParseInt`, `ParseUint`, `ParseBool`. */
-export const badInteger = (fn: string, text: string): string => `strconv.${fn}: parsing ${quote(text)}: invalid syntax`;
+export const badInteger = (fn: string, text: string): string =>
+  `strconv.${fn}: parsing ${quote(text)}: invalid syntax`;
 export const badResize = (side: 'height' | 'width', text: string): string =>
   `invalid resize ${side} ${quote(text)}: invalid syntax`;
 export const noUpgrade = (): string => 'no upgrade proto in request';
@@ -43,7 +45,8 @@ export function quote(text: string): string {
 // Containers
 
 export const noSuchContainer = (reference: string): string => `No such container: ${reference}`;
-export const ambiguousPrefix = (reference: string): string => `multiple IDs found with provided prefix: ${reference}`;
+export const ambiguousPrefix = (reference: string): string =>
+  `multiple IDs found with provided prefix: ${reference}`;
 export const configEmpty = (): string => 'config cannot be empty in order to create a container';
 export const noCommand = (): string => 'no command specified';
 export const nameConflict = (name: string, holder: string): string =>
@@ -57,12 +60,14 @@ export const invalidContainerName = (name: string): string =>
 export const containerNotRunning = (id: string): string => `container ${id} is not running`;
 export const containerAlreadyPaused = (id: string): string => `Container ${id} is already paused`;
 export const containerNotPaused = (id: string): string => `Container ${id} is not paused`;
-export const containerPausedExec = (name: string): string => `Container ${name} is paused, unpause the container before exec`;
+export const containerPausedExec = (name: string): string =>
+  `Container ${name} is paused, unpause the container before exec`;
 export const containerRestarting = (id: string): string =>
   `Container ${id} is restarting, wait until the container is running`;
 export const startPaused = (): string => 'cannot start a paused container, try unpause instead';
 export const startMarkedForRemoval = (): string => 'container is marked for removal and cannot be started';
-export const cannotKill = (reference: string, reason: string): string => `cannot kill container: ${reference}: ${reason}`;
+export const cannotKill = (reference: string, reason: string): string =>
+  `cannot kill container: ${reference}: ${reason}`;
 export const invalidSignal = (signal: string): string => `invalid signal: ${signal}`;
 export const removeRunning = (reference: string): string =>
   `cannot remove container "${reference}": container is running: stop the container before removing or force remove`;
@@ -80,13 +85,18 @@ export const invalidStatusFilter = (value: string): string =>
   `invalid filter 'status=${value}': invalid value for state (${value}): must be one of ` +
   'created, running, paused, restarting, removing, exited, dead';
 export const memoryTooSmall = (): string => 'Minimum memory limit allowed is 6MB';
-export const swapWithoutMemory = (): string => 'You should always set the Memory limit when using Memoryswap limit, see usage';
-export const swapBelowMemory = (): string => 'Minimum memoryswap limit should be larger than memory limit, see usage';
+export const swapWithoutMemory = (): string =>
+  'You should always set the Memory limit when using Memoryswap limit, see usage';
+export const swapBelowMemory = (): string =>
+  'Minimum memoryswap limit should be larger than memory limit, see usage';
 export const memoryBelowReservation = (): string =>
   'Minimum memory limit can not be less than memory reservation limit, see usage';
 export const cpusAndQuota = (): string => 'Conflicting options: Nano CPUs and CPU Quota cannot both be set';
-export const cpusetUnavailable = (what: 'CPUs' | 'memory nodes', requested: string, available: string): string =>
-  `Requested ${what} are not available - requested ${requested}, available: ${available}`;
+export const cpusetUnavailable = (
+  what: 'CPUs' | 'memory nodes',
+  requested: string,
+  available: string,
+): string => `Requested ${what} are not available - requested ${requested}, available: ${available}`;
 export const cpusetInvalid = (what: 'cpus' | 'mems', value: string): string =>
   `Invalid value ${value} for cpuset ${what}: invalid format: ${value}`;
 export const cpuPeriodRange = (): string =>
@@ -105,22 +115,28 @@ export const restartRetryCount = (): string =>
 export const unknownRuntime = (name: string): string => `unknown or invalid runtime name: ${name}`;
 export const unknownLogDriver = (name: string): string =>
   `error looking up logging plugin ${name}: plugin "${name}" not found`;
-export const unknownLogOption = (option: string, driver: string): string => `unknown log opt '${option}' for ${driver} log driver`;
+export const unknownLogOption = (option: string, driver: string): string =>
+  `unknown log opt '${option}' for ${driver} log driver`;
 export const hostnameWithNetworkMode = (): string => 'conflicting options: hostname and the network mode';
 export const hostnameWithUtsMode = (): string => 'conflicting options: hostname and the UTS mode';
 export const invalidIpcMode = (mode: string): string => `invalid IPC mode: ${mode}`;
-export const unknownUser = (name: string): string => `unable to find user ${name}: no matching entries in passwd file`;
-export const unknownGroup = (name: string): string => `unable to find group ${name}: no matching entries in group file`;
+export const unknownUser = (name: string): string =>
+  `unable to find user ${name}: no matching entries in passwd file`;
+export const unknownGroup = (name: string): string =>
+  `unable to find group ${name}: no matching entries in group file`;
 export const userIdRange = (): string => 'uids and gids must be in range 0-2147483647';
-export const workingDirectoryNotDirectory = (path: string): string => `Cannot mkdir: ${path} is not a directory`;
+export const workingDirectoryNotDirectory = (path: string): string =>
+  `Cannot mkdir: ${path} is not a directory`;
 
 // Start and exec: the docker CLI turns "executable file not found" into 127 and "permission denied" into 126
 
 export const createTaskFailed = (reason: string): string => `failed to create task for container: ${reason}`;
 export const runtimeCreateFailed = (reason: string): string =>
   createTaskFailed(`failed to create shim task: OCI runtime create failed: ${reason}`);
-export const runtimeExecFailed = (reason: string): string => `OCI runtime exec failed: exec failed: ${reason}`;
-export const networkSetupFailed = (reason: string): string => `failed to set up container networking: ${reason}`;
+export const runtimeExecFailed = (reason: string): string =>
+  `OCI runtime exec failed: exec failed: ${reason}`;
+export const networkSetupFailed = (reason: string): string =>
+  `failed to set up container networking: ${reason}`;
 export const noExecCommand = (): string => 'No exec command specified';
 export const noSuchExec = (id: string): string => `No such exec instance: ${id}`;
 export const execAlreadyRun = (id: string): string => `exec command ${id} has already run`;
@@ -130,9 +146,14 @@ export const execNoProcess = (id: string): string => `NotFound: process does not
 // Images
 
 export const noSuchImage = (reference: string): string => `No such image: ${reference}`;
-export const unsupportedChange = (instruction: string): string => `${instruction} is not a valid change command`;
+export const unsupportedChange = (instruction: string): string =>
+  `${instruction} is not a valid change command`;
 export const scratchReserved = (): string => "'scratch' is a reserved name";
-export const platformMismatch = (options: { readonly name: string; readonly actual: string; readonly wanted: string }): string =>
+export const platformMismatch = (options: {
+  readonly name: string;
+  readonly actual: string;
+  readonly wanted: string;
+}): string =>
   `image with reference ${options.name} was found but its platform (${options.actual}) ` +
   `does not match the specified platform (${options.wanted})`;
 export const pullUnavailable = (name: string): string =>
@@ -141,6 +162,7 @@ export const pullUnavailable = (name: string): string =>
 // Networks and volumes
 
 export const noSuchNetwork = (name: string): string => `network ${name} not found`;
-export const predefinedNetwork = (name: string): string => `${name} is a pre-defined network and cannot be removed`;
+export const predefinedNetwork = (name: string): string =>
+  `${name} is a pre-defined network and cannot be removed`;
 export const noSuchVolume = (name: string): string => `get ${name}: no such volume`;
 export const noSuchPlugin = (name: string): string => `plugin "${name}" not found`;

@@ -13,7 +13,11 @@ test('frames survive any cut', () => {
   for (let cut = 0; cut <= bytes.length; cut++) {
     const decoder = new FrameDecoder();
     const frames = [...decoder.decode(bytes.subarray(0, cut)), ...decoder.decode(bytes.subarray(cut))];
-    const join = (name: string): string => frames.filter((f) => f.stream === name).map((f) => Buffer.from(f.data).toString()).join('');
+    const join = (name: string): string =>
+      frames
+        .filter((f) => f.stream === name)
+        .map((f) => Buffer.from(f.data).toString())
+        .join('');
     assert.equal(join('stdout'), 'out\n');
     assert.equal(join('stderr'), 'err\n');
     assert.equal(decoder.isAtBoundary, true);
@@ -22,18 +26,31 @@ test('frames survive any cut', () => {
 });
 
 test('versions: negotiation and refusals', () => {
-  assert.deepEqual([negotiateVersion('1.40'), negotiateVersion('1.99'), negotiateVersion(undefined)], ['1.40', '1.51', '1.24']);
+  assert.deepEqual(
+    [negotiateVersion('1.40'), negotiateVersion('1.99'), negotiateVersion(undefined)],
+    ['1.40', '1.51', '1.24'],
+  );
   assert.equal(checkVersion('1.24').ok, true);
   const old = checkVersion('1.10');
   assert.equal(!old.ok && old.form, 'text');
   const recent = checkVersion('1.99');
-  assert.equal(!recent.ok && recent.message, 'client version 1.99 is too new. Maximum supported API version is 1.51');
+  assert.equal(
+    !recent.ok && recent.message,
+    'client version 1.99 is too new. Maximum supported API version is 1.51',
+  );
 });
 
 test('filters: both forms, hostile keys, refusals', () => {
-  assert.deepEqual([...parseFilters('{"label":["a","b"],"name":{"x":true,"y":false}}')], [['label', ['a', 'b']], ['name', ['x']]]);
+  assert.deepEqual(
+    [...parseFilters('{"label":["a","b"],"name":{"x":true,"y":false}}')],
+    [
+      ['label', ['a', 'b']],
+      ['name', ['x']],
+    ],
+  );
   assert.deepEqual([...parseFilters('{"__proto__":["x"]}').keys()], ['__proto__']);
-  for (const bad of ['x', '[]', '{"a":1}', '{"a":[1]}']) assert.throws(() => parseFilters(bad), /^EngineError: invalid filter$/);
+  for (const bad of ['x', '[]', '{"a":1}', '{"a":[1]}'])
+    assert.throws(() => parseFilters(bad), /^EngineError: invalid filter$/);
 });
 
 test('timestamps keep nanoseconds', () => {

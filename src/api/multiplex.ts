@@ -1,6 +1,6 @@
 /*
- * The framing of attach, exec and logs without a terminal: stream number (0 stdin, 1 stdout, 2 stderr), three zero bytes, the
- * payload's length as 32 bits big endian, the payload.
+ * The framing of attach, exec and logs without a terminal: stream number (0 stdin, 1 stdout, 2 stderr), three
+ * zero bytes, the payload's length as 32 bits big endian, the payload.
  */
 export type OutputStreamName = 'stdout' | 'stderr';
 
@@ -29,8 +29,8 @@ export function encodeFrame(frame: StreamFrame): Buffer {
 export class BadFrame extends Error {}
 
 /**
- * Splits a byte stream into frames. Payloads are handed on in the pieces they arrive in, so that memory is bounded by the
- * chunks, not by what a header claims.
+ * Splits a byte stream into frames. Payloads are handed on in the pieces they arrive in, so that memory is
+ * bounded by the chunks, not by what a header claims.
  */
 export class FrameDecoder {
   readonly #header = Buffer.alloc(HEADER_BYTES);

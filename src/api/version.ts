@@ -4,7 +4,9 @@ import { tooNew, tooOld } from './messages.ts';
 export const API_VERSION = '1.51';
 export const MIN_API_VERSION = '1.24';
 
-/** Negative, zero or positive as `a` is older than, equal to or newer than `b`; missing parts count as zero. */
+/**
+ * Negative, zero or positive as `a` is older than, equal to or newer than `b`; missing parts count as zero.
+ */
 export function compareVersions(a: string, b: string): number {
   const left = a.split('.');
   const right = b.split('.');
@@ -25,13 +27,16 @@ export type VersionCheck =
 
 /** Whether a request for this version can be answered. */
 export function checkVersion(version: string): VersionCheck {
-  if (isBelow(version, MIN_API_VERSION)) return { ok: false, form: 'text', message: tooOld(version, MIN_API_VERSION) };
-  if (compareVersions(version, API_VERSION) > 0) return { ok: false, form: 'json', message: tooNew(version, API_VERSION) };
+  if (isBelow(version, MIN_API_VERSION))
+    return { ok: false, form: 'text', message: tooOld(version, MIN_API_VERSION) };
+  if (compareVersions(version, API_VERSION) > 0)
+    return { ok: false, form: 'json', message: tooNew(version, API_VERSION) };
   return { ok: true };
 }
 
 /**
- * What a client speaks after it saw the `Api-Version` of a ping: the older of both; a daemon that says none is taken for 1.24.
+ * What a client speaks after it saw the `Api-Version` of a ping: the older of both; a daemon that says none
+ * is taken for 1.24.
  */
 export function negotiateVersion(offered: string | undefined, own: string = API_VERSION): string {
   const theirs = offered === undefined || offered === '' ? MIN_API_VERSION : offered;

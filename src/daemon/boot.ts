@@ -12,8 +12,8 @@ export interface RunningDaemon {
 }
 
 /**
- * From configuration to the first answer: take the data root, read state, take over what runs, only then listen. Whoever gets
- * an answer sees the whole truth.
+ * From configuration to the first answer: take the data root, read state, take over what runs, only then
+ * listen. Whoever gets an answer sees the whole truth.
  */
 export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
   const began = performance.now();
@@ -24,11 +24,16 @@ export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemo
   };
   try {
     locks.push(await writePidFile(config.pidfile, kernel));
-    for (const key of config.withoutEffect) log.warn('this option has no effect in this engine yet', { option: key });
+    for (const key of config.withoutEffect)
+      log.warn('this option has no effect in this engine yet', { option: key });
     const instance = await readInstance(config.dataRoot);
     const engine = await wire({ config, kernel, instance, log });
     await engine.restore();
-    const server = new ApiServer({ routes: allRoutes(engine.backends), log: log.with({ room: 'server' }), product: PRODUCT });
+    const server = new ApiServer({
+      routes: allRoutes(engine.backends),
+      log: log.with({ room: 'server' }),
+      product: PRODUCT,
+    });
     const listeners = await openListeners({ config, server, kernel, log });
     log.info('daemon is up', { pid: process.pid, ms: Math.round(performance.now() - began) });
     engine.startByPolicy();

@@ -39,10 +39,22 @@ for (const { name, text, args, output } of reference.validate) {
 }
 
 test('a mistake in daemon.json is said with line, column and advice', () => {
-  assert.match(validate('{\n  "debug": true,\n  // x\n}', []), /\n {2}line 3, column 3: JSON has no comments: remove this one$/);
-  assert.match(validate('{"debug": true,\n "mtuu": 1}', []), /\n {2}line 2, column 2: remove it, or look for a typing mistake$/);
-  assert.match(validate('{\n\n"debug": 1}', []), /of type bool\n {2}line 3, column 1: give "debug" a value of the right type$/);
-  assert.match(validate('{"debug": true', []), /unexpected EOF\n {2}line 1, column 15: the text ends too early/);
+  assert.match(
+    validate('{\n  "debug": true,\n  // x\n}', []),
+    /\n {2}line 3, column 3: JSON has no comments: remove this one$/,
+  );
+  assert.match(
+    validate('{"debug": true,\n "mtuu": 1}', []),
+    /\n {2}line 2, column 2: remove it, or look for a typing mistake$/,
+  );
+  assert.match(
+    validate('{\n\n"debug": 1}', []),
+    /of type bool\n {2}line 3, column 1: give "debug" a value of the right type$/,
+  );
+  assert.match(
+    validate('{"debug": true', []),
+    /unexpected EOF\n {2}line 1, column 15: the text ends too early/,
+  );
 });
 
 test('every flag and key of the reference is known', () => {
@@ -54,12 +66,23 @@ test('every flag and key of the reference is known', () => {
 });
 
 test('flags: forms, defaults, mistakes', () => {
-  const { values } = parseFlags(['-D', '-H', 'unix:///a', '--host=tcp://1.2.3.4:5', '--log-opt', 'max-size=1m', '-lwarn']);
+  const { values } = parseFlags([
+    '-D',
+    '-H',
+    'unix:///a',
+    '--host=tcp://1.2.3.4:5',
+    '--log-opt',
+    'max-size=1m',
+    '-lwarn',
+  ]);
   assert.deepEqual(values.get('hosts'), ['unix:///a', 'tcp://1.2.3.4:5']);
   assert.deepEqual(values.get('log-opts'), { 'max-size': '1m' });
   assert.equal(values.get('log-level'), 'warn');
   assert.throws(() => parseFlags(['--nosuch']), /^EngineError: unknown flag: --nosuch$/);
-  assert.throws(() => parseFlags(['--mtu', 'x']), /invalid argument "x" for "--mtu" flag: strconv.ParseInt: parsing "x": invalid syntax/);
+  assert.throws(
+    () => parseFlags(['--mtu', 'x']),
+    /invalid argument "x" for "--mtu" flag: strconv.ParseInt: parsing "x": invalid syntax/,
+  );
   assert.throws(() => parseFlags(['--bip']), /flag needs an argument: --bip/);
   assert.equal(parseFlags(['--validate']).action, 'validate');
 });

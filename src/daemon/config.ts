@@ -1,7 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { parseConfigFile } from './config/file.ts';
-import { OPTION_BY_KEY, type AddressPoolOption, type OptionValue, type RuntimeOption, type Values } from './config/options.ts';
+import {
+  OPTION_BY_KEY,
+  type AddressPoolOption,
+  type OptionValue,
+  type RuntimeOption,
+  type Values,
+} from './config/options.ts';
 import { checkLabels, validateOptions } from './config/validate.ts';
 import { parseBytes } from './config/values.ts';
 
@@ -199,7 +205,10 @@ function readFile(path: string, asked: boolean): string {
   }
 }
 
-/** Merges flags with the file that they name. Errors begin as the reference's do, and go on with place and advice. */
+/**
+ * Merges flags with the file that they name. Errors begin as the reference's do, and go on with place and
+ * advice.
+ */
 export function loadConfig(flags: Values): DaemonConfig {
   const named = flags.get('config-file');
   const configFile = typeof named === 'string' ? named : DEFAULT_CONFIG_FILE;

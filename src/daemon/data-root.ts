@@ -28,7 +28,10 @@ async function lock(path: string, kernel: Pick<Kernel, 'processes'>, what: strin
     }
     const pid = await holder(path, kernel);
     if (pid !== null && pid !== process.pid) {
-      throw new EngineError('conflict', `${what} is in use by another daemon, process ${pid}: stop it or choose another --data-root`);
+      throw new EngineError(
+        'conflict',
+        `${what} is in use by another daemon, process ${pid}: stop it or choose another --data-root`,
+      );
     }
     await rm(path, { force: true });
   }

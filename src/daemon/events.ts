@@ -57,12 +57,17 @@ function matchAction(action: string, wanted: readonly string[]): boolean {
 function matchObject(event: EngineEvent, type: EventType, wanted: readonly string[]): boolean {
   if (event.type !== type) return false;
   const name = event.attributes['name'] ?? '';
-  return wanted.some((value) => value === event.id || value === name || (value !== '' && event.id.startsWith(value)));
+  return wanted.some(
+    (value) => value === event.id || value === name || (value !== '' && event.id.startsWith(value)),
+  );
 }
 
 function matchImage(event: EngineEvent, wanted: readonly string[]): boolean {
-  const named = event.type === 'image' ? [event.id, event.attributes['name'] ?? ''] : [event.attributes['image'] ?? ''];
-  return wanted.some((value) => named.some((name) => name === value || name.replace(/:[^/:]*$/, '') === value));
+  const named =
+    event.type === 'image' ? [event.id, event.attributes['name'] ?? ''] : [event.attributes['image'] ?? ''];
+  return wanted.some((value) =>
+    named.some((name) => name === value || name.replace(/:[^/:]*$/, '') === value),
+  );
 }
 
 const MATCHERS: ReadonlyMap<string, (event: EngineEvent, wanted: readonly string[]) => boolean> = new Map([
@@ -86,7 +91,10 @@ export function matchesEvent(event: EngineEvent, filters: Filters): boolean {
   return true;
 }
 
-/** The JSON line the API sends. Nanoseconds do not fit into a JavaScript number, so that field is written by hand. */
+/**
+ * The JSON line the API sends. Nanoseconds do not fit into a JavaScript number, so that field is written by
+ * hand.
+ */
 export function eventLine(event: EngineEvent): string {
   const legacy: Record<string, string> = {};
   if (event.type === 'container' || event.type === 'image') {

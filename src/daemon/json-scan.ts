@@ -1,6 +1,7 @@
 /*
- * Finds the first mistake in a JSON text and says it in the words of the reference's parser, which users and scripts know.
- * The value itself is read by JSON.parse; this scanner only knows where a value ends and what is wrong where.
+ * Finds the first mistake in a JSON text and says it in the words of the reference's parser, which users and
+ * scripts know. The value itself is read by JSON.parse; this scanner only knows where a value ends and what
+ * is wrong where.
  */
 
 export interface JsonScan {
@@ -64,7 +65,8 @@ class Scanner {
 
   #literal(literal: string): void {
     for (let i = 0; i < literal.length; i++) {
-      if (this.#text[this.#at] !== literal[i]) this.#fail(`in literal ${literal} (expecting ${shown(literal[i] ?? '')})`);
+      if (this.#text[this.#at] !== literal[i])
+        this.#fail(`in literal ${literal} (expecting ${shown(literal[i] ?? '')})`);
       this.#at++;
     }
   }
@@ -96,7 +98,8 @@ class Scanner {
   #hex(): void {
     for (let i = 0; i < 4; i++) {
       this.#at++;
-      if (!/^[0-9a-fA-F]$/.test(this.#text[this.#at] ?? '')) this.#fail('in \\u hexadecimal character escape');
+      if (!/^[0-9a-fA-F]$/.test(this.#text[this.#at] ?? ''))
+        this.#fail('in \\u hexadecimal character escape');
     }
   }
 

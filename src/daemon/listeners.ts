@@ -65,7 +65,8 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
     } else if (address.kind === 'tcp') {
       const { tls } = config;
       if (tls === null) warnPlainTcp(address, log);
-      const listener = tls === null ? server.createListener('tcp') : server.createListener('tls', tlsOptions(tls));
+      const listener =
+        tls === null ? server.createListener('tcp') : server.createListener('tls', tlsOptions(tls));
       await listenTcp(listener, address);
       servers.push(listener);
       log.info('API listen on', { host: `tcp://${address.host}:${address.port}`, tls: tls !== null });
@@ -89,10 +90,18 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
 
 function inheritedSockets(kernel: Pick<Kernel, 'sockets'>, name: string): readonly number[] {
   const all = kernel.sockets.inherited();
-  if (all.length === 0) throw new EngineError('invalidArgument', 'no sockets found: fd:// needs socket activation by a service manager');
+  if (all.length === 0)
+    throw new EngineError(
+      'invalidArgument',
+      'no sockets found: fd:// needs socket activation by a service manager',
+    );
   if (name === '' || name === '*') return all;
   const wanted = Number(name);
-  if (!all.includes(wanted)) throw new EngineError('invalidArgument', `failed to find systemd activated sockets: no descriptor ${name}`);
+  if (!all.includes(wanted))
+    throw new EngineError(
+      'invalidArgument',
+      `failed to find systemd activated sockets: no descriptor ${name}`,
+    );
   return [wanted];
 }
 

@@ -7,7 +7,14 @@ import { boot } from './boot.ts';
 import { handleSignals } from './shutdown.ts';
 
 const LEVELS: Readonly<Record<string, LogLevel>> = {
-  trace: 'debug', debug: 'debug', info: 'info', warning: 'warn', warn: 'warn', error: 'error', fatal: 'fatal', panic: 'fatal',
+  trace: 'debug',
+  debug: 'debug',
+  info: 'info',
+  warning: 'warn',
+  warn: 'warn',
+  error: 'error',
+  fatal: 'fatal',
+  panic: 'fatal',
 };
 
 function logOf(config: DaemonConfig): Log {
@@ -28,11 +35,17 @@ function fail(error: unknown): never {
 
 async function run(config: DaemonConfig): Promise<void> {
   const log = logOf(config);
-  process.on('uncaughtException', (error) => log.error('uncaught exception', { error: error.message, stack: error.stack ?? '' }));
+  process.on('uncaughtException', (error) =>
+    log.error('uncaught exception', { error: error.message, stack: error.stack ?? '' }),
+  );
   process.on('unhandledRejection', (error) => {
-    log.error('unhandled rejection', { error: errorMessage(error), stack: error instanceof Error ? (error.stack ?? '') : '' });
+    log.error('unhandled rejection', {
+      error: errorMessage(error),
+      stack: error instanceof Error ? (error.stack ?? '') : '',
+    });
   });
-  if (process.getuid?.() !== 0) throw new EngineError('permissionDenied', 'gantryd needs to be started with root privileges');
+  if (process.getuid?.() !== 0)
+    throw new EngineError('permissionDenied', 'gantryd needs to be started with root privileges');
   const daemon = await boot(config, log);
   handleSignals(daemon, log);
 }

@@ -8,7 +8,11 @@ const DRIVERS: Readonly<Record<string, string>> = { none: 'null', host: 'host' }
 function tell(events: EventsService, action: 'connect' | 'disconnect', facts: SandboxFacts): void {
   for (const endpoint of Object.values(facts.endpoints)) {
     const { networkId, networkName } = endpoint;
-    const attributes = { container: facts.containerId, name: networkName, type: DRIVERS[networkName] ?? 'bridge' };
+    const attributes = {
+      container: facts.containerId,
+      name: networkName,
+      type: DRIVERS[networkName] ?? 'bridge',
+    };
     events.emit({ type: 'network', action, id: networkId, attributes, timeNanos: nowNanos() });
   }
 }

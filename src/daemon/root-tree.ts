@@ -33,7 +33,12 @@ export function createRootTree(files: Files): RootTreePort {
     async ensureFile(rootFd, path) {
       try {
         await slow.close(
-          await slow.open(rootFd, path, { access: 'write', create: true, exclusive: true, mode: DIRECTORY_MODE }),
+          await slow.open(rootFd, path, {
+            access: 'write',
+            create: true,
+            exclusive: true,
+            mode: DIRECTORY_MODE,
+          }),
         );
       } catch (error) {
         if (!exists(error)) throw error;

@@ -79,7 +79,8 @@ function limits({ kernel }: SystemParts): JsonObject {
   const v2 = kernel.cgroups.version === 'v2';
   return {
     MemoryLimit: has('memory'),
-    SwapLimit: has('memory') && (v2 || kernel.cgroups.read('/', 'memory', 'memory.memsw.limit_in_bytes') !== null),
+    SwapLimit:
+      has('memory') && (v2 || kernel.cgroups.read('/', 'memory', 'memory.memsw.limit_in_bytes') !== null),
     CpuCfsPeriod: has('cpu'),
     CpuCfsQuota: has('cpu'),
     CPUShares: has('cpu'),
@@ -92,7 +93,13 @@ function limits({ kernel }: SystemParts): JsonObject {
 function driverStatus({ config, kernel }: SystemParts): JsonValue {
   const backing = ['Backing Filesystem', backingFileSystem(kernel, config.dataRoot)];
   if (config.storageDriver === 'vfs') return [backing];
-  return [backing, ['Supports d_type', 'true'], ['Using metacopy', 'false'], ['Native Overlay Diff', 'true'], ['userxattr', 'false']];
+  return [
+    backing,
+    ['Supports d_type', 'true'],
+    ['Using metacopy', 'false'],
+    ['Native Overlay Diff', 'true'],
+    ['userxattr', 'false'],
+  ];
 }
 
 function backingFileSystem(kernel: Pick<Kernel, 'files'>, path: string): string {
@@ -126,7 +133,12 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     Images: parts.images.count(),
     Driver: config.storageDriver,
     DriverStatus: driverStatus(parts),
-    Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'null'], Authorization: null, Log: ['json-file', 'none'] },
+    Plugins: {
+      Volume: ['local'],
+      Network: ['bridge', 'host', 'null'],
+      Authorization: null,
+      Log: ['json-file', 'none'],
+    },
     ...limits(parts),
     IPv4Forwarding: parts.networks.forwarding().ipv4,
     Debug: config.debug,
@@ -155,9 +167,18 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     Labels: [...config.labels],
     ExperimentalBuild: false,
     ServerVersion: ENGINE_VERSION,
-    Runtimes: Object.fromEntries(parts.runtimeNames.map((name) => [name, { path: config.runtimes[name]?.path ?? name }])),
+    Runtimes: Object.fromEntries(
+      parts.runtimeNames.map((name) => [name, { path: config.runtimes[name]?.path ?? name }]),
+    ),
     DefaultRuntime: config.defaultRuntime,
-    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
     LiveRestoreEnabled: true,
     Isolation: '',
     InitBinary: config.initPath ?? 'docker-init',
@@ -182,7 +203,9 @@ async function diskUsageReply(parts: SystemParts, types: readonly string[]): Pro
     LayersSize: wants('image') ? layers : 0,
     Images: wants('image') ? plain(list) : null,
     Containers: wants('container') ? [...(await containers.list(everything))] : null,
-    Volumes: wants('volume') ? volumes.list().map((one) => ({ ...(plain(one) as JsonObject), UsageData: usage(one.Name) })) : null,
+    Volumes: wants('volume')
+      ? volumes.list().map((one) => ({ ...(plain(one) as JsonObject), UsageData: usage(one.Name) }))
+      : null,
     BuildCache: wants('build-cache') ? [] : null,
   };
 }

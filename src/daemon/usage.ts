@@ -8,8 +8,10 @@ function help(): string {
       const name = `${short === '' ? '   ' : `-${short},`} --${flag}${type === 'bool' ? '' : ` ${type}`}`;
       return `  ${name}${effect ? '' : '  (accepted, without effect)'}`;
     });
-  return `Usage:  gantryd [OPTIONS]\n\nA container engine that speaks the Docker Engine API.\n\nOptions:\n${lines.join('\n')}\n`
-    + '       --validate  checks the configuration and exits\n   -v, --version\n       --help\n';
+  return (
+    `Usage:  gantryd [OPTIONS]\n\nA container engine that speaks the Docker Engine API.\n\nOptions:\n${lines.join('\n')}\n` +
+    '       --validate  checks the configuration and exits\n   -v, --version\n       --help\n'
+  );
 }
 
 /** Texts of the flags that answer and end. */

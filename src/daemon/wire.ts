@@ -59,7 +59,9 @@ function runtimesOf(config: DaemonConfig): Runtimes {
 function machineFacts(kernel: Kernel): MachineFacts {
   const facts = kernel.system.facts();
   const v2 = kernel.cgroups.version === 'v2';
-  const weight = v2 ? kernel.cgroups.controllers.includes('io') : kernel.cgroups.read('/', 'blkio', 'blkio.weight') !== null;
+  const weight = v2
+    ? kernel.cgroups.controllers.includes('io')
+    : kernel.cgroups.read('/', 'blkio', 'blkio.weight') !== null;
   return {
     cpus: facts.cpus,
     cgroupVersion: v2 ? 2 : 1,
@@ -88,8 +90,8 @@ function emitters(events: EventsService): Pick<Parameters<typeof createContainer
 }
 
 /**
- * The one place where services are constructed. Two questions point upward (who uses an image, who hears of an exit): they are
- * closures over the container service, which exists before anybody can ask.
+ * The one place where services are constructed. Two questions point upward (who uses an image, who hears of
+ * an exit): they are closures over the container service, which exists before anybody can ask.
  */
 export async function wire(options: WireOptions): Promise<Engine> {
   const { config, kernel, instance, log } = options;
@@ -99,7 +101,11 @@ export async function wire(options: WireOptions): Promise<Engine> {
   const runtimes = runtimesOf(config);
   const facts = machineFacts(kernel);
   const storage = await openStorage({
-    root: dataRoot, kernel, bootId: facts.bootId, snapshotter: config.storageDriver, log: log.with({ room: 'storage' }),
+    root: dataRoot,
+    kernel,
+    bootId: facts.bootId,
+    snapshotter: config.storageDriver,
+    log: log.with({ room: 'storage' }),
   });
   const later: { containers?: ContainerService } = {};
   const containersNow = (): ContainerService => {
@@ -112,7 +118,10 @@ export async function wire(options: WireOptions): Promise<Engine> {
     engineVersion: ENGINE_VERSION,
     log: log.with({ room: 'image' }),
     users: {
-      containersUsing: (id) => containersNow().usingImage(id).map((use) => ({ containerId: use.id, running: use.running })),
+      containersUsing: (id) =>
+        containersNow()
+          .usingImage(id)
+          .map((use) => ({ containerId: use.id, running: use.running })),
     },
     onEvent: (event) => events.emit({ type: 'image', ...event, timeNanos: nowNanos() }),
   });
@@ -126,7 +135,9 @@ export async function wire(options: WireOptions): Promise<Engine> {
   );
   const volumes = createVolumeService({ dataRoot, kernel, log: log.with({ room: 'volume' }) });
   const tasks = createTaskService({
-    kernel, runtimes, execRoot,
+    kernel,
+    runtimes,
+    execRoot,
     shimPath: shimPath(),
     shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
     log: log.with({ room: 'runtime' }),
@@ -138,7 +149,11 @@ export async function wire(options: WireOptions): Promise<Engine> {
   });
   const containers = createContainerService({
     settings: containerSettings(config, runtimes),
-    facts, images, networks, volumes, tasks,
+    facts,
+    images,
+    networks,
+    volumes,
+    tasks,
     snapshots: storage.snapshotter,
     tree: createRootTree(kernel.files),
     clock: systemClock,
@@ -147,7 +162,14 @@ export async function wire(options: WireOptions): Promise<Engine> {
   });
   later.containers = containers;
   const system = createSystemBackend({
-    config, kernel, instance, containers, images, networks, volumes, storage,
+    config,
+    kernel,
+    instance,
+    containers,
+    images,
+    networks,
+    volumes,
+    storage,
     runtimeNames: runtimes.names(),
     runtimeVersion: versionProbe(options, runtimes),
     listeners: () => events.listeners(),
@@ -155,7 +177,10 @@ export async function wire(options: WireOptions): Promise<Engine> {
   return {
     backends: { containers, execs: containers, images, networks, volumes, system, events },
     restore: () => restore({ containers, networks, volumes, log }),
-    startByPolicy: () => void containers.startByPolicy().catch((error: unknown) => log.error('restart policies failed', { error: String(error) })),
+    startByPolicy: () =>
+      void containers
+        .startByPolicy()
+        .catch((error: unknown) => log.error('restart policies failed', { error: String(error) })),
     async close() {
       await containers.close();
       await tasks.close();
@@ -165,7 +190,10 @@ export async function wire(options: WireOptions): Promise<Engine> {
   };
 }
 
-function containerSettings(config: DaemonConfig, runtimes: Runtimes): Parameters<typeof createContainerService>[0]['settings'] {
+function containerSettings(
+  config: DaemonConfig,
+  runtimes: Runtimes,
+): Parameters<typeof createContainerService>[0]['settings'] {
   return {
     dataRoot: config.dataRoot,
     execRoot: config.execRoot,
@@ -194,7 +222,11 @@ async function restore({ containers, networks, volumes, log }: Restoring): Promi
   const report = await containers.restore();
   const swept = await networks.sweep();
   log.info('state restored', {
-    running: report.running, ended: report.ended, removed: report.removed, quarantined: report.quarantined.length, swept: swept.length,
+    running: report.running,
+    ended: report.ended,
+    removed: report.removed,
+    quarantined: report.quarantined.length,
+    swept: swept.length,
   });
   for (const path of report.quarantined) log.warn('a damaged record was set aside', { path });
 }

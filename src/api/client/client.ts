@@ -118,7 +118,8 @@ export class EngineClient {
       ['user-agent', this.#options.userAgent ?? 'gantry'],
       ...Object.entries({ ...this.#options.headers, ...call.headers }),
     ]);
-    if (body !== undefined) headers.set('content-type', 'application/json').set('content-length', `${body.length}`);
+    if (body !== undefined)
+      headers.set('content-type', 'application/json').set('content-length', `${body.length}`);
     else if (call.stream !== undefined) headers.set('transfer-encoding', 'chunked');
     else if (method !== 'GET' && method !== 'HEAD') headers.set('content-length', '0');
     if (call.contentType !== undefined) headers.set('content-type', call.contentType);

@@ -31,15 +31,27 @@ export function inspect(
 }
 
 /** False when it ran already. */
-export async function start(client: EngineClient, id: string, options?: op.ContainerStartQuery): Promise<boolean> {
+export async function start(
+  client: EngineClient,
+  id: string,
+  options?: op.ContainerStartQuery,
+): Promise<boolean> {
   return (await client.send('POST', at(id, '/start'), { query: asQuery(options) })) !== 304;
 }
 
-export async function stop(client: EngineClient, id: string, options?: op.ContainerStopQuery): Promise<boolean> {
+export async function stop(
+  client: EngineClient,
+  id: string,
+  options?: op.ContainerStopQuery,
+): Promise<boolean> {
   return (await client.send('POST', at(id, '/stop'), { query: asQuery(options) })) !== 304;
 }
 
-export async function restart(client: EngineClient, id: string, options?: op.ContainerRestartQuery): Promise<void> {
+export async function restart(
+  client: EngineClient,
+  id: string,
+  options?: op.ContainerRestartQuery,
+): Promise<void> {
   await client.send('POST', at(id, '/restart'), { query: asQuery(options) });
 }
 
@@ -59,15 +71,27 @@ export async function rename(client: EngineClient, id: string, name: string): Pr
   await client.send('POST', at(id, '/rename'), { query: { name } });
 }
 
-export async function remove(client: EngineClient, id: string, options?: op.ContainerDeleteQuery): Promise<void> {
+export async function remove(
+  client: EngineClient,
+  id: string,
+  options?: op.ContainerDeleteQuery,
+): Promise<void> {
   await client.send('DELETE', at(id, ''), { query: asQuery(options) });
 }
 
-export async function resize(client: EngineClient, id: string, options: op.ContainerResizeQuery): Promise<void> {
+export async function resize(
+  client: EngineClient,
+  id: string,
+  options: op.ContainerResizeQuery,
+): Promise<void> {
   await client.send('POST', at(id, '/resize'), { query: asQuery(options) });
 }
 
-export function top(client: EngineClient, id: string, options?: op.ContainerTopQuery): Promise<ContainerTopResponse> {
+export function top(
+  client: EngineClient,
+  id: string,
+  options?: op.ContainerTopQuery,
+): Promise<ContainerTopResponse> {
   return client.json('GET', at(id, '/top'), { query: asQuery(options) });
 }
 
@@ -101,10 +125,17 @@ export function logs(
   return client.call('GET', at(id, '/logs'), { query: asQuery(rest), signal });
 }
 
-export function attach(client: EngineClient, id: string, options: op.ContainerAttachQuery): Promise<Hijacked> {
+export function attach(
+  client: EngineClient,
+  id: string,
+  options: op.ContainerAttachQuery,
+): Promise<Hijacked> {
   return client.hijack('POST', at(id, '/attach'), { query: asQuery(options) });
 }
 
-export function prune(client: EngineClient, options?: op.ContainerPruneQuery): Promise<op.ContainerPruneReply> {
+export function prune(
+  client: EngineClient,
+  options?: op.ContainerPruneQuery,
+): Promise<op.ContainerPruneReply> {
   return client.json('POST', '/containers/prune', { query: asQuery(options) });
 }

@@ -4,7 +4,11 @@ import { asQuery } from './query.ts';
 
 const at = (id: string, verb: string): string => `/exec/${encodeURIComponent(id)}${verb}`;
 
-export async function create(client: EngineClient, container: string, body: op.ContainerExecBody): Promise<string> {
+export async function create(
+  client: EngineClient,
+  container: string,
+  body: op.ContainerExecBody,
+): Promise<string> {
   const path = `/containers/${encodeURIComponent(container)}/exec`;
   return (await client.json<{ Id: string }>('POST', path, { json: body })).Id;
 }

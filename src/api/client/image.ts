@@ -16,13 +16,18 @@ export interface ProgressLine {
 }
 
 /** Slashes of a reference stay: they are part of the path. */
-const at = (name: string, verb: string): string => `/images/${name.split('/').map(encodeURIComponent).join('/')}${verb}`;
+const at = (name: string, verb: string): string =>
+  `/images/${name.split('/').map(encodeURIComponent).join('/')}${verb}`;
 
 export function list(client: EngineClient, options?: op.ImageListQuery): Promise<op.ImageListReply> {
   return client.json('GET', '/images/json', { query: asQuery(options) });
 }
 
-export function inspect(client: EngineClient, name: string, options?: op.ImageInspectQuery): Promise<ImageInspect> {
+export function inspect(
+  client: EngineClient,
+  name: string,
+  options?: op.ImageInspectQuery,
+): Promise<ImageInspect> {
   return client.json('GET', at(name, '/json'), { query: asQuery(options) });
 }
 
@@ -35,7 +40,11 @@ export function load(
   archive: AsyncIterable<Uint8Array>,
   options?: op.ImageLoadQuery,
 ): AsyncGenerator<ProgressLine> {
-  return client.lines('POST', '/images/load', { stream: archive, contentType: 'application/x-tar', query: asQuery(options) });
+  return client.lines('POST', '/images/load', {
+    stream: archive,
+    contentType: 'application/x-tar',
+    query: asQuery(options),
+  });
 }
 
 /** Import: `fromSrc` is `-` and `archive` the root file system. */
@@ -44,7 +53,11 @@ export function importArchive(
   archive: AsyncIterable<Uint8Array>,
   options: op.ImageCreateQuery,
 ): AsyncGenerator<ProgressLine> {
-  return client.lines('POST', '/images/create', { stream: archive, contentType: 'application/x-tar', query: asQuery(options) });
+  return client.lines('POST', '/images/create', {
+    stream: archive,
+    contentType: 'application/x-tar',
+    query: asQuery(options),
+  });
 }
 
 /** `auth`: the X-Registry-Auth header, base64url. */
@@ -65,7 +78,11 @@ export async function tag(client: EngineClient, name: string, options: op.ImageT
   await client.send('POST', at(name, '/tag'), { query: asQuery(options) });
 }
 
-export function remove(client: EngineClient, name: string, options?: op.ImageDeleteQuery): Promise<op.ImageDeleteReply> {
+export function remove(
+  client: EngineClient,
+  name: string,
+  options?: op.ImageDeleteQuery,
+): Promise<op.ImageDeleteReply> {
   return client.json('DELETE', at(name, ''), { query: asQuery(options) });
 }
 

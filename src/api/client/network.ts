@@ -7,6 +7,10 @@ export function list(client: EngineClient, options?: op.NetworkListQuery): Promi
   return client.json('GET', '/networks', { query: asQuery(options) });
 }
 
-export function inspect(client: EngineClient, id: string, options?: op.NetworkInspectQuery): Promise<Network> {
+export function inspect(
+  client: EngineClient,
+  id: string,
+  options?: op.NetworkInspectQuery,
+): Promise<Network> {
   return client.json('GET', `/networks/${encodeURIComponent(id)}`, { query: asQuery(options) });
 }

@@ -15,7 +15,10 @@ export function info(client: EngineClient): Promise<SystemInfo> {
   return client.json('GET', '/info');
 }
 
-export function diskUsage(client: EngineClient, options?: op.SystemDataUsageQuery): Promise<op.SystemDataUsageReply> {
+export function diskUsage(
+  client: EngineClient,
+  options?: op.SystemDataUsageQuery,
+): Promise<op.SystemDataUsageReply> {
   return client.json('GET', '/system/df', { query: asQuery(options) });
 }
 

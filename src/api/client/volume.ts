@@ -15,6 +15,10 @@ export function create(client: EngineClient, body: VolumeCreateOptions): Promise
   return client.json('POST', '/volumes/create', { json: body });
 }
 
-export async function remove(client: EngineClient, name: string, options?: op.VolumeDeleteQuery): Promise<void> {
+export async function remove(
+  client: EngineClient,
+  name: string,
+  options?: op.VolumeDeleteQuery,
+): Promise<void> {
   await client.send('DELETE', `/volumes/${encodeURIComponent(name)}`, { query: asQuery(options) });
 }

@@ -2,9 +2,10 @@ import type { Socket } from 'node:net';
 import { ClientError } from './errors.ts';
 
 /*
- * HTTP/1.1 from the client's side, as much of it as talking to an engine takes: one request per connection, bodies by length,
- * by chunks or to the end, informational answers skipped, upgrades. A command-line client that starts in milliseconds pays for
- * every module it loads, and a hijacked connection needs the socket itself anyway.
+ * HTTP/1.1 from the client's side, as much of it as talking to an engine takes: one request per connection,
+ * bodies by length, by chunks or to the end, informational answers skipped, upgrades. A command-line client
+ * that starts in milliseconds pays for every module it loads, and a hijacked connection needs the socket
+ * itself anyway.
  */
 
 export interface RequestHead {

@@ -6,7 +6,10 @@ import { IGNORED_KEYS, OPTION_BY_KEY, type Option, type OptionValue, type Values
 import { goFormat, parseBytes } from './values.ts';
 
 /** A mistake in the configuration file: the reference's words, then where it is and what to do. */
-function mistake(message: string, where?: { readonly text: string; readonly offset: number; readonly advice: string }): EngineError {
+function mistake(
+  message: string,
+  where?: { readonly text: string; readonly offset: number; readonly advice: string },
+): EngineError {
   if (where === undefined) return new EngineError('invalidArgument', message);
   const { line, column } = positionOf(where.text, where.offset);
   return new EngineError('invalidArgument', `${message}\n  line ${line}, column ${column}: ${where.advice}`);
@@ -16,7 +19,8 @@ function syntaxAdvice(text: string, offset: number): string {
   const char = text[offset];
   if (char === '#' || char === '/') return 'JSON has no comments: remove this one';
   if (char === undefined) return 'the text ends too early: a bracket or a quote is not closed';
-  if ((char === '}' || char === ']') && /,\s*$/.test(text.slice(0, offset))) return 'remove the comma in front of the closing bracket';
+  if ((char === '}' || char === ']') && /,\s*$/.test(text.slice(0, offset)))
+    return 'remove the comma in front of the closing bracket';
   if (char === "'") return 'texts stand in double quotes';
   return 'this is not JSON: expected something like {"debug": true}';
 }
@@ -28,8 +32,14 @@ function offsetOf(text: string, key: string): number {
 }
 
 const GO_TYPE: Readonly<Record<string, string>> = {
-  bool: 'bool', int: 'int', list: '[]string', ips: '[]net.IP', map: 'map[string]string', flags: 'map[string]bool',
-  pools: '[]*ipamutils.NetworkToSplit', runtimes: 'map[string]system.Runtime',
+  bool: 'bool',
+  int: 'int',
+  list: '[]string',
+  ips: '[]net.IP',
+  map: 'map[string]string',
+  flags: 'map[string]bool',
+  pools: '[]*ipamutils.NetworkToSplit',
+  runtimes: 'map[string]system.Runtime',
 };
 
 function jsonType(value: JsonValue): string {
@@ -41,7 +51,9 @@ class WrongType extends Error {
   readonly field: string;
 
   constructor(value: JsonValue, field: string, wanted: string) {
-    super(`invalid JSON: json: cannot unmarshal ${jsonType(value)} into Go struct field Config.${field} of type ${wanted}`);
+    super(
+      `invalid JSON: json: cannot unmarshal ${jsonType(value)} into Go struct field Config.${field} of type ${wanted}`,
+    );
     this.field = field;
   }
 }
@@ -73,7 +85,11 @@ function pools(value: JsonValue, option: Option): { base: string; size: number }
     const base = text(one['base'] ?? '', `${option.key}.base`);
     const size = one['size'] ?? 0;
     if (typeof size !== 'number') throw new WrongType(size, `${option.key}.size`, 'int');
-    if (!base.includes('/')) throw new EngineError('invalidArgument', `invalid JSON: netip.ParsePrefix(${JSON.stringify(base)}): no '/'`);
+    if (!base.includes('/'))
+      throw new EngineError(
+        'invalidArgument',
+        `invalid JSON: netip.ParsePrefix(${JSON.stringify(base)}): no '/'`,
+      );
     return { base, size };
   });
 }
@@ -98,7 +114,8 @@ function convert(option: Option, value: JsonValue): OptionValue {
       return value;
     case 'bytes': {
       const size = text(value, option.key);
-      if (parseBytes(size) === null) throw new EngineError('invalidArgument', `invalid JSON: invalid size: '${size}'`);
+      if (parseBytes(size) === null)
+        throw new EngineError('invalidArgument', `invalid JSON: invalid size: '${size}'`);
       return size;
     }
     case 'ip':
@@ -108,7 +125,9 @@ function convert(option: Option, value: JsonValue): OptionValue {
     case 'list':
       return texts(value, option.key);
     case 'map':
-      return Object.fromEntries(entries(value, option).map(([key, one]) => [key, text(one, `${option.key}.${key}`)]));
+      return Object.fromEntries(
+        entries(value, option).map(([key, one]) => [key, text(one, `${option.key}.${key}`)]),
+      );
     case 'flags':
       return Object.fromEntries(
         entries(value, option).map(([key, one]) => {
@@ -130,7 +149,9 @@ function convert(option: Option, value: JsonValue): OptionValue {
 function checkConflicts(file: JsonObject, flags: Values): void {
   const both = Object.keys(file).filter((key) => flags.has(key));
   if (both.length === 0) return;
-  const shown = both.map((key) => `${key}: (from flag: ${goFormat(flags.get(key))}, from file: ${goFormat(file[key])})`);
+  const shown = both.map(
+    (key) => `${key}: (from flag: ${goFormat(flags.get(key))}, from file: ${goFormat(file[key])})`,
+  );
   const message = `the following directives are specified both as a flag and in the configuration file: ${shown.join(', ')}`;
   throw new EngineError('invalidArgument', message);
 }
@@ -140,7 +161,9 @@ function checkKeys(file: JsonObject, source: string): void {
   const [first] = unknown;
   if (first === undefined) return;
   const lower = first.toLowerCase();
-  const advice = OPTION_BY_KEY.has(lower) ? `keys are lower case: write "${lower}"` : 'remove it, or look for a typing mistake';
+  const advice = OPTION_BY_KEY.has(lower)
+    ? `keys are lower case: write "${lower}"`
+    : 'remove it, or look for a typing mistake';
   throw mistake(`the following directives don't match any configuration option: ${unknown.join(', ')}`, {
     text: source,
     offset: offsetOf(source, first),
@@ -161,11 +184,14 @@ function parse(source: string): JsonObject {
   if (value === null) return {};
   if (isJsonObject(value)) return value;
   const found = jsonType(value);
-  throw mistake(`invalid JSON: json: cannot unmarshal ${found} into Go value of type map[string]interface {}`, {
-    text: source,
-    offset: 0,
-    advice: 'the file holds one object: {"debug": true}',
-  });
+  throw mistake(
+    `invalid JSON: json: cannot unmarshal ${found} into Go value of type map[string]interface {}`,
+    {
+      text: source,
+      offset: 0,
+      advice: 'the file holds one object: {"debug": true}',
+    },
+  );
 }
 
 /** The options in a configuration file's text. Errors say what is wrong, where, and what to do. */
@@ -181,8 +207,15 @@ export function parseConfigFile(raw: string, flags: Values): Values {
     try {
       values.set(key, convert(option, value));
     } catch (error) {
-      const advice = error instanceof WrongType ? `give ${JSON.stringify(key)} a value of the right type` : 'correct this value';
-      throw mistake(error instanceof Error ? error.message : String(error), { text: source, offset: offsetOf(source, key), advice });
+      const advice =
+        error instanceof WrongType
+          ? `give ${JSON.stringify(key)} a value of the right type`
+          : 'correct this value';
+      throw mistake(error instanceof Error ? error.message : String(error), {
+        text: source,
+        offset: offsetOf(source, key),
+        advice,
+      });
     }
   }
   return values;

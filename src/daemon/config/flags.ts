@@ -34,7 +34,8 @@ function pool(name: string, text: string): { base: string; size: number } {
   const fields = new Map(text.split(',').map((part) => pair(name, part)));
   const base = fields.get('base');
   const size = Number(fields.get('size'));
-  if (base === undefined || !Number.isInteger(size)) throw bad(name, text, 'must be formatted as base=NETWORK,size=NUMBER');
+  if (base === undefined || !Number.isInteger(size))
+    throw bad(name, text, 'must be formatted as base=NETWORK,size=NUMBER');
   return { base, size };
 }
 
@@ -44,7 +45,8 @@ function collect(option: Option, name: string, text: string, before: OptionValue
     case 'bool':
       return asBoolean(name, text);
     case 'int':
-      if (!/^[+-]?\d{1,15}$/.test(text)) throw bad(name, text, `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+      if (!/^[+-]?\d{1,15}$/.test(text))
+        throw bad(name, text, `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
       return Number(text);
     case 'bytes':
       if (parseBytes(text) === null) throw bad(name, text, `invalid size: '${text}'`);
@@ -53,7 +55,8 @@ function collect(option: Option, name: string, text: string, before: OptionValue
       if (isIP(text) === 0) throw bad(name, text, `failed to parse IP: ${JSON.stringify(text)}`);
       return text;
     case 'ips':
-      for (const one of text.split(',')) if (isIP(one) === 0) throw bad(name, text, `invalid string being converted to IP address: ${one}`);
+      for (const one of text.split(','))
+        if (isIP(one) === 0) throw bad(name, text, `invalid string being converted to IP address: ${one}`);
       return [...((before as string[] | undefined) ?? []), ...text.split(',')];
     case 'list':
       return [...((before as string[] | undefined) ?? []), text];
@@ -67,7 +70,10 @@ function collect(option: Option, name: string, text: string, before: OptionValue
       return [...((before as { base: string; size: number }[] | undefined) ?? []), pool(name, text)];
     case 'runtimes': {
       const [key, path] = pair(name, text);
-      return { ...(before as Record<string, { path: string; args: string[] }> | undefined), [key]: { path, args: [] } };
+      return {
+        ...(before as Record<string, { path: string; args: string[] }> | undefined),
+        [key]: { path, args: [] },
+      };
     }
     default:
       return text;
@@ -97,7 +103,8 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
   let action: ParsedFlags['action'] = 'run';
   for (let i = 0; i < argv.length; i++) {
     const argument = argv[i] ?? '';
-    if (!argument.startsWith('-') || argument === '-') throw usage(`"gantryd" accepts no arguments: ${argument}`);
+    if (!argument.startsWith('-') || argument === '-')
+      throw usage(`"gantryd" accepts no arguments: ${argument}`);
     const { name, shown, value } = split(argument);
     const known = ACTIONS.get(name);
     if (known !== undefined) {

@@ -1,9 +1,22 @@
 /*
- * Every option of the daemon: its flag, its key in the configuration file, its type. Names, types and defaults are those of the
- * reference; `effect: false` marks what is accepted and changes nothing (said in the log when it is set).
+ * Every option of the daemon: its flag, its key in the configuration file, its type. Names, types and
+ * defaults are those of the reference; `effect: false` marks what is accepted and changes nothing (said in
+ * the log when it is set).
  */
 
-export type OptionType = 'bool' | 'string' | 'int' | 'bytes' | 'ip' | 'list' | 'ips' | 'map' | 'flags' | 'pools' | 'runtimes' | 'any';
+export type OptionType =
+  | 'bool'
+  | 'string'
+  | 'int'
+  | 'bytes'
+  | 'ip'
+  | 'list'
+  | 'ips'
+  | 'map'
+  | 'flags'
+  | 'pools'
+  | 'runtimes'
+  | 'any';
 
 export interface Option {
   /** Key in the configuration file, and of the merged configuration. Empty: a flag only. */
@@ -26,14 +39,23 @@ function option(type: OptionType, flag: string, extra: Extra = {}): Option {
   return { type, flag, key: extra.key ?? flag, short: extra.short ?? '', effect: extra.effect ?? true };
 }
 
-const keyOnly = (type: OptionType, key: string): Option => ({ type, key, flag: '', short: '', effect: false });
-const unused = (type: OptionType, flags: string): Option[] => flags.split(' ').map((flag) => option(type, flag, { effect: false }));
+const keyOnly = (type: OptionType, key: string): Option => ({
+  type,
+  key,
+  flag: '',
+  short: '',
+  effect: false,
+});
+const unused = (type: OptionType, flags: string): Option[] =>
+  flags.split(' ').map((flag) => option(type, flag, { effect: false }));
 
 export const OPTIONS: readonly Option[] = [
   ...'bip bip6 cgroup-parent data-root default-cgroupns-mode default-ipc-mode default-runtime exec-root fixed-cidr'
     .split(' ')
     .map((flag) => option('string', flag)),
-  ...'fixed-cidr-v6 init-path log-driver log-format metrics-addr tlscacert tlscert tlskey'.split(' ').map((f) => option('string', f)),
+  ...'fixed-cidr-v6 init-path log-driver log-format metrics-addr tlscacert tlscert tlskey'
+    .split(' ')
+    .map((f) => option('string', f)),
   ...'icc init ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore no-new-privileges raw-logs tls tlsverify'
     .split(' ')
     .map((flag) => option('bool', flag)),
@@ -59,10 +81,16 @@ export const OPTIONS: readonly Option[] = [
   option('pools', 'default-address-pool', { key: 'default-address-pools' }),
   option('runtimes', 'add-runtime', { key: 'runtimes' }),
   option('flags', 'feature', { key: 'features' }),
-  ...unused('bool', 'allow-direct-routing cri-containerd experimental rootless selinux-enabled userland-proxy'),
+  ...unused(
+    'bool',
+    'allow-direct-routing cri-containerd experimental rootless selinux-enabled userland-proxy',
+  ),
   ...unused('string', 'containerd containerd-namespace seccomp-profile swarm-default-advertise-addr'),
   ...unused('string', 'userland-proxy-path userns-remap'),
-  ...unused('int', 'cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads max-download-attempts'),
+  ...unused(
+    'int',
+    'cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads max-download-attempts',
+  ),
   ...unused('int', 'network-control-plane-mtu'),
   option('list', 'authorization-plugin', { key: 'authorization-plugins', effect: false }),
   option('list', 'cdi-spec-dir', { key: 'cdi-spec-dirs', effect: false }),
@@ -108,7 +136,12 @@ export const OPTION_BY_KEY: ReadonlyMap<string, Option> = new Map(
 );
 export const OPTION_BY_FLAG: ReadonlyMap<string, Option> = new Map(
   OPTIONS.filter(({ flag }) => flag !== '').flatMap((one): [string, Option][] =>
-    one.short === '' ? [[one.flag, one]] : [[one.flag, one], [one.short, one]],
+    one.short === ''
+      ? [[one.flag, one]]
+      : [
+          [one.flag, one],
+          [one.short, one],
+        ],
   ),
 );
 

@@ -2,7 +2,16 @@ import { EngineError } from '#base/errors.ts';
 import { parseListenAddress } from '../server/listen-address.ts';
 import type { Values } from './options.ts';
 
-const LOG_LEVELS: ReadonlySet<string> = new Set(['panic', 'fatal', 'error', 'warn', 'warning', 'info', 'debug', 'trace']);
+const LOG_LEVELS: ReadonlySet<string> = new Set([
+  'panic',
+  'fatal',
+  'error',
+  'warn',
+  'warning',
+  'info',
+  'debug',
+  'trace',
+]);
 
 const bad = (message: string): EngineError => new EngineError('invalidArgument', message);
 
@@ -26,16 +35,20 @@ function notNegative(values: Values, key: string, what: string): void {
 function checkMirror(mirror: string): void {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(mirror)?.[1];
   const wanted = "must use either 'https://' or 'http://'";
-  if (scheme === undefined) throw bad(`invalid mirror: no scheme specified for ${JSON.stringify(mirror)}: ${wanted}`);
+  if (scheme === undefined)
+    throw bad(`invalid mirror: no scheme specified for ${JSON.stringify(mirror)}: ${wanted}`);
   if (scheme !== 'http' && scheme !== 'https') {
-    throw bad(`invalid mirror: unsupported scheme ${JSON.stringify(scheme)} in ${JSON.stringify(mirror)}: ${wanted}`);
+    throw bad(
+      `invalid mirror: unsupported scheme ${JSON.stringify(scheme)} in ${JSON.stringify(mirror)}: ${wanted}`,
+    );
   }
   const user = /^([a-z]+:\/\/[^/@:]*)(:[^/@]*)?@/i.exec(mirror);
   if (user !== null) {
     const hidden = mirror.replace(/:[^/@]*@/, ':xxxxx@');
     throw bad(`invalid mirror: username/password not allowed in URI ${JSON.stringify(hidden)}`);
   }
-  if (/[?#]/.test(mirror)) throw bad(`invalid mirror: query or fragment at end of the URI ${JSON.stringify(mirror)}`);
+  if (/[?#]/.test(mirror))
+    throw bad(`invalid mirror: query or fragment at end of the URI ${JSON.stringify(mirror)}`);
 }
 
 const DOMAIN = /^(?:\.|(?:(?!-)[A-Za-z0-9_-]{1,63}(?<!-))(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?)$/;
@@ -64,7 +77,9 @@ export function validateOptions(values: Values): void {
       : `IPC mode ${JSON.stringify(mode)} is not supported as default value; use "shareable" or "private"`,
   );
   oneOf(values, 'default-cgroupns-mode', (mode) =>
-    mode === 'host' || mode === 'private' ? null : `invalid default cgroup namespace (${mode}): use "host" or "private"`,
+    mode === 'host' || mode === 'private'
+      ? null
+      : `invalid default cgroup namespace (${mode}): use "host" or "private"`,
   );
   each(values, 'hosts', (host) => void parseListenAddress(host));
 }

@@ -1,4 +1,12 @@
-const UNITS: ReadonlyMap<string, number> = new Map([['', 0], ['b', 0], ['k', 1], ['m', 2], ['g', 3], ['t', 4], ['p', 5]]);
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['', 0],
+  ['b', 0],
+  ['k', 1],
+  ['m', 2],
+  ['g', 3],
+  ['t', 4],
+  ['p', 5],
+]);
 
 /** `128M`, `64MiB`, `1.5g`, `1024`: bytes, binary units; null when it is no size. */
 export function parseBytes(text: string): number | null {

@@ -6,13 +6,29 @@ import type { JsonObject } from '#base/json.ts';
 import type { EventsService } from '../events.ts';
 
 /*
- * What each noun's routes need, no more. The rooms' services satisfy these as they are; tests of the server pass plain objects.
+ * What each noun's routes need, no more. The rooms' services satisfy these as they are; tests of the server
+ * pass plain objects.
  */
 
 export type ContainerBackend = Pick<
   ContainerService,
-  | 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'unpause' | 'rename' | 'remove' | 'wait' | 'resize'
-  | 'attach' | 'logs' | 'top' | 'list' | 'inspect' | 'prune'
+  | 'create'
+  | 'start'
+  | 'stop'
+  | 'restart'
+  | 'kill'
+  | 'pause'
+  | 'unpause'
+  | 'rename'
+  | 'remove'
+  | 'wait'
+  | 'resize'
+  | 'attach'
+  | 'logs'
+  | 'top'
+  | 'list'
+  | 'inspect'
+  | 'prune'
 >;
 
 export type ExecBackend = Pick<ContainerService, 'execCreate' | 'execStart' | 'execInspect' | 'execResize'>;

@@ -43,7 +43,10 @@ export function parseBody(text: string): JsonObject | null {
   if (value === null) return null;
   if (isJsonObject(value)) return value;
   const found = Array.isArray(value) ? 'array' : typeof value;
-  throw new EngineError('invalidArgument', bodyWrongType(found === 'boolean' ? 'bool' : found, '', 'object').replace(' field .', ' '));
+  throw new EngineError(
+    'invalidArgument',
+    bodyWrongType(found === 'boolean' ? 'bool' : found, '', 'object').replace(' field .', ' '),
+  );
 }
 
 /** Reads a JSON body with all the checks. */

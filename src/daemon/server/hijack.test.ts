@@ -9,17 +9,24 @@ import { containerBody, type Route } from './call.ts';
 import { ApiServer } from './server.ts';
 
 /** Echoes the body, then what comes on the taken-over connection, in upper case. */
-const ECHO: Route = ['POST', '/echo', async (call) => {
-  const body = await containerBody(call);
-  const connection = call.hijack();
-  connection.begin('application/vnd.docker.raw-stream', false);
-  const client = connection.client({ stdin: true });
-  await client.write({ stream: 'stdout', data: Buffer.from(`body ${JSON.stringify(body)};`) });
-  for await (const chunk of client.input ?? []) {
-    await client.write({ stream: 'stdout', data: Buffer.from(Buffer.from(chunk).toString().toUpperCase()) });
-  }
-  connection.end();
-}];
+const ECHO: Route = [
+  'POST',
+  '/echo',
+  async (call) => {
+    const body = await containerBody(call);
+    const connection = call.hijack();
+    connection.begin('application/vnd.docker.raw-stream', false);
+    const client = connection.client({ stdin: true });
+    await client.write({ stream: 'stdout', data: Buffer.from(`body ${JSON.stringify(body)};`) });
+    for await (const chunk of client.input ?? []) {
+      await client.write({
+        stream: 'stdout',
+        data: Buffer.from(Buffer.from(chunk).toString().toUpperCase()),
+      });
+    }
+    connection.end();
+  },
+];
 
 async function exchange(talk: (socket: Socket) => Promise<void>): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-hijack-'));
@@ -46,7 +53,9 @@ const UPGRADE = 'Host: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n';
 
 test('upgrade with a body in pieces, then input, then half-close', async () => {
   const text = await exchange(async (socket) => {
-    socket.write(`POST /v1.51/echo HTTP/1.1\r\n${UPGRADE}Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a"`);
+    socket.write(
+      `POST /v1.51/echo HTTP/1.1\r\n${UPGRADE}Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a"`,
+    );
     socket.write(':1}');
     await answered(socket);
     socket.end('input');

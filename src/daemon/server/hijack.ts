@@ -22,8 +22,9 @@ export interface UpgradeParts {
 }
 
 /**
- * A connection that HTTP let go of: raw bytes both ways. Node hands over a request with `Upgrade` in the `upgrade` event, its
- * body in the request; one without is taken from the parser here. Routes see no difference but the first answer.
+ * A connection that HTTP let go of: raw bytes both ways. Node hands over a request with `Upgrade` in the
+ * `upgrade` event, its body in the request; one without is taken from the parser here. Routes see no
+ * difference but the first answer.
  */
 export class HijackedConnection {
   readonly #socket: Duplex;
@@ -45,7 +46,9 @@ export class HijackedConnection {
     return new HijackedConnection(parts.socket, parts.head, true);
   }
 
-  /** From a plain request. What the client sends from now on is no longer HTTP, so the parser must not see it. */
+  /**
+   * From a plain request. What the client sends from now on is no longer HTTP, so the parser must not see it.
+   */
   static plain(request: IncomingMessage, response: ServerResponse): HijackedConnection {
     const { socket } = request;
     (socket as ParserHolder).parser?.unconsume?.();
@@ -77,7 +80,8 @@ export class HijackedConnection {
   /** An error after the first answer. */
   fail(error: unknown): void {
     const data = Buffer.from(`${errorMessage(error)}\r\n`);
-    if (!this.#socket.destroyed) this.#socket.write(this.#framed ? encodeFrame({ stream: 'stdout', data }) : data);
+    if (!this.#socket.destroyed)
+      this.#socket.write(this.#framed ? encodeFrame({ stream: 'stdout', data }) : data);
   }
 
   /** The rest of what the client sends; its end is a half-closed connection. */

@@ -38,7 +38,8 @@ function answers(path: string): Promise<boolean> {
 async function clearSocket(path: string): Promise<void> {
   const stat = await lstat(path).catch(() => null);
   if (stat === null) return;
-  if (!stat.isSocket()) throw new EngineError('conflict', `can't create unix socket ${path}: a file that is no socket is there`);
+  if (!stat.isSocket())
+    throw new EngineError('conflict', `can't create unix socket ${path}: a file that is no socket is there`);
   if (await answers(path)) {
     throw new EngineError('conflict', `can't create unix socket ${path}: another process listens on it`);
   }
@@ -53,14 +54,18 @@ export async function groupId(name: string): Promise<number | null> {
   return entry?.[2] === undefined ? null : Number(entry[2]);
 }
 
-/** Listens on a unix socket that only its owner and a group may use; the socket never has wider permissions. */
+/**
+ * Listens on a unix socket that only its owner and a group may use; the socket never has wider permissions.
+ */
 export async function listenUnix(server: Server, path: string, gid: number): Promise<void> {
   await clearSocket(path);
   const mask = process.umask(0o177);
   try {
     await listening(server, () => server.listen({ path }));
   } catch (error) {
-    throw new EngineError('internal', `can't create unix socket ${path}: ${errorMessage(error)}`, { cause: error });
+    throw new EngineError('internal', `can't create unix socket ${path}: ${errorMessage(error)}`, {
+      cause: error,
+    });
   } finally {
     process.umask(mask);
   }
@@ -68,13 +73,18 @@ export async function listenUnix(server: Server, path: string, gid: number): Pro
   await chmod(path, SOCKET_MODE);
 }
 
-export async function listenTcp(server: Server, address: { readonly host: string; readonly port: number }): Promise<void> {
+export async function listenTcp(
+  server: Server,
+  address: { readonly host: string; readonly port: number },
+): Promise<void> {
   const { host, port } = address;
   try {
     await listening(server, () => server.listen({ host, port }));
   } catch (error) {
     const reason = errorCode(error) === 'EADDRINUSE' ? 'bind: address already in use' : errorMessage(error);
-    throw new EngineError('internal', `failed to listen on tcp://${host}:${port}: ${reason}`, { cause: error });
+    throw new EngineError('internal', `failed to listen on tcp://${host}:${port}: ${reason}`, {
+      cause: error,
+    });
   }
 }
 

@@ -12,7 +12,10 @@ export function queryText(query: URLSearchParams, name: string): string {
   return query.get(name) ?? '';
 }
 
-/** Absent or empty: undefined. Anything but a whole number is an error with the reference's text (and its status, 500). */
+/**
+ * Absent or empty: undefined. Anything but a whole number is an error with the reference's text (and its
+ * status, 500).
+ */
 export function queryInteger(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === '') return undefined;

@@ -81,7 +81,10 @@ export class Reply {
   }
 }
 
-/** JSON lines that report progress; nothing is sent before the first one, so that early errors have a status of their own. */
+/**
+ * JSON lines that report progress; nothing is sent before the first one, so that early errors have a status
+ * of their own.
+ */
 export class ProgressStream {
   readonly #reply: Reply;
 

@@ -14,10 +14,12 @@ interface CompiledRoute {
 /** `/images/{name...}/json` → an expression with one group per placeholder. */
 function compile(pattern: string, handler: Handler): CompiledRoute {
   const names: string[] = [];
-  const source = pattern.replace(/[.]/g, '\\$&').replace(/\{(\w+)((?:\\\.)*)\}/g, (_all, name: string, many: string) => {
-    names.push(name);
-    return many === '' ? '([^/]+)' : '(.+)';
-  });
+  const source = pattern
+    .replace(/[.]/g, '\\$&')
+    .replace(/\{(\w+)((?:\\\.)*)\}/g, (_all, name: string, many: string) => {
+      names.push(name);
+      return many === '' ? '([^/]+)' : '(.+)';
+    });
   return { handler, names, expression: new RegExp(`^${source}$`) };
 }
 
@@ -29,7 +31,10 @@ function decode(text: string): string | null {
   }
 }
 
-/** A table of patterns per method, tried in order: image names contain slashes, which prefix trees do not like. */
+/**
+ * A table of patterns per method, tried in order: image names contain slashes, which prefix trees do not
+ * like.
+ */
 export class Router {
   readonly #fixed = new Map<string, Handler>();
   readonly #patterns = new Map<string, CompiledRoute[]>();
@@ -54,7 +59,10 @@ export class Router {
       if (found === null) continue;
       const values = found.slice(1).map(decode);
       if (values.includes(null)) return null;
-      return { handler: route.handler, params: new Map(route.names.map((name, i) => [name, values[i] ?? ''])) };
+      return {
+        handler: route.handler,
+        params: new Map(route.names.map((name, i) => [name, values[i] ?? ''])),
+      };
     }
     return null;
   }

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, ServerResponse, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  ServerResponse,
+  type RequestListener,
+  type Server,
+} from 'node:http';
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { errorMessage } from '#base/errors.ts';
@@ -54,9 +60,14 @@ export class ApiServer {
       keepAlive: false,
     };
     const listener: RequestListener = (request, response) => void this.#handle(request, response, transport);
-    const server = tls === undefined ? createServer(settings, listener) : createTlsServer({ ...settings, ...tls }, listener);
+    const server =
+      tls === undefined
+        ? createServer(settings, listener)
+        : createTlsServer({ ...settings, ...tls }, listener);
     server.on('upgrade', (request, socket, head) => void this.#upgrade({ request, socket, head }, transport));
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseMalformed(error, socket));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+      refuseMalformed(error, socket),
+    );
     server.keepAliveTimeout = 0;
     return server;
   }
@@ -107,12 +118,19 @@ export class ApiServer {
     if (request.method === 'OPTIONS') return reply.empty(200);
     const match = this.#router.find(request.method ?? 'GET', path);
     if (match === null) return reply.json(404, { message: pageNotFound() });
-    await match.handler(callOf(incoming, { reply, apiVersion, params: match.params, search: at < 0 ? '' : url.slice(at) }));
+    await match.handler(
+      callOf(incoming, { reply, apiVersion, params: match.params, search: at < 0 ? '' : url.slice(at) }),
+    );
   }
 
   #report(request: IncomingMessage, error: unknown): void {
     const status = statusOf(error);
-    const fields = { method: request.method ?? '', path: request.url ?? '', status, error: errorMessage(error) };
+    const fields = {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      status,
+      error: errorMessage(error),
+    };
     if (status < INTERNAL || request.socket.destroyed) this.#options.log.debug('request refused', fields);
     else this.#options.log.error('request failed', { ...fields, ...stackOf(error) });
   }
@@ -152,11 +170,17 @@ function callOf(incoming: Incoming, parts: CallParts): Call {
 
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+  );
 }
 
-/** An HTTP answer for a request that node gave up as an upgrade. It takes the socket with its first write only. */
+/**
+ * An HTTP answer for a request that node gave up as an upgrade. It takes the socket with its first write
+ * only.
+ */
 function responseFor(parts: UpgradeParts, headers: readonly (readonly [string, string])[]): ServerResponse {
   const response = new ServerResponse(parts.request);
   response.shouldKeepAlive = false;

@@ -15,9 +15,18 @@ test('the API answers as recorded: versions, paths, content types, swarm, what i
   assert.equal((await daemon.api('/v1.51/build', { method: 'POST' })).status, 501);
   const body = Buffer.from('{"Image":"x"}');
   const plain = { method: 'POST', raw: body, headers: { 'content-type': 'text/plain' } };
-  assert.match((await daemon.api('/v1.51/containers/create', plain)).body.toString(), /unsupported Content-Type header \(text\/plain\)/);
-  const trailing = { method: 'POST', raw: Buffer.from('{} x'), headers: { 'content-type': 'application/json' } };
-  assert.deepEqual((await daemon.api('/v1.51/containers/create', trailing)).json, { message: 'unexpected content after JSON' });
+  assert.match(
+    (await daemon.api('/v1.51/containers/create', plain)).body.toString(),
+    /unsupported Content-Type header \(text\/plain\)/,
+  );
+  const trailing = {
+    method: 'POST',
+    raw: Buffer.from('{} x'),
+    headers: { 'content-type': 'application/json' },
+  };
+  assert.deepEqual((await daemon.api('/v1.51/containers/create', trailing)).json, {
+    message: 'unexpected content after JSON',
+  });
 });
 
 test('a client that writes half a request harms nobody; a second daemon on the same root is refused', async () => {
@@ -26,8 +35,16 @@ test('a client that writes half a request harms nobody; a second daemon on the s
   lazy.write('GET /info HTTP/1.1\r\nHo');
   assert.equal((await daemon.api('/_ping')).status, 200);
   lazy.destroy();
-  const second = await run('bin/gantryd', ['--data-root', daemon.dataRoot, '--exec-root', `${daemon.root}/e2`,
-    '--pidfile', `${daemon.root}/p2`, '-H', `unix://${daemon.root}/s2.sock`]);
+  const second = await run('bin/gantryd', [
+    '--data-root',
+    daemon.dataRoot,
+    '--exec-root',
+    `${daemon.root}/e2`,
+    '--pidfile',
+    `${daemon.root}/p2`,
+    '-H',
+    `unix://${daemon.root}/s2.sock`,
+  ]);
   assert.equal(second.exit, 1);
   assert.match(second.stderr, /is in use by another daemon, process \d+/);
 });

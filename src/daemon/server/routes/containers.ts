@@ -11,7 +11,8 @@ import { JSON_TYPE } from '../reply.ts';
 import { streamType } from '../stream-type.ts';
 
 export function containerRoutes(containers: ContainerBackend): readonly Route[] {
-  const on = (verb: (backend: ContainerBackend, call: Call) => Promise<void>) => (call: Call) => verb(containers, call);
+  const on = (verb: (backend: ContainerBackend, call: Call) => Promise<void>) => (call: Call) =>
+    verb(containers, call);
   return [
     ['GET', '/containers/json', on(getContainersJson)],
     ['POST', '/containers/create', on(postContainersCreate)],
@@ -36,7 +37,12 @@ export function containerRoutes(containers: ContainerBackend): readonly Route[] 
 async function getContainersJson(containers: ContainerBackend, { query, reply }: Call): Promise<void> {
   const filters = parseFilters(query.get('filters'));
   const limit = queryInteger(query, 'limit') ?? 0;
-  const list = await containers.list({ all: queryFlag(query, 'all'), size: queryFlag(query, 'size'), limit, filters });
+  const list = await containers.list({
+    all: queryFlag(query, 'all'),
+    size: queryFlag(query, 'size'),
+    limit,
+    filters,
+  });
   reply.json(OK, list);
 }
 
@@ -164,7 +170,9 @@ async function postContainersStop(containers: ContainerBackend, call: Call): Pro
   call.reply.empty();
 }
 
-/** The headers say that the wait is set up, so that a client may then start the container; the body follows. */
+/**
+ * The headers say that the wait is set up, so that a client may then start the container; the body follows.
+ */
 async function postContainersWait(containers: ContainerBackend, call: Call): Promise<void> {
   const { reply, signal } = call;
   const condition = atLeast(call, '1.30') ? queryText(call.query, 'condition') : '';
@@ -179,7 +187,11 @@ async function postContainersWait(containers: ContainerBackend, call: Call): Pro
 
 async function deleteContainers(containers: ContainerBackend, call: Call): Promise<void> {
   const { query } = call;
-  const options = { force: queryFlag(query, 'force'), volumes: queryFlag(query, 'v'), link: queryFlag(query, 'link') };
+  const options = {
+    force: queryFlag(query, 'force'),
+    volumes: queryFlag(query, 'v'),
+    link: queryFlag(query, 'link'),
+  };
   await containers.remove(call.param('id'), options);
   call.reply.empty();
 }

@@ -9,15 +9,27 @@ import { terminalSize } from './containers.ts';
 
 export function execRoutes(execs: ExecBackend): readonly Route[] {
   return [
-    ['POST', '/containers/{id}/exec', async (call) => {
-      call.reply.json(CREATED, { Id: await execId(execs, call) });
-    }],
-    ['GET', '/exec/{id}/json', async ({ param, reply }) => reply.json(OK, await execs.execInspect(param('id')))],
+    [
+      'POST',
+      '/containers/{id}/exec',
+      async (call) => {
+        call.reply.json(CREATED, { Id: await execId(execs, call) });
+      },
+    ],
+    [
+      'GET',
+      '/exec/{id}/json',
+      async ({ param, reply }) => reply.json(OK, await execs.execInspect(param('id'))),
+    ],
     ['POST', '/exec/{id}/start', (call) => postContainerExecStart(execs, call)],
-    ['POST', '/exec/{id}/resize', async (call) => {
-      await execs.execResize(call.param('id'), terminalSize(call.query));
-      call.reply.empty(OK);
-    }],
+    [
+      'POST',
+      '/exec/{id}/resize',
+      async (call) => {
+        await execs.execResize(call.param('id'), terminalSize(call.query));
+        call.reply.empty(OK);
+      },
+    ],
   ];
 }
 
@@ -36,8 +48,8 @@ function startRequest(body: JsonObject | null): ExecStartRequest {
 }
 
 /**
- * An unknown exec is refused in HTTP; anything else that goes wrong with an attached one, a missing program among it, comes
- * after the upgrade as output, as clients expect, who then ask for the exit code.
+ * An unknown exec is refused in HTTP; anything else that goes wrong with an attached one, a missing program
+ * among it, comes after the upgrade as output, as clients expect, who then ask for the exit code.
  */
 async function postContainerExecStart(execs: ExecBackend, call: Call): Promise<void> {
   const id = call.param('id');

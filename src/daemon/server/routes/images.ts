@@ -11,7 +11,8 @@ import { queryFlag, queryText } from '../query.ts';
 import { ProgressStream } from '../reply.ts';
 
 export function imageRoutes(images: ImageBackend): readonly Route[] {
-  const on = (verb: (backend: ImageBackend, call: Call) => Promise<void>) => (call: Call) => verb(images, call);
+  const on = (verb: (backend: ImageBackend, call: Call) => Promise<void>) => (call: Call) =>
+    verb(images, call);
   return [
     ['GET', '/images/json', on(getImagesJson)],
     ['GET', '/images/get', on(getImagesGet)],
@@ -58,7 +59,10 @@ async function getImagesHistory(images: ImageBackend, { query, reply, param }: C
   reply.json(OK, await images.history(param('name'), platformQuery(query).platform));
 }
 
-/** An archive of images; what goes wrong after the first byte cuts the connection, so that nobody takes half for the whole. */
+/**
+ * An archive of images; what goes wrong after the first byte cuts the connection, so that nobody takes half
+ * for the whole.
+ */
 async function getImagesGet(images: ImageBackend, call: Call): Promise<void> {
   const name = call.param('name');
   const names = name === '' ? call.query.getAll('names').flatMap((value) => value.split(',')) : [name];
@@ -70,7 +74,10 @@ async function getImagesGet(images: ImageBackend, call: Call): Promise<void> {
 
 async function postImagesLoad(images: ImageBackend, call: Call): Promise<void> {
   const progress = new ProgressStream(call.reply);
-  const platforms = call.query.getAll('platform').map(platformOf).filter((platform) => platform !== undefined);
+  const platforms = call.query
+    .getAll('platform')
+    .map(platformOf)
+    .filter((platform) => platform !== undefined);
   try {
     await images.load(call.request as AsyncIterable<Uint8Array>, {
       quiet: queryFlag(call.query, 'quiet'),
@@ -88,7 +95,10 @@ async function postImagesCreate(images: ImageBackend, call: Call): Promise<void>
   const { query } = call;
   if (query.get('fromSrc') === null) return refusePull(query);
   if (queryText(query, 'fromSrc') !== '-') {
-    throw new EngineError('notImplemented', 'importing from a URL is not supported: download it and import the file');
+    throw new EngineError(
+      'notImplemented',
+      'importing from a URL is not supported: download it and import the file',
+    );
   }
   const progress = new ProgressStream(call.reply);
   try {
@@ -112,7 +122,8 @@ function refusePull(query: URLSearchParams): never {
   const tag = queryText(query, 'tag');
   const separator = tag.startsWith('sha256:') ? '@' : ':';
   const reference = parseReference(tag === '' ? name : `${name}${separator}${tag}`);
-  if (/^scratch(:|@|$)/.test(familiarReference(reference))) throw new EngineError('permissionDenied', scratchReserved());
+  if (/^scratch(:|@|$)/.test(familiarReference(reference)))
+    throw new EngineError('permissionDenied', scratchReserved());
   throw new EngineError('notImplemented', pullUnavailable(familiarReference(withDefaultTag(reference))));
 }
 
@@ -123,13 +134,19 @@ async function postImagesTag(images: ImageBackend, { query, reply, param }: Call
 
 async function postImagesPrune(images: ImageBackend, { query, reply }: Call): Promise<void> {
   const { deleted, spaceReclaimedBytes } = await images.prune(parseFilters(query.get('filters')));
-  reply.json(OK, { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: spaceReclaimedBytes });
+  reply.json(OK, {
+    ImagesDeleted: deleted.length === 0 ? null : deleted,
+    SpaceReclaimed: spaceReclaimedBytes,
+  });
 }
 
 async function deleteImages(images: ImageBackend, call: Call): Promise<void> {
   const { query } = call;
   const options = { force: queryFlag(query, 'force'), noPrune: queryFlag(query, 'noprune') };
   const platforms = atLeast(call, '1.50') ? platformOf(query.getAll('platforms')[0] ?? '') : undefined;
-  const removed = await images.remove(call.param('name'), { ...options, ...(platforms && { platform: platforms }) });
+  const removed = await images.remove(call.param('name'), {
+    ...options,
+    ...(platforms && { platform: platforms }),
+  });
   call.reply.json(OK, removed);
 }

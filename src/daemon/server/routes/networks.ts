@@ -39,7 +39,10 @@ export function selectNetwork(network: NetworkView, filters: Filters): boolean {
 function getNetworksList(networks: NetworkBackend, { query, reply }: Call): void {
   const filters = parseFilters(query.get('filters'));
   checkFilterKeys(filters, FILTERS);
-  reply.json(OK, networks.list().filter((network) => selectNetwork(network, filters)));
+  reply.json(
+    OK,
+    networks.list().filter((network) => selectNetwork(network, filters)),
+  );
 }
 
 function deleteNetwork(networks: NetworkBackend, id: string): never {

@@ -17,11 +17,15 @@ export function systemRoutes({ system, events }: Pick<Backends, 'system' | 'even
     ['GET', '/version', async ({ reply }) => reply.json(OK, system.version())],
     ['GET', '/info', async ({ reply, apiVersion }) => reply.json(OK, await system.info(apiVersion))],
     ['GET', '/events', (call) => getEvents(events, call)],
-    ['GET', '/system/df', async (call) => {
-      const types = call.query.getAll('type');
-      for (const type of types) checkObjectType(type);
-      call.reply.json(OK, await system.diskUsage(types));
-    }],
+    [
+      'GET',
+      '/system/df',
+      async (call) => {
+        const types = call.query.getAll('type');
+        for (const type of types) checkObjectType(type);
+        call.reply.json(OK, await system.diskUsage(types));
+      },
+    ],
   ];
 }
 
@@ -49,7 +53,10 @@ function eventsRange({ query }: Call): EventsRange {
   const since = parseTimestampNanos(queryText(query, 'since'));
   const until = parseTimestampNanos(queryText(query, 'until'));
   if (since !== null && until !== null && since > until) {
-    throw new EngineError('invalidArgument', sinceAfterUntil(queryText(query, 'since'), queryText(query, 'until')));
+    throw new EngineError(
+      'invalidArgument',
+      sinceAfterUntil(queryText(query, 'since'), queryText(query, 'until')),
+    );
   }
   return { since, until, filters: parseFilters(query.get('filters')) };
 }

@@ -44,7 +44,13 @@ function refuse(message: string, kind: 'notImplemented' | 'unavailable' = 'notIm
 }
 
 export function unsupportedRoutes(): readonly Route[] {
-  const notYet = NOT_YET.map(([method, pattern, what]): Route => [method, pattern, refuse(`${what} is not supported by this engine yet`)]);
+  const notYet = NOT_YET.map(
+    ([method, pattern, what]): Route => [
+      method,
+      pattern,
+      refuse(`${what} is not supported by this engine yet`),
+    ],
+  );
   const swarm = ['GET', 'POST', 'DELETE'].flatMap((method) =>
     SWARM.flatMap((path): Route[] => [
       [method, path, refuse(notSwarmNode(), 'unavailable')],

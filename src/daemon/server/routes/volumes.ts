@@ -13,10 +13,14 @@ export function volumeRoutes(volumes: VolumeBackend): readonly Route[] {
     ['GET', '/volumes', async (call) => getVolumesList(volumes, call)],
     ['GET', '/volumes/{name...}', async ({ param, reply }) => reply.json(OK, volumes.inspect(param('name')))],
     ['POST', '/volumes/create', (call) => postVolumesCreate(volumes, call)],
-    ['DELETE', '/volumes/{name...}', async ({ param, query, reply }) => {
-      await volumes.remove(param('name'), { force: queryFlag(query, 'force') });
-      reply.empty();
-    }],
+    [
+      'DELETE',
+      '/volumes/{name...}',
+      async ({ param, query, reply }) => {
+        await volumes.remove(param('name'), { force: queryFlag(query, 'force') });
+        reply.empty();
+      },
+    ],
   ];
 }
 
@@ -39,7 +43,10 @@ function selectVolume(volumes: VolumeBackend, volume: VolumeView, filters: Filte
 function getVolumesList(volumes: VolumeBackend, { query, reply }: Call): void {
   const filters = parseFilters(query.get('filters'));
   checkFilterKeys(filters, FILTERS);
-  reply.json(OK, { Volumes: volumes.list().filter((v) => selectVolume(volumes, v, filters)), Warnings: null });
+  reply.json(OK, {
+    Volumes: volumes.list().filter((v) => selectVolume(volumes, v, filters)),
+    Warnings: null,
+  });
 }
 
 function textField(value: JsonValue | undefined, name: string): string {
@@ -50,8 +57,14 @@ function textField(value: JsonValue | undefined, name: string): string {
 
 function textMap(value: JsonValue | undefined, name: string): Record<string, string> | undefined {
   if (value === undefined || value === null) return undefined;
-  if (!isJsonObject(value)) throw new EngineError('invalidArgument', bodyWrongType(typeof value, `CreateOptions.${name}`, 'map[string]string'));
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, textField(one, `${name}.${key}`)]));
+  if (!isJsonObject(value))
+    throw new EngineError(
+      'invalidArgument',
+      bodyWrongType(typeof value, `CreateOptions.${name}`, 'map[string]string'),
+    );
+  return Object.fromEntries(
+    Object.entries(value).map(([key, one]) => [key, textField(one, `${name}.${key}`)]),
+  );
 }
 
 async function postVolumesCreate(volumes: VolumeBackend, call: Call): Promise<void> {
