@@ -119,6 +119,8 @@ function warnings(parts: SystemParts): string[] {
   ];
 }
 
+const NO_PROXIES = { HttpProxy: '', HttpsProxy: '', NoProxy: '' };
+
 async function infoReply(parts: SystemParts): Promise<JsonObject> {
   const { config, kernel } = parts;
   const facts = kernel.system.facts();
@@ -160,9 +162,7 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     MemTotal: facts.memoryBytes,
     GenericResources: null,
     DockerRootDir: config.dataRoot,
-    HttpProxy: '',
-    HttpsProxy: '',
-    NoProxy: '',
+    ...NO_PROXIES,
     Name: facts.hostname,
     Labels: [...config.labels],
     ExperimentalBuild: false,

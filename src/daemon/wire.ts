@@ -8,12 +8,14 @@ import type { MachineFacts } from '#container/ports.ts';
 import { createContainerService } from '#container/service.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
+import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { probeVersion, Runtimes, type RuntimeVersion } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
-import { openStorage } from '#storage/storage.ts';
+import type { TaskService } from '#runtime/task.ts';
+import { openStorage, type Storage } from '#storage/storage.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import type { DaemonConfig } from './config.ts';
 import { createEventsService, type EventsService } from './events.ts';
@@ -112,19 +114,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     if (later.containers === undefined) throw new Error('the container service is asked before it exists');
     return later.containers;
   };
-  const images = await openImageService({
-    root: dataRoot,
-    storage,
-    engineVersion: ENGINE_VERSION,
-    log: log.with({ room: 'image' }),
-    users: {
-      containersUsing: (id) =>
-        containersNow()
-          .usingImage(id)
-          .map((use) => ({ containerId: use.id, running: use.running })),
-    },
-    onEvent: (event) => events.emit({ type: 'image', ...event, timeNanos: nowNanos() }),
-  });
+  const images = await openImages({ options, storage, events, containersNow });
   const networks = withNetworkEvents(
     createNetworkService({
       kernel,
@@ -134,19 +124,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     events,
   );
   const volumes = createVolumeService({ dataRoot, kernel, log: log.with({ room: 'volume' }) });
-  const tasks = createTaskService({
-    kernel,
-    runtimes,
-    execRoot,
-    shimPath: shimPath(),
-    shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
-    log: log.with({ room: 'runtime' }),
-    handlers: {
-      onExit: (id, exit) => containersNow().handlers.onExit(id, exit),
-      onExecExit: (id, execId, exit) => containersNow().handlers.onExecExit(id, execId, exit),
-      onOom: (id) => containersNow().handlers.onOom(id),
-    },
-  });
+  const tasks = openTasks({ options, runtimes, containersNow });
   const containers = createContainerService({
     settings: containerSettings(config, runtimes),
     facts,
@@ -188,6 +166,52 @@ export async function wire(options: WireOptions): Promise<Engine> {
       await storage.close();
     },
   };
+}
+
+interface ImageParts {
+  readonly options: WireOptions;
+  readonly storage: Storage;
+  readonly events: EventsService;
+  readonly containersNow: () => ContainerService;
+}
+
+function openImages({ options, storage, events, containersNow }: ImageParts): Promise<ImageService> {
+  return openImageService({
+    root: options.config.dataRoot,
+    storage,
+    engineVersion: ENGINE_VERSION,
+    log: options.log.with({ room: 'image' }),
+    users: {
+      containersUsing: (id) =>
+        containersNow()
+          .usingImage(id)
+          .map((use) => ({ containerId: use.id, running: use.running })),
+    },
+    onEvent: (event) => events.emit({ type: 'image', ...event, timeNanos: nowNanos() }),
+  });
+}
+
+interface TaskParts {
+  readonly options: WireOptions;
+  readonly runtimes: Runtimes;
+  readonly containersNow: () => ContainerService;
+}
+
+function openTasks({ options, runtimes, containersNow }: TaskParts): TaskService {
+  const { kernel, config, instance, log } = options;
+  return createTaskService({
+    kernel,
+    runtimes,
+    execRoot: config.execRoot,
+    shimPath: shimPath(),
+    shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
+    log: log.with({ room: 'runtime' }),
+    handlers: {
+      onExit: (id, exit) => containersNow().handlers.onExit(id, exit),
+      onExecExit: (id, execId, exit) => containersNow().handlers.onExecExit(id, execId, exit),
+      onOom: (id) => containersNow().handlers.onOom(id),
+    },
+  });
 }
 
 function containerSettings(

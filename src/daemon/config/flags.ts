@@ -39,8 +39,15 @@ function pool(name: string, text: string): { base: string; size: number } {
   return { base, size };
 }
 
+interface GivenFlag {
+  readonly name: string;
+  readonly text: string;
+  readonly before: OptionValue | undefined;
+}
+
 /** One occurrence of a flag, added to what came before. */
-function collect(option: Option, name: string, text: string, before: OptionValue | undefined): OptionValue {
+function collect(option: Option, given: GivenFlag): OptionValue {
+  const { name, text, before } = given;
   switch (option.type) {
     case 'bool':
       return asBoolean(name, text);
@@ -121,7 +128,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags {
     if (text === undefined) text = argv[++i];
     if (text === undefined) throw usage(`flag needs an argument: ${shown}`);
     const key = option.key === '' ? `--${option.flag}` : option.key;
-    values.set(key, collect(option, shown, text, values.get(key)));
+    values.set(key, collect(option, { name: shown, text, before: values.get(key) }));
   }
   return { action, values };
 }
