@@ -155,10 +155,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
   return {
     backends: { containers, execs: containers, images, networks, volumes, system, events },
     restore: () => restore({ containers, networks, volumes, log }),
-    startByPolicy: () =>
-      void containers
-        .startByPolicy()
-        .catch((error: unknown) => log.error('restart policies failed', { error: String(error) })),
+    startByPolicy: () => startByPolicy(containers, log),
     async close() {
       await containers.close();
       await tasks.close();
@@ -166,6 +163,11 @@ export async function wire(options: WireOptions): Promise<Engine> {
       await storage.close();
     },
   };
+}
+
+function startByPolicy(containers: ContainerService, log: Log): void {
+  const failed = (error: unknown): void => log.error('restart policies failed', { error: String(error) });
+  containers.startByPolicy().catch(failed);
 }
 
 interface ImageParts {

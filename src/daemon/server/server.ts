@@ -80,11 +80,11 @@ export class ApiServer {
       await this.#dispatch({ request, response, upgrade: null }, reply, transport);
     } catch (error) {
       this.#report(request, error);
+      // What is left of a body that nobody wanted is not read: the connection ends with the answer.
+      if (!request.complete && !response.headersSent) response.shouldKeepAlive = false;
       if (!response.headersSent) reply.error(error);
       else if (!response.writableEnded) reply.drop();
     }
-    // What is left of a body that nobody wanted is not read: the connection ends with the answer.
-    if (!request.complete && response.writableEnded) response.once('finish', () => request.socket.end());
   }
 
   /** Requests with `Upgrade`: those that do not hijack are answered as if it had not been there. */
