@@ -40,6 +40,13 @@ const TESTING = [
   { needs: 'strace', debian: ['strace'], what: 'strace' },
   { needs: 'unshare', debian: ['util-linux'], what: 'the programs of util-linux' },
   { needs: 'curl', debian: ['curl'], what: 'curl' },
+  { needs: 'debootstrap', debian: ['debootstrap'], what: 'debootstrap' },
+];
+const MACHINE = [
+  ...TESTING,
+  { needs: 'qemu-system-x86_64', debian: ['qemu-system-x86'], what: 'the emulator qemu' },
+  { needs: 'mkfs.ext4', debian: ['e2fsprogs'], what: 'the programs of ext4' },
+  { needs: 'cpio', debian: ['cpio'], what: 'cpio' },
 ];
 const COMMANDS = {
   start: RUNNING,
@@ -50,7 +57,7 @@ const COMMANDS = {
   goldens: TESTING,
   torture: TESTING,
   bench: TESTING,
-  'test-vm': TESTING,
+  'test-vm': MACHINE,
 };
 
 function fail(message) {
