@@ -23,7 +23,8 @@ class Mistake extends Error {
 const SPACE = new Set([' ', '\t', '\n', '\r']);
 const LITERALS = ['true', 'false', 'null'] as const;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const DEEPEST = 10_000;
+/** Each level is two calls deep on the stack; what is nested deeper is refused elsewhere as well. */
+const DEEPEST = 1000;
 
 function shown(char: string): string {
   if (char === "'") return `'\\''`;
