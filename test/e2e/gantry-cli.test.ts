@@ -71,7 +71,7 @@ test('containers: run, ps, logs, exec, attach, stop, kill, wait, rename, rm, eve
     'run',
     '-d',
     '--name',
-    'c',
+    'cc',
     'busybox',
     'sh',
     '-c',
@@ -82,27 +82,27 @@ test('containers: run, ps, logs, exec, attach, stop, kill, wait, rename, rm, eve
     await must('ps'),
     /^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES\n[0-9a-f]{12} +busybox +"sh -c/,
   );
-  await until(async () => ((await must('logs', 'c')) === 'one' ? true : undefined), {
+  await until(async () => ((await must('logs', 'cc')) === 'one' ? true : undefined), {
     what: 'the first line of the log',
   });
-  assert.equal(await must('exec', '-w', '/tmp', 'c', 'pwd'), '/tmp');
-  assert.equal((await call(['exec', 'c', 'sh', '-c', 'exit 3'])).exit, 3);
-  const attached = call(['attach', '--no-stdin', 'c']);
-  assert.equal(await must('inspect', '-f', '{{.State.Running}}', 'c'), 'true');
-  await must('pause', 'c');
-  await must('unpause', 'c');
-  await must('stop', 'c');
+  assert.equal(await must('exec', '-w', '/tmp', 'cc', 'pwd'), '/tmp');
+  assert.equal((await call(['exec', 'cc', 'sh', '-c', 'exit 3'])).exit, 3);
+  const attached = call(['attach', '--no-stdin', 'cc']);
+  assert.equal(await must('inspect', '-f', '{{.State.Running}}', 'cc'), 'true');
+  await must('pause', 'cc');
+  await must('unpause', 'cc');
+  await must('stop', 'cc');
   assert.equal((await attached).exit, 9);
-  assert.equal(await must('wait', 'c'), '9');
-  await must('rename', 'c', 'd');
-  await must('start', 'd');
-  await must('restart', '-t', '0', 'd');
-  await must('kill', 'd');
-  assert.equal(await must('wait', 'd'), '137');
-  const started = await call(['create', '--name', 'e', 'busybox', 'echo', 'created']);
+  assert.equal(await must('wait', 'cc'), '9');
+  await must('rename', 'cc', 'dd');
+  await must('start', 'dd');
+  await must('restart', '-t', '0', 'dd');
+  await must('kill', 'dd');
+  assert.equal(await must('wait', 'dd'), '137');
+  const started = await call(['create', '--name', 'ee', 'busybox', 'echo', 'created']);
   assert.equal(started.exit, 0);
-  assert.equal((await call(['start', '-a', 'e'])).stdout, 'created\n');
-  assert.equal(await must('rm', 'd', 'e'), 'd\ne');
+  assert.equal((await call(['start', '-a', 'ee'])).stdout, 'created\n');
+  assert.equal(await must('rm', 'dd', 'ee'), 'dd\nee');
   const since = String(Math.floor(Date.now() / 1000) - 60);
   const events = await must(
     'events',
@@ -111,9 +111,9 @@ test('containers: run, ps, logs, exec, attach, stop, kill, wait, rename, rm, eve
     '--until',
     String(Math.floor(Date.now() / 1000) + 1),
     '--filter',
-    'container=e',
+    'container=ee',
   );
-  assert.match(events, / container create [0-9a-f]{64} \(image=busybox, name=e\)/);
+  assert.match(events, / container create [0-9a-f]{64} \(image=busybox, name=ee\)/);
 });
 
 test('version, info, help, and no daemon', { timeout: 60_000 }, async () => {

@@ -85,39 +85,47 @@ e2e('create, start, attach, stop, kill, wait, rename, rm', {}, async (daemon) =>
   const id = await daemon.mustDocker([
     'create',
     '--name',
-    'c',
+    'cc',
     '-i',
     'busybox',
     'sh',
     '-c',
     'read x; echo got $x; exit 5',
   ]);
-  const attached = await daemon.docker(['start', '-a', '-i', 'c'], { input: 'word\n' });
+  const attached = await daemon.docker(['start', '-a', '-i', 'cc'], { input: 'word\n' });
   assert.deepEqual([attached.exit, attached.stdout], [5, 'got word\n']);
-  assert.equal(await daemon.mustDocker(['wait', 'c']), '5');
-  await daemon.mustDocker(['rename', 'c', 'd']);
-  assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.Name}} {{.Id}}', 'd']), `/d ${id}`);
-  await daemon.mustDocker(['rm', 'd']);
+  assert.equal(await daemon.mustDocker(['wait', 'cc']), '5');
+  await daemon.mustDocker(['rename', 'cc', 'dd']);
+  assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.Name}} {{.Id}}', 'dd']), `/dd ${id}`);
+  await daemon.mustDocker(['rm', 'dd']);
 
   await daemon.mustDocker([
     'run',
     '-d',
     '--name',
-    's',
+    'ss',
     'busybox',
     'sh',
     '-c',
     'trap "exit 9" TERM; while :; do sleep 0.1; done',
   ]);
-  assert.equal(await daemon.mustDocker(['stop', 's']), 's');
-  assert.equal(await daemon.mustDocker(['wait', 's']), '9');
-  await daemon.mustDocker(['start', 's']);
-  await daemon.mustDocker(['kill', '-s', 'KILL', 's']);
-  assert.equal(await daemon.mustDocker(['wait', 's']), '137');
-  const printing = daemon.docker(['run', '--name', 'p', 'busybox', 'sh', '-c', 'sleep 1; echo late; exit 3']);
+  assert.equal(await daemon.mustDocker(['stop', 'ss']), 'ss');
+  assert.equal(await daemon.mustDocker(['wait', 'ss']), '9');
+  await daemon.mustDocker(['start', 'ss']);
+  await daemon.mustDocker(['kill', '-s', 'KILL', 'ss']);
+  assert.equal(await daemon.mustDocker(['wait', 'ss']), '137');
+  const printing = daemon.docker([
+    'run',
+    '--name',
+    'pp',
+    'busybox',
+    'sh',
+    '-c',
+    'sleep 1; echo late; exit 3',
+  ]);
   const also = await daemon
-    .docker(['wait', 'p'])
-    .then(async (r) => (r.exit === 0 ? r : daemon.docker(['attach', 'p'])));
+    .docker(['wait', 'pp'])
+    .then(async (r) => (r.exit === 0 ? r : daemon.docker(['attach', 'pp'])));
   assert.equal((await printing).exit, 3);
   assert.ok(also.exit === 0 || also.exit === 1 || also.exit === 3);
 });
@@ -127,26 +135,26 @@ e2e('attach: two clients see the same; detach keys leave it running', {}, async 
     'run',
     '-d',
     '--name',
-    'a',
+    'aa',
     'busybox',
     'sh',
     '-c',
     'sleep 1; for i in 1 2 3; do echo l$i; done; exit 4',
   ]);
-  const clients = await Promise.all([daemon.docker(['attach', 'a']), daemon.docker(['attach', 'a'])]);
+  const clients = await Promise.all([daemon.docker(['attach', 'aa']), daemon.docker(['attach', 'aa'])]);
   for (const client of clients) assert.deepEqual([client.exit, client.stdout], [4, 'l1\nl2\nl3\n']);
-  await daemon.mustDocker(['run', '-dit', '--name', 't', 'busybox', 'sh']);
-  const keys = `(sleep 1; printf 'echo a-word\\n'; sleep 1; printf '\\020\\021') | script -qec 'docker attach t' /dev/null`;
+  await daemon.mustDocker(['run', '-dit', '--name', 'tt', 'busybox', 'sh']);
+  const keys = `(sleep 1; printf 'echo a-word\\n'; sleep 1; printf '\\020\\021') | script -qec 'docker attach tt' /dev/null`;
   const detached = await runCommand('sh', ['-c', keys], { env: daemon.clientEnv() });
   assert.match(detached.stdout, /a-word/);
-  assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.Running}}', 't']), 'true');
+  assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.Running}}', 'tt']), 'true');
 });
 
 e2e(
   'exec: output, input, detached, environment, user, directory, terminal, exit codes',
   {},
   async (daemon) => {
-    await daemon.mustDocker(['run', '-d', '--name', 'e', 'busybox', 'sleep', '600']);
+    await daemon.mustDocker(['run', '-d', '--name', 'ee', 'busybox', 'sleep', '600']);
     assert.equal(
       await daemon.mustDocker([
         'exec',
@@ -156,24 +164,24 @@ e2e(
         '/tmp',
         '-u',
         '1',
-        'e',
+        'ee',
         'sh',
         '-c',
         'echo $X $(pwd) $(id -u)',
       ]),
       'y /tmp 1',
     );
-    const input = await daemon.docker(['exec', '-i', 'e', 'cat'], { input: 'in\n' });
+    const input = await daemon.docker(['exec', '-i', 'ee', 'cat'], { input: 'in\n' });
     assert.equal(input.stdout, 'in\n');
-    assert.equal((await daemon.docker(['exec', 'e', 'sh', '-c', 'exit 6'])).exit, 6);
-    assert.equal((await daemon.docker(['exec', 'e', 'nosuch'])).exit, 127);
-    await daemon.mustDocker(['exec', '-d', 'e', 'sh', '-c', 'echo made > /made']);
-    const terminal = await runCommand('script', ['-qec', 'docker exec -it e tty', '/dev/null'], {
+    assert.equal((await daemon.docker(['exec', 'ee', 'sh', '-c', 'exit 6'])).exit, 6);
+    assert.equal((await daemon.docker(['exec', 'ee', 'nosuch'])).exit, 127);
+    await daemon.mustDocker(['exec', '-d', 'ee', 'sh', '-c', 'echo made > /made']);
+    const terminal = await runCommand('script', ['-qec', 'docker exec -it ee tty', '/dev/null'], {
       env: daemon.clientEnv(),
       input: '',
     });
     assert.match(terminal.stdout, /\/dev\/pts\//);
-    assert.equal(await daemon.mustDocker(['exec', 'e', 'cat', '/made']), 'made');
+    assert.equal(await daemon.mustDocker(['exec', 'ee', 'cat', '/made']), 'made');
   },
 );
 
@@ -190,20 +198,18 @@ e2e(
       await daemon.mustDocker(['run', '--rm', '--network', 'host', 'busybox', 'ip', '-o', 'link']),
       / ext0: /,
     );
-    await daemon.mustDocker(['run', '-d', '--name', 'w', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'ww', 'gantry/web']);
     const address = await daemon.mustDocker([
       'inspect',
       '-f',
       '{{.NetworkSettings.Networks.bridge.IPAddress}}',
-      'w',
+      'ww',
     ]);
     const page = await daemon.mustDocker([
       'run',
       '--rm',
       'busybox',
       'wget',
-      '-T',
-      '5',
       '-qO-',
       `http://${address}:8080/`,
     ]);

@@ -7,7 +7,7 @@ import { until } from '../../support/command.ts';
 async function fetchPage(daemon: TestDaemon, address: string): Promise<string> {
   return until(
     async () => {
-      const answer = await daemon.inNetwork(['busybox', 'wget', '-T', '2', '-qO-', `http://${address}/`]);
+      const answer = await daemon.inNetwork(['curl', '-sSf', '-m', '3', `http://${address}/`]);
       return answer.exit === 0 ? answer.stdout : undefined;
     },
     { what: `an answer from ${address}` },
@@ -18,34 +18,27 @@ e2e(
   '23: published ports in all their forms, before and after the daemon is killed',
   { images: ['web'] },
   async (daemon) => {
-    await daemon.mustDocker(['run', '-d', '--name', 'a', '-p', '8080:8080', 'gantry/web']);
-    await daemon.mustDocker(['run', '-d', '--name', 'b', '-p', '127.0.0.1:8081:8080', 'gantry/web']);
-    await daemon.mustDocker(['run', '-d', '--name', 'c', '-p', '8080', 'gantry/web']);
-    await daemon.mustDocker(['run', '-d', '--name', 'd', '-P', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'pa', '-p', '8080:8080', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'pb', '-p', '127.0.0.1:8081:8080', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'pc', '-p', '8080', 'gantry/web']);
+    await daemon.mustDocker(['run', '-d', '--name', 'pd', '-P', 'gantry/web']);
     const portOf = async (name: string): Promise<string> => {
       const line = (await daemon.mustDocker(['port', name, '8080/tcp'])).split('\n')[0] ?? '';
       return line.slice(line.lastIndexOf(':') + 1);
     };
     const addresses = ['127.0.0.1:8080', '198.18.0.1:8080', '127.0.0.1:8081'];
-    for (const name of ['c', 'd'])
+    for (const name of ['pc', 'pd'])
       addresses.push(`127.0.0.1:${await portOf(name)}`, `198.18.0.1:${await portOf(name)}`);
     const pages = new Map<string, string>();
     for (const address of addresses) pages.set(address, await fetchPage(daemon, address));
-    const loopbackOnly = await daemon.inNetwork([
-      'busybox',
-      'wget',
-      '-T',
-      '2',
-      '-qO-',
-      'http://198.18.0.1:8081/',
-    ]);
+    const loopbackOnly = await daemon.inNetwork(['curl', '-sSf', '-m', '3', 'http://198.18.0.1:8081/']);
     assert.notEqual(loopbackOnly.exit, 0, 'a port bound to 127.0.0.1 answers elsewhere');
 
-    const twice = await daemon.docker(['run', '-d', '--name', 'e', '-p', '8080:8080', 'gantry/web']);
+    const twice = await daemon.docker(['run', '-d', '--name', 'pe', '-p', '8080:8080', 'gantry/web']);
     assert.equal(twice.exit, 125);
     assert.match(
       twice.stderr,
-      /failed to set up container networking: driver failed programming external connectivity on endpoint e \([0-9a-f]+\): Bind for (0\.0\.0\.0|:::):8080 failed: port is already allocated/,
+      /failed to set up container networking: driver failed programming external connectivity on endpoint pe \([0-9a-f]+\): Bind for (0\.0\.0\.0|:::):8080 failed: port is already allocated/,
     );
     const noImage = await daemon.docker(['run', '-p', '-d', '80:80', 'gantry/web']);
     assert.equal(noImage.exit, 125);
@@ -53,7 +46,7 @@ e2e(
 
     await daemon.restart('SIGKILL');
     for (const [address, page] of pages) assert.equal(await fetchPage(daemon, address), page, address);
-    const still = await daemon.docker(['run', '-d', '--name', 'f', '-p', '8080:8080', 'gantry/web']);
+    const still = await daemon.docker(['run', '-d', '--name', 'pf', '-p', '8080:8080', 'gantry/web']);
     assert.equal(still.exit, 125, 'the port is taken after a restart, too');
   },
 );

@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FIELD, FRAME, intOf, logLines, ShimConnection, startShim, textOf } from './shim-harness.ts';
+import { FIELD, FRAME, intOf, type ShimConnection, textOf } from './shim-connection.ts';
+import { logLines, startShim } from './shim-harness.ts';
 
 const ALL = 7;
 
@@ -16,8 +17,8 @@ function execRecords(directory: string): Map<string, number> {
   }));
 }
 
-test('an exec with a reserved client gives output and code, and its record stays', async () => {
-  const shim = await startShim();
+test('an exec with a reserved client gives output and code, and its record stays', async (t) => {
+  const shim = await startShim(t);
   await shim.start('exec sleep 1000');
   const client = await shim.attach(ALL, 'x1');
   const started = await shim.exec('x1', 'cat; echo err >&2; exit 3', [[FIELD.flags, 1]]);
@@ -28,11 +29,10 @@ test('an exec with a reserved client gives output and code, and its record stays
   const exit = await shim.control.event(FRAME.execExit);
   assert.deepEqual([textOf(exit, FIELD.execId), intOf(exit, FIELD.exitCode)], ['x1', 3]);
   assert.equal(execRecords(shim.directory).get('x1'), 3);
-  await shim.close();
 });
 
-test('forty execs at once, each with its own code, some ended before their number is known', async () => {
-  const shim = await startShim();
+test('forty execs at once, each with its own code, some ended before their number is known', async (t) => {
+  const shim = await startShim(t);
   await shim.start('exec sleep 1000');
   const ids = Array.from({ length: 40 }, (_, at) => `e${at}`);
   const answers = await Promise.all(ids.map((id, at) => shim.exec(id, `exit ${at}`, [[FIELD.flags, 8]])));
@@ -40,11 +40,10 @@ test('forty execs at once, each with its own code, some ended before their numbe
   for (const _ of ids) await shim.control.event(FRAME.execExit);
   const records = execRecords(shim.directory);
   assert.deepEqual(ids.map((id) => records.get(id)), ids.map((_, at) => at));
-  await shim.close();
 });
 
-test('a failed exec ends its reserved client and leaves the container alone', async () => {
-  const shim = await startShim();
+test('a failed exec ends its reserved client and leaves the container alone', async (t) => {
+  const shim = await startShim(t);
   await shim.start('exec sleep 1000');
   const client = await shim.attach(ALL, 'bad');
   const failed = await shim.control.request(FRAME.exec,
@@ -52,11 +51,10 @@ test('a failed exec ends its reserved client and leaves the container alone', as
   assert.equal(intOf(failed, FIELD.runtimeStatus), 1);
   assert.equal((await client.output()).stdout.length, 0);
   await client.closed;
-  await shim.close();
 });
 
-test('the daemon goes and comes back: state, process, running execs', async () => {
-  const shim = await startShim();
+test('the daemon goes and comes back: state, process, running execs', async (t) => {
+  const shim = await startShim(t);
   const started = await shim.start('echo before; read x; echo after', [[FIELD.flags, 1]]);
   await shim.exec('long', 'exec sleep 1000', [[FIELD.flags, 8]]);
   shim.control.socket.destroy();
@@ -75,29 +73,26 @@ test('the daemon goes and comes back: state, process, running execs', async () =
   assert.equal((await again.request(FRAME.release)).type, FRAME.ok);
   await again.closed;
   assert.ok(!existsSync(join(shim.directory, 'shim.sock')));
-  await shim.close();
 });
 
-test('what ends while no daemon is there is in the exit file, and the shim is gone', async () => {
-  const shim = await startShim();
+test('what ends while no daemon is there is in the exit file, and the shim is gone', async (t) => {
+  const shim = await startShim(t);
   await shim.start('read x; exit 9', [[FIELD.flags, 1]]);
   const client = await shim.attach(ALL);
   shim.control.socket.destroy();
   await shim.control.closed;
   client.sendRaw(FRAME.stdin, Buffer.from('\n'));
   await client.closed;
-  await shim.close();
 });
 
-test('a connection closed before the start takes the shim along', async () => {
-  const shim = await startShim();
+test('a connection closed before the start takes the shim along', async (t) => {
+  const shim = await startShim(t);
   shim.control.socket.destroy();
   await shim.control.closed;
-  await shim.close();
 });
 
-test('broken and oversized frames close the connection and nothing else', async () => {
-  const shim = await startShim();
+test('broken and oversized frames close the connection and nothing else', async (t) => {
+  const shim = await startShim(t);
   await shim.start('exec sleep 1000');
   for (const bytes of [Buffer.from([255, 255, 255, 255, 1, 0, 0, 0]), Buffer.from([4, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4]), Buffer.alloc(64)]) {
     const intruder: ShimConnection = await shim.connect();
@@ -106,7 +101,6 @@ test('broken and oversized frames close the connection and nothing else', async 
   }
   assert.equal((await shim.control.request(FRAME.release)).type, FRAME.error);
   assert.equal(statSync(join(shim.directory, 'shim.sock')).mode & 0o777, 0o600);
-  await shim.close();
 });
 
 test('the frame parser survives mutated frames', { skip: fuzzer() === undefined && 'no sanitizer build' }, () => {

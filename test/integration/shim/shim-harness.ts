@@ -1,155 +1,16 @@
-/** Drives the real shim binary for tests: spawns it in a task directory of its own and speaks its protocol. */
+/** Drives the real shim binary for tests: spawns it in a task directory of its own, with a fake OCI runtime. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { FIELD, type FieldInput, FRAME, type Frame, intOf, ShimConnection } from './shim-connection.ts';
 
-export const SHIM_BINARY = process.env['GANTRY_SHIM_BINARY'] ?? join(import.meta.dirname, '../../../dist/native/gantry-shim');
-
-export const FRAME = {
-  control: 0x01, attach: 0x02, start: 0x10, exec: 0x11, resize: 0x12, signal: 0x13, closeStdin: 0x14, status: 0x15,
-  release: 0x16, stdin: 0x20, stdinEof: 0x21, stdout: 0x30, stderr: 0x31, end: 0x3f, ok: 0x80, hello: 0x81,
-  execState: 0x82, started: 0x83, failed: 0x84, init: 0x85, error: 0x86, exit: 0xa0, execExit: 0xa1, oom: 0xa2,
-} as const;
-
-export const FIELD = {
-  version: 1, pid: 2, state: 3, execId: 4, argv: 5, env: 6, pidFile: 7, runtimeLog: 8, consoleSocket: 9, flags: 10,
-  logPath: 11, logMaxSize: 12, logMaxFile: 13, logAttrs: 14, oomV1: 15, oomV2: 16, width: 17, height: 18, signal: 19,
-  exitCode: 20, oomKilled: 21, timeNs: 22, runtimeStatus: 23, logTail: 24, stderrTail: 25, errno: 26, message: 27,
-  startTime: 28, count: 29, spillLimit: 30, spillDir: 31,
-} as const;
-
-export type FieldInput = readonly [number: number, value: string | number | bigint];
-
-export interface Frame {
-  readonly type: number;
-  readonly tag: number;
-  readonly payload: Buffer;
-}
-
-export function fields(list: readonly FieldInput[]): Buffer {
-  return Buffer.concat(list.flatMap(([number, value]) => {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.alloc(8);
-    if (typeof value !== 'string') bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
-    const header = Buffer.alloc(8);
-    header.writeUInt16LE(number);
-    header.writeUInt32LE(bytes.length, 4);
-    return [header, bytes];
-  }));
-}
-
-export function encodeFrame(type: number, payload: Uint8Array, tag = 0): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt32LE(payload.length);
-  header[4] = type;
-  header.writeUInt16LE(tag, 6);
-  return Buffer.concat([header, payload]);
-}
-
-function fieldBytes(frame: Frame, number: number): Buffer | undefined {
-  for (let at = 0; at < frame.payload.length; ) {
-    const length = frame.payload.readUInt32LE(at + 4);
-    if (frame.payload.readUInt16LE(at) === number) return frame.payload.subarray(at + 8, at + 8 + length);
-    at += 8 + length;
-  }
-  return undefined;
-}
-
-export function intOf(frame: Frame, number: number): number {
-  return Number(fieldBytes(frame, number)?.readBigUInt64LE() ?? -1n);
-}
-
-export function textOf(frame: Frame, number: number): string {
-  return fieldBytes(frame, number)?.toString() ?? '';
-}
-
-/** One connection: frames arrive in a queue, `take` waits for the next that fits. */
-export class ShimConnection {
-  readonly socket: Socket;
-  readonly closed: Promise<void>;
-  #pending = Buffer.alloc(0);
-  #frames: Frame[] = [];
-  #waiters: (() => void)[] = [];
-  #tag = 0;
-  isClosed = false;
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
-    socket.on('error', () => undefined);
-    this.closed = new Promise((resolve) => socket.once('close', () => {
-      this.isClosed = true;
-      this.#wake();
-      resolve();
-    }));
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter();
-  }
-
-  #receive(bytes: Buffer): void {
-    let rest = this.#pending.length > 0 ? Buffer.concat([this.#pending, bytes]) : bytes;
-    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32LE()) {
-      const end = 8 + rest.readUInt32LE();
-      this.#frames.push({ type: rest.readUInt8(4), tag: rest.readUInt16LE(6), payload: Buffer.from(rest.subarray(8, end)) });
-      rest = rest.subarray(end);
-    }
-    this.#pending = Buffer.from(rest);
-    this.#wake();
-  }
-
-  send(type: number, list: readonly FieldInput[] = []): number {
-    this.#tag += 1;
-    this.socket.write(encodeFrame(type, fields(list), this.#tag));
-    return this.#tag;
-  }
-
-  sendRaw(type: number, bytes: Uint8Array): void {
-    this.socket.write(encodeFrame(type, bytes));
-  }
-
-  async take(fits: (frame: Frame) => boolean): Promise<Frame> {
-    for (;;) {
-      const at = this.#frames.findIndex(fits);
-      if (at >= 0) return this.#frames.splice(at, 1)[0] as Frame;
-      if (this.isClosed) throw new Error('the shim closed the connection');
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
-    }
-  }
-
-  async request(type: number, list: readonly FieldInput[] = []): Promise<Frame> {
-    const tag = this.send(type, list);
-    return this.take((frame) => frame.tag === tag);
-  }
-
-  async hello(): Promise<Frame[]> {
-    const tag = this.send(FRAME.control, [[FIELD.version, 1]]);
-    const answer: Frame[] = [];
-    for (;;) {
-      const frame = await this.take((one) => one.tag === tag);
-      if (frame.type === FRAME.ok) return answer;
-      answer.push(frame);
-    }
-  }
-
-  event(type: number): Promise<Frame> {
-    return this.take((frame) => frame.type === type && frame.tag === 0);
-  }
-
-  /** Everything up to END, per stream. */
-  async output(): Promise<{ stdout: Buffer; stderr: Buffer }> {
-    const parts: Record<number, Buffer[]> = { [FRAME.stdout]: [], [FRAME.stderr]: [] };
-    for (;;) {
-      const frame = await this.take((one) => [FRAME.stdout, FRAME.stderr, FRAME.end].some((type) => type === one.type));
-      if (frame.type === FRAME.end) break;
-      parts[frame.type]?.push(frame.payload);
-    }
-    return { stdout: Buffer.concat(parts[FRAME.stdout] ?? []), stderr: Buffer.concat(parts[FRAME.stderr] ?? []) };
-  }
-}
+export const SHIM_BINARY =
+  process.env['GANTRY_SHIM_BINARY'] ?? join(import.meta.dirname, '../../../dist/native/gantry-shim');
+const END_LIMIT_MS = 5000;
 
 export interface Shim {
   readonly directory: string;
@@ -162,10 +23,16 @@ export interface Shim {
   exec(id: string, script: string, more?: readonly FieldInput[]): Promise<Frame>;
   logText(): string;
   exitFile(): Record<string, unknown>;
-  close(): Promise<void>;
 }
 
-/** A fake OCI runtime: starts its process with the streams it was given, writes the pid file, and never waits (a shell would). */
+export interface ShimOptions {
+  /** Descriptors 4 and 5: the root file system and the network namespace. */
+  readonly descriptors?: readonly (number | 'ignore')[];
+  /** An existing task directory; the caller removes it. */
+  readonly directory?: string;
+}
+
+/** Starts its process with the streams it was given, writes the pid file, and never waits (a shell would). */
 const FAKE_RUNTIME = `my ($file, $script) = @ARGV; my $pid = fork; exec 'sh', '-c', $script if !$pid;
 open my $out, '>', $file; print $out $pid; close $out;`;
 
@@ -177,19 +44,21 @@ export function fakeRuntime(pidFile: string, script: string): FieldInput[] {
   ];
 }
 
-export async function startShim(extraFds: readonly number[] = []): Promise<Shim> {
-  const directory = mkdtempSync(join(tmpdir(), 'gantry-shim-test-'));
+/** The shim ends with the test, which fails if it stays, leaves its socket or complains (as sanitizers do). */
+export async function startShim(t: TestContext, options: ShimOptions = {}): Promise<Shim> {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'gantry-shim-test-'));
+  if (!options.directory) t.after(() => rmSync(directory, { recursive: true, force: true }));
   const complaints = openSync(join(directory, 'complaints'), 'a');
   const child = spawn(SHIM_BINARY, ['serve', 'test-container'], {
     cwd: directory,
     env: {},
-    stdio: ['ignore', complaints, complaints, 'pipe', ...extraFds],
+    stdio: ['ignore', complaints, complaints, 'pipe', ...(options.descriptors ?? [])],
   });
   const control = new ShimConnection(child.stdio[3] as Socket);
+  t.after(() => endShim(directory, control));
   await once(child, 'exit');
   closeSync(complaints);
   const [hello] = await control.hello();
-  const pid = intOf(hello as Frame, FIELD.pid);
   const connectShim = async (): Promise<ShimConnection> => {
     const socket = connect(join(directory, 'shim.sock'));
     await once(socket, 'connect');
@@ -198,25 +67,28 @@ export async function startShim(extraFds: readonly number[] = []): Promise<Shim>
   return {
     directory,
     control,
-    pid,
+    pid: intOf(hello as Frame, FIELD.pid),
     connect: connectShim,
     async attach(flags, execId) {
       const connection = await connectShim();
-      await connection.request(FRAME.attach, [...(execId ? [[FIELD.execId, execId] as const] : []), [FIELD.flags, flags]]);
+      const name: FieldInput[] = execId ? [[FIELD.execId, execId]] : [];
+      await connection.request(FRAME.attach, [...name, [FIELD.flags, flags]]);
       return connection;
     },
-    start: (script, more = []) => control.request(FRAME.start,
-      [...fakeRuntime('init.pid', script), [FIELD.logPath, join(directory, 'c-json.log')], ...more]),
-    exec: (id, script, more = []) => control.request(FRAME.exec, [[FIELD.execId, id], ...fakeRuntime(`${id}.pid`, script), ...more]),
+    start: (script, more = []) =>
+      control.request(FRAME.start, [
+        ...fakeRuntime('init.pid', script),
+        [FIELD.logPath, join(directory, 'c-json.log')],
+        ...more,
+      ]),
+    exec: (id, script, more = []) =>
+      control.request(FRAME.exec, [[FIELD.execId, id], ...fakeRuntime(`${id}.pid`, script), ...more]),
     logText: () => readFileSync(join(directory, 'c-json.log'), 'utf8'),
     exitFile: () => JSON.parse(readFileSync(join(directory, 'exit'), 'utf8')) as Record<string, unknown>,
-    async close() {
-      await endShim({ directory, control, pid });
-    },
   };
 }
 
-function alive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
@@ -224,24 +96,37 @@ function alive(pid: number): boolean {
   }
 }
 
-/** Kills what a failed test left, and fails on any complaint: a sanitizer's report is one. */
-async function endShim(shim: { directory: string; control: ShimConnection; pid: number }): Promise<void> {
-  const initFile = join(shim.directory, 'init.pid');
-  if (!shim.control.isClosed) {
-    const answer = await shim.control.request(FRAME.release).catch(() => undefined);
-    if (answer?.type === FRAME.error) process.kill(Number(readFileSync(initFile, 'utf8')), 'SIGKILL');
-    shim.control.socket.destroy();
-  }
-  const until = Date.now() + 5000;
-  while (alive(shim.pid) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
-  const stayed = alive(shim.pid);
-  if (stayed) process.kill(shim.pid, 'SIGKILL');
-  const complaints = readFileSync(join(shim.directory, 'complaints'), 'utf8');
-  rmSync(shim.directory, { recursive: true, force: true });
-  if (stayed) throw new Error(`the shim did not end: ${complaints}`);
+/** Polls what has no event for this process. */
+export async function until(condition: () => boolean, limitMs = END_LIMIT_MS): Promise<boolean> {
+  const end = Date.now() + limitMs;
+  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+  return condition();
+}
+
+function numberIn(path: string, pattern: RegExp): number {
+  return existsSync(path) ? Number(pattern.exec(readFileSync(path, 'utf8'))?.[1] ?? 0) : 0;
+}
+
+function killIfAlive(pid: number): void {
+  if (pid > 1 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+}
+
+async function endShim(directory: string, control: ShimConnection): Promise<void> {
+  // shim.pid is gone once the shim has ended by itself; what it started is in the pid files.
+  const pid = numberIn(join(directory, 'shim.pid'), /"pid":(\d+)/);
+  for (const name of readdirSync(directory).filter((each) => each.endsWith('.pid') && each !== 'shim.pid'))
+    killIfAlive(numberIn(join(directory, name), /^(\d+)/));
+  control.socket.destroy();
+  const ended = pid === 0 || (await until(() => !isAlive(pid)));
+  if (!ended) process.kill(pid, 'SIGKILL');
+  const complaints = readFileSync(join(directory, 'complaints'), 'utf8');
+  if (!ended) throw new Error(`the shim did not end: ${complaints}`);
   if (complaints !== '') throw new Error(`the shim complained: ${complaints}`);
 }
 
 export function logLines(text: string): { log: string; stream: string; time: string }[] {
-  return text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as { log: string; stream: string; time: string });
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as { log: string; stream: string; time: string });
 }

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FIELD, FRAME, intOf, logLines, startShim, textOf } from './shim-harness.ts';
+import { FIELD, FRAME, intOf, textOf } from './shim-connection.ts';
+import { logLines, startShim } from './shim-harness.ts';
 
 const OUTPUT = 6;
 const ALL = 7;
 
-test('an attached client sees the first byte, both streams and the end; the log has the same', async () => {
-  const shim = await startShim();
+test('an attached client sees the first byte, both streams and the end; the log has the same', async (t) => {
+  const shim = await startShim(t);
   const client = await shim.attach(OUTPUT);
   const started = await shim.start('echo out; echo err >&2; exit 7');
   assert.equal(started.type, FRAME.started);
@@ -20,19 +21,17 @@ test('an attached client sees the first byte, both streams and the end; the log 
   const lines = logLines(shim.logText());
   assert.deepEqual(lines.map(({ log, stream }) => `${stream} ${log}`).sort(), ['stderr err\n', 'stdout out\n']);
   assert.equal(shim.exitFile()['exitCode'], 7);
-  await shim.close();
 });
 
-test('a client that wants one stream gets that one', async () => {
-  const shim = await startShim();
+test('a client that wants one stream gets that one', async (t) => {
+  const shim = await startShim(t);
   const client = await shim.attach(4);
   await shim.start('echo out; echo err >&2; echo out; echo err2 >&2');
   assert.deepEqual(await client.output(), { stdout: Buffer.alloc(0), stderr: Buffer.from('err\nerr2\n') });
-  await shim.close();
 });
 
-test('log lines are escaped, split and left open as in the reference', async () => {
-  const shim = await startShim();
+test('log lines are escaped, split and left open as in the reference', async (t) => {
+  const shim = await startShim(t);
   const long = 'x'.repeat(16384);
   writeFileSync(join(shim.directory, 'data'), Buffer.concat([
     Buffer.from('<a href="x">&\\\t\r\u2028\u00e9\u{1f600}\u007f\u0001\n'),
@@ -50,11 +49,10 @@ test('log lines are escaped, split and left open as in the reference', async () 
   ]);
   const times = shim.logText().match(/"time":"([^"]+)"/g) ?? [];
   assert.match(times[0] ?? '', /^"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z"$/);
-  await shim.close();
 });
 
-test('the log rotates by size and keeps the files asked for', async () => {
-  const shim = await startShim();
+test('the log rotates by size and keeps the files asked for', async (t) => {
+  const shim = await startShim(t);
   await shim.start('i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done',
     [[FIELD.logMaxSize, 1000], [FIELD.logMaxFile, 3], [FIELD.logAttrs, '{"k":"v"}']]);
   await shim.control.event(FRAME.exit);
@@ -65,11 +63,10 @@ test('the log rotates by size and keeps the files asked for', async () => {
   const kept = logLines(texts.join('')).map(({ log }) => Number(log.slice(5)));
   assert.deepEqual(kept, kept.map((_, at) => 100 - kept.length + at));
   assert.match(texts[0] ?? '', /"stream":"stdout","attrs":\{"k":"v"\},"time"/);
-  await shim.close();
 });
 
-test('stdin reaches the process, with the end of it when it is open once', async () => {
-  const shim = await startShim();
+test('stdin reaches the process, with the end of it when it is open once', async (t) => {
+  const shim = await startShim(t);
   const client = await shim.attach(ALL);
   const big = Buffer.alloc(300_000, 'abcdefgh\n');
   for (let at = 0; at < big.length; at += 60_000) client.sendRaw(FRAME.stdin, big.subarray(at, at + 60_000));
@@ -77,11 +74,10 @@ test('stdin reaches the process, with the end of it when it is open once', async
   await shim.start('cat; echo done', [[FIELD.flags, 3]]);
   const { stdout } = await client.output();
   assert.equal(stdout.toString(), `${big.toString()}done\n`);
-  await shim.close();
 });
 
-test('closing stdin by command, and a client that half-closes', async () => {
-  const shim = await startShim();
+test('closing stdin by command, and a client that half-closes', async (t) => {
+  const shim = await startShim(t);
   const client = await shim.attach(ALL);
   await shim.start('cat; echo end', [[FIELD.flags, 1]]);
   client.sendRaw(FRAME.stdin, Buffer.from('one\n'));
@@ -90,22 +86,20 @@ test('closing stdin by command, and a client that half-closes', async () => {
   assert.equal((await shim.control.request(FRAME.closeStdin)).type, FRAME.ok);
   assert.equal((await shim.control.event(FRAME.exit)).type, FRAME.exit);
   assert.match(shim.logText(), /end/);
-  await shim.close();
 });
 
-test('a signal ends the process and is in the record', async () => {
-  const shim = await startShim();
+test('a signal ends the process and is in the record', async (t) => {
+  const shim = await startShim(t);
   await shim.start('exec sleep 1000');
   assert.equal((await shim.control.request(FRAME.signal, [[FIELD.signal, 9]])).type, FRAME.ok);
   const exit = await shim.control.event(FRAME.exit);
   assert.equal(intOf(exit, FIELD.exitCode), 137);
   assert.equal(intOf(exit, FIELD.signal), 9);
   assert.equal((await shim.control.request(FRAME.signal, [[FIELD.signal, 9]])).type, FRAME.error);
-  await shim.close();
 });
 
-test('a failed start tells the status, the log and stderr, and nothing reaches the container log', async () => {
-  const shim = await startShim();
+test('a failed start tells the status, the log and stderr, and nothing reaches the container log', async (t) => {
+  const shim = await startShim(t);
   const client = await shim.attach(OUTPUT);
   const failed = await shim.control.request(FRAME.start, [
     ...['sh', '-c', 'echo said >&2; echo "{}" > rt.log; exit 5'].map((word) => [FIELD.argv, word] as const),
@@ -117,19 +111,17 @@ test('a failed start tells the status, the log and stderr, and nothing reaches t
   assert.equal(textOf(failed, FIELD.stderrTail), 'said\n');
   assert.equal((await client.output()).stderr.length, 0);
   assert.equal(shim.logText(), '');
-  await shim.close();
 });
 
-test('a runtime that does not exist is said with errno', async () => {
-  const shim = await startShim();
+test('a runtime that does not exist is said with errno', async (t) => {
+  const shim = await startShim(t);
   const failed = await shim.control.request(FRAME.start, [[FIELD.argv, '/no/such/runtime'], [FIELD.pidFile, 'init.pid']]);
   assert.equal(intOf(failed, FIELD.errno), 2);
   assert.equal(intOf(failed, FIELD.runtimeStatus), 127);
-  await shim.close();
 });
 
-test('a reader that stops loses nothing: ring, spill file, and at the limit the process waits', async () => {
-  const shim = await startShim();
+test('a reader that stops loses nothing: ring, spill file, and at the limit the process waits', async (t) => {
+  const shim = await startShim(t);
   const slow = await shim.attach(OUTPUT);
   slow.socket.pause();
   const quick = await shim.attach(2);
@@ -139,11 +131,10 @@ test('a reader that stops loses nothing: ring, spill file, and at the limit the 
   await shim.control.event(FRAME.exit);
   slow.socket.resume();
   assert.ok((await slow.output()).stdout.equals(all));
-  await shim.close();
 });
 
-test('at the spill limit the process waits for the slow reader', async () => {
-  const shim = await startShim();
+test('at the spill limit the process waits for the slow reader', async (t) => {
+  const shim = await startShim(t);
   const slow = await shim.attach(OUTPUT);
   slow.socket.pause();
   const quick = await shim.attach(2);
@@ -152,5 +143,4 @@ test('at the spill limit the process waits for the slow reader', async () => {
   slow.socket.resume();
   assert.equal((await slow.output()).stdout.length, 9_000_002);
   assert.equal(intOf(await shim.control.event(FRAME.exit), FIELD.exitCode), 0);
-  await shim.close();
 });
