@@ -1,7 +1,8 @@
 /**
- * The rooms of this code base, what each may import, and which node builtins it may use. `tools/check-layers.ts` holds every
- * file against this table on each check; there are no exemptions. A `#room/file` import crosses a boundary, a relative one
- * stays inside its room; only files at depth 1 of a room are public.
+ * The rooms of this code base, what each may import, and which node builtins it may use.
+ * `tools/check-layers.ts` holds every file against this table on each check; there are no exemptions. A
+ * `#room/file` import crosses a boundary, a relative one stays inside its room; only files at depth 1 of a
+ * room are public.
  */
 export interface Room {
   readonly purpose: string;

@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --vs unix:///other.sock [--vs-pid PID] --rounds N --only TEXT --out FILE]`: measures a gantryd of its own and
- * another engine in turn (A B A B) in one run, and keeps the raw numbers.
+ * `npm run bench [-- --vs unix:///other.sock [--vs-pid PID] --rounds N --only TEXT --out FILE]`: measures a
+ * gantryd of its own and another engine in turn (A B A B) in one run, and keeps the raw numbers.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';

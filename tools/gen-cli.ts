@@ -1,6 +1,6 @@
 /**
- * Writes `src/cli/generated/table.ts` from test/reference/cli/commands.json: names, types and defaults of the reference's command
- * line. The words of help are ours and live in `src/cli/words.ts`.
+ * Writes `src/cli/generated/table.ts` from test/reference/cli/commands.json: names, types and defaults of the
+ * reference's command line. The words of help are ours and live in `src/cli/words.ts`.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * Writes `docs/api/compatibility.md`: every endpoint of the Engine API with its status, the tests that show it, and the systems on
- * which these tests passed. Facts about the API come from `test/reference/endpoints.json`, the rest from `docs/api/evidence.json`,
- * which is kept by hand; both are held against the daemon's own table of routes. `--check` only says what is not as it should be.
+ * Writes `docs/api/compatibility.md`: every endpoint of the Engine API with its status, the tests that show
+ * it, and the systems on which these tests passed. Facts about the API come from
+ * `test/reference/endpoints.json`, the rest from `docs/api/evidence.json`, which is kept by hand; both are
+ * held against the daemon's own table of routes. `--check` only says what is not as it should be.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 /**
- * `npm run goldens [-- GROUP…] [--verbose] [--keep FILE]`: runs the recorded commands with the real docker CLI against a daemon
- * of its own and prints, per group, how many results are equal, accepted or different. Ends with 1 below a floor.
+ * `npm run goldens [-- GROUP…] [--verbose] [--keep FILE]`: runs the recorded commands with the real docker
+ * CLI against a daemon of its own and prints, per group, how many results are equal, accepted or different.
+ * Ends with 1 below a floor.
  */
 import { chmod, mkdir, readFile, rm, symlink, writeFile, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -58,7 +59,9 @@ interface Shell {
   ) => Promise<{ exit: number; stdout: string; stderr: string }>;
 }
 
-/** Commands run where the daemon runs: in its network namespace, in the work folder, with a bare environment. */
+/**
+ * Commands run where the daemon runs: in its network namespace, in the work folder, with a bare environment.
+ */
 function shellFor(daemon: TestDaemon): Shell {
   const environment = [
     `PATH=${WORK}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
@@ -191,6 +194,28 @@ function print(counts: readonly GroupCount[], verbose: boolean): void {
   }
 }
 
+/**
+ * Runs the steps against a daemon of their own; what the daemon leaves behind is told, not thrown, so that
+ * the table is printed.
+ */
+async function record(
+  steps: readonly Step[],
+): Promise<{ results: Map<string, Result>; leaks: readonly string[] }> {
+  let results = new Map<string, Result>();
+  try {
+    await using daemon = await startDaemon({ cgroupParent: null });
+    const shell = shellFor(daemon);
+    await prepareWork(shell);
+    results = await runSteps(shell, steps);
+    await shell.exec(CLEAN);
+    await rm(WORK, { recursive: true, force: true });
+  } catch (error) {
+    if (results.size === 0) throw error;
+    return { results, leaks: [error instanceof Error ? error.message : String(error)] };
+  }
+  return { results, leaks: [] };
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const wanted = args.filter((arg) => !arg.startsWith('-'));
   const groups = wanted.length > 0 ? wanted : MEASURED_GROUPS;
@@ -206,15 +231,7 @@ async function main(args: readonly string[]): Promise<number> {
     string
   >;
   const floors = JSON.parse(await readFile(join(GOLDENS, 'floors.json'), 'utf8')) as Record<string, number>;
-  let results: Map<string, Result>;
-  {
-    await using daemon = await startDaemon({ cgroupParent: null });
-    const shell = shellFor(daemon);
-    await prepareWork(shell);
-    results = await runSteps(shell, steps);
-    await shell.exec(CLEAN);
-    await rm(WORK, { recursive: true, force: true });
-  }
+  const { results, leaks } = await record(steps);
   const counts = compareGroups({
     recorded,
     results,
@@ -223,7 +240,7 @@ async function main(args: readonly string[]): Promise<number> {
     groups,
   });
   print(counts, args.includes('--verbose'));
-  const complaints = judge(counts, floors);
+  const complaints = [...leaks, ...judge(counts, floors)];
   for (const complaint of complaints) process.stdout.write(`${complaint}\n`);
   return complaints.length === 0 ? 0 : 1;
 }

@@ -316,6 +316,7 @@ static void release(struct connection *connection, uint16_t tag) {
 		attach_progress(process);
 	}
 	runtime_drop_rootfs();
+	runtime_drop_ports();
 	ok(connection, tag);
 }
 

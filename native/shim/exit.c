@@ -23,7 +23,10 @@
 #define SYS_pidfd_open 434
 #endif
 
-/* Somebody else reaped the process, so its status is gone; waiting for it for ever would be worse. Exit code 255. */
+/*
+ * Somebody else reaped the process, so its status is gone; waiting for it for ever would be worse. Exit code
+ * 255.
+ */
 #define LOST_STATUS (255 << 8)
 
 static int exit_code(int status) {
@@ -44,8 +47,10 @@ static void fail(struct process *process, int status, const struct child_error *
 	process->ending = true;
 	process->exit_code = status;
 	process->exited_ns = wall_clock_ns();
-	if (process == process_main())
+	if (process == process_main()) {
+		runtime_drop_ports();
 		record_exit(process);
+	}
 	control_failed(process, status, failure);
 	stdio_close(process);
 	if (process->console_name[0])
@@ -129,6 +134,7 @@ static void process_ended(struct process *process, int status) {
 	process->ending = true;
 	stdio_drain(process);
 	if (process == process_main()) {
+		runtime_drop_ports();
 		process->oom_killed = oom_check() > 0;
 		record_exit(process);
 	} else {
@@ -160,9 +166,9 @@ static void reap_process(struct process *process) {
 }
 
 /*
- * A process may end before the runtime has said its number. So while a runtime is at work only known children are reaped; the
- * others stay zombies, and nothing has to be remembered about them. Otherwise every child is reaped: an unreaped one would
- * keep the container's PID namespace, and with it the end of its init, waiting.
+ * A process may end before the runtime has said its number. So while a runtime is at work only known children
+ * are reaped; the others stay zombies, and nothing has to be remembered about them. Otherwise every child is
+ * reaped: an unreaped one would keep the container's PID namespace, and with it the end of its init, waiting.
  */
 void exit_collect(void) {
 	process_each(reap_runtime);

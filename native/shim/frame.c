@@ -116,7 +116,10 @@ void frame_end(struct writer *writer) {
 		write_u32(writer->bytes + writer->start, (uint32_t)(writer->length - writer->start - FRAME_HEADER_BYTES));
 }
 
-/* A field that does not fit is left out: the reader takes it as absent. Sizes are chosen so that it never happens. */
+/*
+ * A field that does not fit is left out: the reader takes it as absent. Sizes are chosen so that it never
+ * happens.
+ */
 void put_bytes(struct writer *writer, uint16_t number, const void *data, size_t length) {
 	if (writer->capacity - writer->length < FIELD_HEADER_BYTES + length)
 		return;

@@ -12,6 +12,7 @@
 #define MAX_PATH_BYTES 4095
 #define MAX_CONSOLE_NAME 100
 #define MAX_ARGUMENTS 64
+#define MAX_PORTS 65536u /* sockets that hold published ports */
 #define MAX_ATTRS_BYTES (16u * KIB)
 #define MAX_REQUEST_BYTES (256u * KIB)
 #define MAX_PAYLOAD_BYTES (64u * KIB)

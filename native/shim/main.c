@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -79,7 +80,9 @@ static int wait_ms(void) {
 	return next_ns == 0 ? -1 : (int)((next_ns - now_ns) / 1000000 + 1);
 }
 
-/* The files tell everything once the container has ended; a shim that nobody is connected to is not needed. */
+/*
+ * The files tell everything once the container has ended; a shim that nobody is connected to is not needed.
+ */
 static bool needed(void) {
 	const struct process *init = process_main();
 	if (connection_count(ROLE_ATTACH) > 0)
@@ -93,8 +96,8 @@ static bool needed(void) {
 	return !init->streams_ended;
 }
 
-static noreturn void serve(void) {
-	runtime_hold_inherited();
+static noreturn void serve(unsigned ports) {
+	runtime_hold_inherited(ports);
 	detach();
 	runtime_remember_oom_score();
 	loop_open();
@@ -111,10 +114,18 @@ static noreturn void serve(void) {
 	_exit(0);
 }
 
+static unsigned count_of(const char *text) {
+	char *end;
+	unsigned long count = strtoul(text, &end, 10);
+	if (*text == 0 || *end || count > MAX_PORTS)
+		die("number of ports", EINVAL);
+	return (unsigned)count;
+}
+
 int main(int argc, char **argv) {
-	if (argc == 3 && strcmp(argv[1], "serve") == 0)
-		serve();
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "serve") == 0)
+		serve(argc == 4 ? count_of(argv[3]) : 0);
 	if (argc == 4 && strcmp(argv[1], "overlay") == 0)
 		return overlay_main(argv[2], argv[3]);
-	die("usage: gantry-shim serve ID | overlay DIRECTORY OPTIONS", EINVAL);
+	die("usage: gantry-shim serve ID [PORTS] | overlay DIRECTORY OPTIONS", EINVAL);
 }

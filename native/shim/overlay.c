@@ -42,7 +42,10 @@ static void send_descriptor(int socket, int fd) {
 	check(sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1, "send descriptor");
 }
 
-/* The scratch tmpfs covers /proc, the one directory that surely exists and holds no layer; the namespace ends with this process. */
+/*
+ * The scratch tmpfs covers /proc, the one directory that surely exists and holds no layer; the namespace ends
+ * with this process.
+ */
 int overlay_main(const char *directory, const char *options) {
 	int layers = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	check(layers, "open directory");

@@ -9,7 +9,10 @@
 #include "loop.h"
 #include "ring.h"
 
-/* FREE is 0 so that unused entries are never written: they cost no memory. The STATE field is the number less 1. */
+/*
+ * FREE is 0 so that unused entries are never written: they cost no memory. The STATE field is the number less
+ * 1.
+ */
 enum process_state {
 	PROCESS_FREE = 0,
 	PROCESS_NEW = 1,

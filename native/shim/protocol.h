@@ -5,7 +5,7 @@
 #define FRAME_HEADER_BYTES 8
 #define FIELD_HEADER_BYTES 8
 
-enum descriptor { FD_CONTROL = 3, FD_ROOTFS = 4, FD_NETNS = 5 };
+enum descriptor { FD_CONTROL = 3, FD_ROOTFS = 4, FD_NETNS = 5, FD_PORTS = 6 };
 
 enum frame_type {
 	FRAME_CONTROL = 0x01,
@@ -66,6 +66,7 @@ enum field_number {
 	FIELD_COUNT = 29,
 	FIELD_SPILL_LIMIT = 30,
 	FIELD_SPILL_DIR = 31,
+	FIELD_SHM_OF = 32,
 };
 
 enum start_flag { START_STDIN = 1, START_STDIN_ONCE = 2, START_HIDE_UNIFIED = 4, START_DETACHED = 8 };

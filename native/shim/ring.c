@@ -1,4 +1,7 @@
-/* Job: keep the output that attached clients have not taken yet; memory stays at one ring, the rest is on a disk. */
+/*
+ * Job: keep the output that attached clients have not taken yet; memory stays at one ring, the rest is on a
+ * disk.
+ */
 #define _GNU_SOURCE
 #include "ring.h"
 
@@ -48,7 +51,10 @@ static bool write_spill(struct ring *ring, uint64_t position, const uint8_t *byt
 	return true;
 }
 
-/* Moves `length` bytes from the ring's tail into the file. A failed write moves nothing and is tried again later. */
+/*
+ * Moves `length` bytes from the ring's tail into the file. A failed write moves nothing and is tried again
+ * later.
+ */
 static bool spill(struct ring *ring, size_t length) {
 	if (ring->spill_fd < 0) {
 		ring->spill_fd = open_spill();
@@ -98,7 +104,10 @@ void ring_put(struct ring *ring, const uint8_t *bytes, size_t length) {
 
 ssize_t ring_send(struct ring *ring, int socket, uint64_t position, size_t limit) {
 	if (position < ring->tail) {
-		/* Not sendfile: the socket would hold the file's own pages, and a hole punched later would zero what is in flight. */
+		/*
+		 * Not sendfile: the socket would hold the file's own pages, and a hole punched later would zero what is in
+		 * flight.
+		 */
 		static uint8_t copy[CHUNK_BYTES];
 		uint64_t left = ring->tail - position;
 		if (left > limit)

@@ -14,7 +14,9 @@ struct ring {
 };
 
 void ring_limits(uint64_t spill_limit_bytes, const char *directory);
-/* Makes room for `length` more bytes while the slowest client is at `slowest`. False: the writer must wait. */
+/*
+ * Makes room for `length` more bytes while the slowest client is at `slowest`. False: the writer must wait.
+ */
 bool ring_reserve(struct ring *ring, size_t length, uint64_t slowest);
 void ring_put(struct ring *ring, const uint8_t *bytes, size_t length);
 /* Sends up to `limit` bytes from `position`; as send(2). */

@@ -11,6 +11,8 @@
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,7 +27,22 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef TMPFS_MAGIC
+#define TMPFS_MAGIC 0x01021994
+#endif
 #define FROM_EMPTY_PATH 0x00000004
+#define TREE_CLONE 1
+#define WITHOUT_LINKS (0x02 | 0x04) /* RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS */
+
+struct how {
+	uint64_t flags, mode, resolve; /* struct open_how, which musl's headers lack */
+};
 
 struct streams {
 	int in, out, err; /* the child's ends */
@@ -33,6 +50,7 @@ struct streams {
 
 static char oom_score[16] = "0";
 static bool has_rootfs;
+static unsigned held_ports;
 /* The child copies argv and environment here; the parent never touches these pages. */
 static char arena[MAX_REQUEST_BYTES];
 static char *arguments[MAX_ARGUMENTS + 1], *variables[MAX_ARGUMENTS + 2];
@@ -42,7 +60,9 @@ void runtime_remember_oom_score(void) {
 	ssize_t got = fd < 0 ? -1 : read(fd, oom_score, sizeof(oom_score) - 1);
 	if (got > 0)
 		oom_score[got] = 0;
-	/* Without the right to lower it the shim is as likely a victim as anybody; that is no reason not to start. */
+	/*
+	 * Without the right to lower it the shim is as likely a victim as anybody; that is no reason not to start.
+	 */
 	if (fd < 0 || (pwrite(fd, "-998", 4, 0) < 0 && errno != EACCES && errno != EPERM))
 		complain("oom_score_adj", errno);
 	if (fd >= 0)
@@ -50,7 +70,7 @@ void runtime_remember_oom_score(void) {
 }
 
 /* A missing descriptor's number is filled, so that nothing else can take it. */
-void runtime_hold_inherited(void) {
+void runtime_hold_inherited(unsigned ports) {
 	has_rootfs = fcntl(FD_ROOTFS, F_GETFD) >= 0;
 	for (int fd = 0; fd <= FD_NETNS; fd++) {
 		if (fcntl(fd, F_GETFD) >= 0)
@@ -61,9 +81,17 @@ void runtime_hold_inherited(void) {
 		if (filler != fd && (dup2(filler, fd) < 0 || close(filler) < 0))
 			die("fill descriptor", errno);
 	}
-	for (int fd = FD_CONTROL; fd <= FD_NETNS; fd++)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-	syscall(SYS_close_range, FD_NETNS + 1, ~0u, 0);
+	held_ports = ports;
+	for (unsigned fd = FD_CONTROL; fd < FD_PORTS + ports; fd++)
+		if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+			die("inherited descriptor", errno);
+	syscall(SYS_close_range, FD_PORTS + ports, ~0u, 0);
+}
+
+void runtime_drop_ports(void) {
+	if (held_ports > 0)
+		syscall(SYS_close_range, FD_PORTS, FD_PORTS + held_ports - 1, 0);
+	held_ports = 0;
 }
 
 void runtime_drop_rootfs(void) {
@@ -95,15 +123,43 @@ static size_t collect(const struct frame *frame, uint16_t number, char **list, s
 	return count;
 }
 
-static void enter_mount_namespace(int error_fd, bool rootfs, bool hide_unified) {
-	if (!rootfs && !hide_unified)
+/*
+ * A detached copy of /dev/shm of the mount namespace behind the path. What lies there is another container's doing, so no
+ * link is followed and only a tmpfs is taken. Back here afterwards, in the directory where we were.
+ */
+static int copy_shm(int error_fd, const char *namespace_path) {
+	struct how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = WITHOUT_LINKS};
+	struct statfs facts;
+	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int donor = open(namespace_path, O_RDONLY | O_CLOEXEC);
+	if (home < 0 || directory < 0 || donor < 0 || setns(donor, CLONE_NEWNS) < 0)
+		child_fail(error_fd, "join mount namespace");
+	int shm = (int)syscall(SYS_openat2, AT_FDCWD, "/dev/shm", &how, sizeof(how));
+	if (shm < 0 || fstatfs(shm, &facts) < 0)
+		child_fail(error_fd, "open /dev/shm");
+	errno = EINVAL;
+	if (facts.f_type != TMPFS_MAGIC)
+		child_fail(error_fd, "/dev/shm is no tmpfs");
+	int copy = (int)syscall(SYS_open_tree, shm, "", TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
+	if (copy < 0 || setns(home, CLONE_NEWNS) < 0 || fchdir(directory) < 0)
+		child_fail(error_fd, "copy /dev/shm");
+	return copy;
+}
+
+static void enter_mount_namespace(int error_fd, bool rootfs, bool hide_unified, const char *shm_of) {
+	if (!rootfs && !hide_unified && !shm_of[0])
 		return;
+	int shm = shm_of[0] ? copy_shm(error_fd, shm_of) : -1;
 	if (unshare(CLONE_NEWNS) < 0)
 		child_fail(error_fd, "unshare");
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		child_fail(error_fd, "make / rslave");
 	if (rootfs && syscall(SYS_move_mount, FD_ROOTFS, "", AT_FDCWD, "rootfs", FROM_EMPTY_PATH) < 0)
 		child_fail(error_fd, "attach rootfs");
+	if (shm >= 0 && ((mkdir("shm", 0700) < 0 && errno != EEXIST) ||
+		syscall(SYS_move_mount, shm, "", AT_FDCWD, "shm", FROM_EMPTY_PATH) < 0))
+		child_fail(error_fd, "attach shm");
 	if (hide_unified && umount2("/sys/fs/cgroup/unified", MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
 		child_fail(error_fd, "hide unified");
 }
@@ -122,6 +178,7 @@ static void restore_oom_score(void) {
 }
 
 static noreturn void run_child(const struct process *process, const struct frame *frame, const struct streams *streams, int error_fd) {
+	static char shm_of[MAX_PATH_BYTES + 1];
 	static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	size_t used = 0;
 	restore_oom_score();
@@ -129,7 +186,11 @@ static noreturn void run_child(const struct process *process, const struct frame
 	if (collect(frame, FIELD_ENV, variables, &used) == 0)
 		variables[0] = default_path;
 	bool rootfs = process == process_main() && has_rootfs;
-	enter_mount_namespace(error_fd, rootfs, (process->flags & START_HIDE_UNIFIED) != 0);
+	if (process == process_main() && !field_text(frame, FIELD_SHM_OF, shm_of, sizeof(shm_of))) {
+		errno = EINVAL;
+		child_fail(error_fd, "path of shm");
+	}
+	enter_mount_namespace(error_fd, rootfs, (process->flags & START_HIDE_UNIFIED) != 0, shm_of);
 	if (dup2(streams->in, 0) < 0 || dup2(streams->out, 1) < 0 || dup2(streams->err, 2) < 0)
 		child_fail(error_fd, "dup2");
 	reset_signals();

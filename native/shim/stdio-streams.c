@@ -1,4 +1,6 @@
-/* Job: move bytes between a process and its log and clients. Only a full spill file makes the process wait. */
+/*
+ * Job: move bytes between a process and its log and clients. Only a full spill file makes the process wait.
+ */
 #include "stdio-streams.h"
 
 #include <errno.h>

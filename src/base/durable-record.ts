@@ -6,9 +6,9 @@ import { parseJson, type JsonValue } from './json.ts';
 import { LIMITS } from './limits.ts';
 
 /*
- * A durable record is one JSON document in a file of its own, with its SHA-256 in front: `sha256:<hex>\n<json>\n`.
- * It changes only by flushed writes (temporary file, fsync, rename, fsync of the directory): an unflushed rename over a good
- * record may leave it empty after a power cut.
+ * A durable record is one JSON document in a file of its own, with its SHA-256 in front:
+ * `sha256:<hex>\n<json>\n`. It changes only by flushed writes (temporary file, fsync, rename, fsync of the
+ * directory): an unflushed rename over a good record may leave it empty after a power cut.
  */
 
 function encode(value: unknown): string {
@@ -26,7 +26,10 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Writes a record into a directory that is not visible yet (staged): file flushed, directory left to the caller. One flush. */
+/**
+ * Writes a record into a directory that is not visible yet (staged): file flushed, directory left to the
+ * caller. One flush.
+ */
 export async function writeStagedRecord(path: string, value: unknown): Promise<void> {
   const handle = await open(path, 'w', 0o600);
   try {
@@ -48,7 +51,11 @@ export async function writeRecord(path: string, value: unknown): Promise<void> {
 /** Errors: `notFound` when there is none, `dataLoss` when its checksum or form is wrong. */
 export async function readRecord(path: string): Promise<JsonValue> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new EngineError(error.code === 'ENOENT' ? 'notFound' : 'dataLoss', `record ${path}: ${error.message}`, { cause: error });
+    throw new EngineError(
+      error.code === 'ENOENT' ? 'notFound' : 'dataLoss',
+      `record ${path}: ${error.message}`,
+      { cause: error },
+    );
   });
   const newline = text.indexOf('\n');
   const json = text.slice(newline + 1, -1);

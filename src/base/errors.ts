@@ -1,4 +1,6 @@
-/** The closed set of error kinds. HTTP status numbers for them live only in `daemon/server/http-status.ts`. */
+/**
+ * The closed set of error kinds. HTTP status numbers for them live only in `daemon/server/http-status.ts`.
+ */
 export type ErrorKind =
   | 'invalidArgument'
   | 'unauthenticated'

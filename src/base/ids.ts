@@ -11,7 +11,10 @@ export type NetworkId = Branded<'NetworkId'>;
 
 const HEX_64 = /^[0-9a-f]{64}$/;
 
-/** 64 random hexadecimal digits whose first twelve are not all decimal, so that a short id is never taken for a number. */
+/**
+ * 64 random hexadecimal digits whose first twelve are not all decimal, so that a short id is never taken for
+ * a number.
+ */
 export function randomId(): string {
   for (;;) {
     const id = randomBytes(32).toString('hex');

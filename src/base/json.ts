@@ -21,8 +21,9 @@ function depthOf(text: string, limit: number): number {
 }
 
 /**
- * Parses JSON from outside: nesting is bounded before anything recursive runs. `__proto__` stays an own property, as
- * `JSON.parse` makes it; code that copies such objects uses `Object.entries` and maps, never assignment by key.
+ * Parses JSON from outside: nesting is bounded before anything recursive runs. `__proto__` stays an own
+ * property, as `JSON.parse` makes it; code that copies such objects uses `Object.entries` and maps, never
+ * assignment by key.
  */
 export function parseJson(text: string, what: string): JsonValue {
   if (depthOf(text, LIMITS.jsonDepth) > LIMITS.jsonDepth) {
@@ -31,7 +32,11 @@ export function parseJson(text: string, what: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
   } catch (error) {
-    throw new EngineError('invalidArgument', `${what}: ${error instanceof Error ? error.message : 'invalid JSON'}`, { cause: error });
+    throw new EngineError(
+      'invalidArgument',
+      `${what}: ${error instanceof Error ? error.message : 'invalid JSON'}`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,4 +1,7 @@
-/** One lock per key, first come first served. A verb takes it in its first line and never holds it while waiting on a client. */
+/**
+ * One lock per key, first come first served. A verb takes it in its first line and never holds it while
+ * waiting on a client.
+ */
 export class KeyedMutex {
   readonly #tails = new Map<string, Promise<void>>();
 

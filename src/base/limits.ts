@@ -1,4 +1,7 @@
-/** Every bound of the engine, with its unit in the name. `limits.test.ts` asks that a test reaches each of them. */
+/**
+ * Every bound of the engine, with its unit in the name. `limits.test.ts` asks that a test reaches each of
+ * them.
+ */
 const KIB = 1024;
 const MIB = 1024 * KIB;
 

@@ -23,7 +23,10 @@ export interface LogOptions {
 /** Control characters never reach a terminal raw. */
 function visible(text: string): string {
   // biome-ignore lint: control characters are what is searched for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }
 
 export function createLog(options: LogOptions, base: LogFields = {}): Log {

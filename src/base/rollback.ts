@@ -1,7 +1,8 @@
 type Undo = () => void | Promise<void>;
 
 /**
- * Undo steps of an operation in progress, run last first unless it was committed. Push the undo right after the effect.
+ * Undo steps of an operation in progress, run last first unless it was committed. Push the undo right after
+ * the effect.
  *
  *     await using rollback = new Rollback(onError);
  *     await makeThing(); rollback.push(removeThing);

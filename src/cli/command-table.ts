@@ -1,4 +1,7 @@
-/** One flag as the reference's command line defines it. `type` is the value's type, `shown` what help prints for it. */
+/**
+ * One flag as the reference's command line defines it. `type` is the value's type, `shown` what help prints
+ * for it.
+ */
 export interface FlagDefinition {
   readonly long: string;
   readonly short?: string;

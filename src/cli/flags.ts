@@ -1,6 +1,8 @@
 import type { CommandDefinition, FlagDefinition } from './command-table.ts';
 
-/** What the user typed cannot be understood: printed with a pointer to the command's help, exit code 125 or 1. */
+/**
+ * What the user typed cannot be understood: printed with a pointer to the command's help, exit code 125 or 1.
+ */
 export class UsageError extends Error {}
 
 const LIST_TYPES = new Set([

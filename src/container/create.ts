@@ -23,7 +23,10 @@ export const NEVER_RAN: RunState = {
   finishedAt: ZERO_TIME,
 };
 
-/** Of kind `invalidArgument`: the docker CLI would take a `notFound` of create for a missing image and pull it. */
+/**
+ * Of kind `invalidArgument`: the docker CLI would take a `notFound` of create for a missing image and pull
+ * it.
+ */
 function namedContainer(room: Pick<Room, 'ledger'>, reference: string): ContainerRecord {
   try {
     return room.ledger.find(reference).record;

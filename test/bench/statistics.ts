@@ -5,7 +5,9 @@ export interface Summary {
   readonly p95: number;
   readonly min: number;
   readonly max: number;
-  /** Half of the distance between the quartiles over the median, in percent: how far a figure can be trusted. */
+  /**
+   * Half of the distance between the quartiles over the median, in percent: how far a figure can be trusted.
+   */
   readonly spreadPercent: number;
 }
 

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
-import { run as runCommand } from '../support/command.ts';
+import { run as runCommand, type CommandResult } from '../support/command.ts';
+import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
 import { imageArchive } from '../support/images.ts';
+
+/** Runs a command line under script(1), whose input stays open: at its end script may drop what the terminal still prints. */
+function inTerminal(daemon: TestDaemon, commandLine: string): Promise<CommandResult> {
+  const quoted = commandLine.replaceAll("'", `'\\''`);
+  return runCommand('sh', ['-c', `sleep 2 | script -qec '${quoted}' /dev/null`], { env: daemon.clientEnv() });
+}
 
 e2e('run: environment, user, working directory, entrypoint, labels, limits', {}, async (daemon) => {
   const run = (...args: string[]): Promise<string> => daemon.mustDocker(['run', '--rm', ...args]);
@@ -56,10 +63,7 @@ e2e('run: standard input, exit codes, signals', {}, async (daemon) => {
 
 e2e('run -t: a terminal', {}, async (daemon) => {
   const command = `docker run --rm -it busybox sh -c 'tty; stty size; echo done'`;
-  const result = await runCommand('script', ['-qec', `stty rows 33 cols 99; ${command}`, '/dev/null'], {
-    env: daemon.clientEnv(),
-    input: '',
-  });
+  const result = await inTerminal(daemon, `stty rows 33 cols 99; ${command}`);
   assert.match(result.stdout, /\/dev\/pts\/0\r\n33 99\r\ndone\r\n/);
 });
 
@@ -176,10 +180,7 @@ e2e(
     assert.equal((await daemon.docker(['exec', 'ee', 'sh', '-c', 'exit 6'])).exit, 6);
     assert.equal((await daemon.docker(['exec', 'ee', 'nosuch'])).exit, 127);
     await daemon.mustDocker(['exec', '-d', 'ee', 'sh', '-c', 'echo made > /made']);
-    const terminal = await runCommand('script', ['-qec', 'docker exec -it ee tty', '/dev/null'], {
-      env: daemon.clientEnv(),
-      input: '',
-    });
+    const terminal = await inTerminal(daemon, 'docker exec -it ee tty');
     assert.match(terminal.stdout, /\/dev\/pts\//);
     assert.equal(await daemon.mustDocker(['exec', 'ee', 'cat', '/made']), 'made');
   },

@@ -32,7 +32,10 @@ function clear(): void {
   for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
 }
 
-/** What a kill of the shim, a full disk or a bad sector leaves between whole records; never a whole record of its own. */
+/**
+ * What a kill of the shim, a full disk or a bad sector leaves between whole records; never a whole record of
+ * its own.
+ */
 function damage(chance: Chance): string {
   const torn = record(999_999).slice(0, 1 + chance.below(40));
   const kinds = [

@@ -1,6 +1,7 @@
 /**
- * Repeatable fuzzing: every round has a generator of its own, made from one seed, so that a failure names what repeats it.
- * `GANTRY_FUZZ_ROUNDS` asks for more rounds than the short run of `npm test`, `GANTRY_FUZZ_SEED` repeats one.
+ * Repeatable fuzzing: every round has a generator of its own, made from one seed, so that a failure names
+ * what repeats it. `GANTRY_FUZZ_ROUNDS` asks for more rounds than the short run of `npm test`,
+ * `GANTRY_FUZZ_SEED` repeats one.
  */
 import { randomInt } from 'node:crypto';
 import { test, type TestContext } from 'node:test';

@@ -24,7 +24,10 @@ export interface Difference {
 
 const groupOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
-/** What of `got` is not as in `want`; fields that differed between two recordings of the reference are left out. */
+/**
+ * What of `got` is not as in `want`; fields that differed between two recordings of the reference are left
+ * out.
+ */
 export function differenceOf(want: Result, got: Result | undefined): Difference | null {
   if (got === undefined)
     return { id: want.id, cmd: want.cmd, fields: [{ name: 'case', want: 'run', got: 'not run' }] };

@@ -1,6 +1,7 @@
 /**
- * Takes what differs between any two runs (ids, times, addresses of hardware, process numbers) out of a command's output, so
- * that it can be compared with a recorded one. The placeholders are those of the recorded results.
+ * Takes what differs between any two runs (ids, times, addresses of hardware, process numbers) out of a
+ * command's output, so that it can be compared with a recorded one. The placeholders are those of the
+ * recorded results.
  */
 type Rule = readonly [RegExp, string | ((match: string, ...groups: string[]) => string)];
 

@@ -77,7 +77,9 @@ async function lookOnce(daemon: TestDaemon): Promise<string[]> {
   return leaks;
 }
 
-/** What is left after every container was removed; things that the kernel takes away late get five seconds. */
+/**
+ * What is left after every container was removed; things that the kernel takes away late get five seconds.
+ */
 export async function findLeaks(daemon: TestDaemon): Promise<string[]> {
   let leaks: string[] = [];
   await until(

@@ -16,7 +16,8 @@ test('the checker catches a daemon that forgets a record', { timeout: 100_000 },
   const { archive, reference } = await busyboxArchive();
   const forgetful = `/tmp/gantryd-forgetful-${process.pid}`;
   const gantryd = join(import.meta.dirname, '../../bin/gantryd');
-  // Before each start it loses the record of the oldest container that has no shim: as if create were never flushed.
+  // Before each start it loses the record of the oldest container that has no shim: as if create were never
+  // flushed.
   const script = `#!/bin/sh
 root=$2; exec_root=$4
 for c in $(ls -tr "$root/containers" 2>/dev/null | grep -E '^[0-9a-f]{64}$' | head -3); do rm -rf "$root/containers/$c"; done

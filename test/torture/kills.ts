@@ -55,7 +55,10 @@ async function removeEverything(
   return violations;
 }
 
-/** Kills the daemon at random moments under four clients, starts it again, and holds what was promised against what is. */
+/**
+ * Kills the daemon at random moments under four clients, starts it again, and holds what was promised against
+ * what is.
+ */
 export async function killRepeatedly(
   options: KillOptions,
 ): Promise<{ violations: Violation[]; acknowledged: number; seed: number }> {

@@ -3,7 +3,10 @@ export type Progress = 'no' | 'attempted' | 'acknowledged';
 
 export interface Entry {
   readonly name: string;
-  /** `sleeper` runs until it is removed, `exiter` ends by itself with `exitCode`, `vanisher` is an exiter with auto-remove. */
+  /**
+   * `sleeper` runs until it is removed, `exiter` ends by itself with `exitCode`, `vanisher` is an exiter with
+   * auto-remove.
+   */
   readonly kind: 'sleeper' | 'exiter' | 'vanisher';
   readonly exitCode: number;
   id: string | undefined;

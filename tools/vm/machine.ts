@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 
 /** What the virtual machine is made of; all three are made once and never written to afterwards. */
@@ -32,7 +41,9 @@ for try in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/vda ] && break; /bin/busybox sleep
 exec /bin/busybox switch_root /new /sbin/init
 `;
 
-/** Runs /mnt/.vm-command of the second disk after the boot, says how it ended, and switches the machine off. */
+/**
+ * Runs /mnt/.vm-command of the second disk after the boot, says how it ended, and switches the machine off.
+ */
 const JOB = `[Unit]
 After=multi-user.target
 [Service]
@@ -56,13 +67,18 @@ const SILENT_UNITS = [
 export function mustRun(command: string, args: readonly string[], cwd: string): string {
   const result = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 26 });
   if (result.status === 0) return result.stdout;
-  const why = result.error?.message ?? (result.stderr || result.stdout).trim().split('\n').slice(-5).join('\n');
+  const why =
+    result.error?.message ?? (result.stderr || result.stdout).trim().split('\n').slice(-5).join('\n');
   throw new Error(`${command} ${args.join(' ')}: ${why}`);
 }
 
 /** The module's files in the order in which they have to be loaded. */
 function moduleFiles(root: string, version: string): string[] {
-  const listed = mustRun('chroot', [root, 'modprobe', '-S', version, '-a', '--show-depends', ...MODULES], root);
+  const listed = mustRun(
+    'chroot',
+    [root, 'modprobe', '-S', version, '-a', '--show-depends', ...MODULES],
+    root,
+  );
   const files = listed.split('\n').filter((line) => line.startsWith('insmod '));
   return [...new Set(files.map((line) => line.split(' ')[1] ?? ''))];
 }
@@ -89,10 +105,17 @@ function configure(root: string): void {
   mustRun('chroot', [root, 'systemctl', '-q', 'mask', ...SILENT_UNITS], root);
 }
 
-/** Makes the machine if the folder does not hold one. The disk comes last and whole: its name says all is there. */
+/**
+ * Makes the machine if the folder does not hold one. The disk comes last and whole: its name says all is
+ * there.
+ */
 export function provideMachine(print: (line: string) => void): Machine {
   const folder = MACHINE_FOLDER;
-  const machine = { kernel: join(folder, 'kernel'), initrd: join(folder, 'initrd'), disk: join(folder, 'disk') };
+  const machine = {
+    kernel: join(folder, 'kernel'),
+    initrd: join(folder, 'initrd'),
+    disk: join(folder, 'disk'),
+  };
   if (Object.values(machine).every((path) => existsSync(path))) return machine;
   print(`making a Debian ${RELEASE} machine in ${folder}: some minutes, 2 GB, only once`);
   const root = join(folder, 'root');

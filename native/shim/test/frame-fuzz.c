@@ -1,4 +1,7 @@
-/* Job: feed random and mutated frames to the parser, and random bytes to the log's encoder. `frame-fuzz ROUNDS [SEED]`. */
+/*
+ * Job: feed random and mutated frames to the parser, and random bytes to the log's encoder. `frame-fuzz
+ * ROUNDS [SEED]`.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

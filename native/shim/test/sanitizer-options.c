@@ -1,4 +1,7 @@
-/* Job: options for the sanitizer build. The shim allocates nothing, and a leak check cannot trace an undumpable process. */
+/*
+ * Job: options for the sanitizer build. The shim allocates nothing, and a leak check cannot trace an
+ * undumpable process.
+ */
 const char *__asan_default_options(void);
 
 const char *__asan_default_options(void) {

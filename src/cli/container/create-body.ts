@@ -234,7 +234,9 @@ function streams(flags: FlagValues): { stdin: boolean; stdout: boolean; stderr: 
   return { stdin: !detached && flags.bool('interactive'), stdout: !detached, stderr: !detached };
 }
 
-/** The flags of run and create as the API's create request. Reads the files that flags name; otherwise pure. */
+/**
+ * The flags of run and create as the API's create request. Reads the files that flags name; otherwise pure.
+ */
 export function createRequest(input: CreateInput): CreateRequest {
   const { flags, image, command } = input;
   const wanted = streams(flags);

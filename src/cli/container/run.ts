@@ -11,7 +11,10 @@ import { runSession } from './stream.ts';
 const PULL_POLICIES = ['always', 'missing', 'never'];
 const HELP = "\n\nRun 'gantry run --help' for more information";
 
-/** 125 the engine refused, 126 the command cannot be executed, 127 it was not found: by the engine's text, as clients do. */
+/**
+ * 125 the engine refused, 126 the command cannot be executed, 127 it was not found: by the engine's text, as
+ * clients do.
+ */
 export function exitCodeOf(message: string): number {
   const text = message.toLowerCase();
   if (

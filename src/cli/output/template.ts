@@ -1,8 +1,8 @@
 import { UsageError } from '../flags.ts';
 
 /**
- * The part of Go's templates that scripts use most: `{{.A.B}}`, `{{json .A}}`, `{{ .A }}`, text between, `\t` and `\n`. Anything
- * else is refused by name rather than printed wrongly.
+ * The part of Go's templates that scripts use most: `{{.A.B}}`, `{{json .A}}`, `{{ .A }}`, text between, `\t`
+ * and `\n`. Anything else is refused by name rather than printed wrongly.
  */
 type Render = (value: unknown) => string;
 

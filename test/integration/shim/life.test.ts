@@ -11,10 +11,12 @@ const ALL = 7;
 
 function execRecords(directory: string): Map<string, number> {
   const lines = readFileSync(join(directory, 'execs'), 'utf8').trim().split('\n');
-  return new Map(lines.map((line) => {
-    const record = JSON.parse(line) as { id: string; exitCode: number };
-    return [record.id, record.exitCode];
-  }));
+  return new Map(
+    lines.map((line) => {
+      const record = JSON.parse(line) as { id: string; exitCode: number };
+      return [record.id, record.exitCode];
+    }),
+  );
 }
 
 test('an exec with a reserved client gives output and code, and its record stays', async (t) => {
@@ -39,15 +41,21 @@ test('forty execs at once, each with its own code, some ended before their numbe
   assert.ok(answers.every((answer) => answer.type === FRAME.started));
   for (const _ of ids) await shim.control.event(FRAME.execExit);
   const records = execRecords(shim.directory);
-  assert.deepEqual(ids.map((id) => records.get(id)), ids.map((_, at) => at));
+  assert.deepEqual(
+    ids.map((id) => records.get(id)),
+    ids.map((_, at) => at),
+  );
 });
 
 test('a failed exec ends its reserved client and leaves the container alone', async (t) => {
   const shim = await startShim(t);
   await shim.start('exec sleep 1000');
   const client = await shim.attach(ALL, 'bad');
-  const failed = await shim.control.request(FRAME.exec,
-    [[FIELD.execId, 'bad'], [FIELD.argv, 'false'], [FIELD.pidFile, 'bad.pid']]);
+  const failed = await shim.control.request(FRAME.exec, [
+    [FIELD.execId, 'bad'],
+    [FIELD.argv, 'false'],
+    [FIELD.pidFile, 'bad.pid'],
+  ]);
   assert.equal(intOf(failed, FIELD.runtimeStatus), 1);
   assert.equal((await client.output()).stdout.length, 0);
   await client.closed;
@@ -68,8 +76,19 @@ test('the daemon goes and comes back: state, process, running execs', async (t) 
   client.sendRaw(FRAME.stdin, Buffer.from('x\n'));
   assert.equal((await client.output()).stdout.toString(), 'after\n');
   await again.event(FRAME.exit);
-  assert.deepEqual(logLines(shim.logText()).map(({ log }) => log), ['before\n', 'after\n']);
-  assert.equal((await again.request(FRAME.signal, [[FIELD.execId, 'long'], [FIELD.signal, 15]])).type, FRAME.ok);
+  assert.deepEqual(
+    logLines(shim.logText()).map(({ log }) => log),
+    ['before\n', 'after\n'],
+  );
+  assert.equal(
+    (
+      await again.request(FRAME.signal, [
+        [FIELD.execId, 'long'],
+        [FIELD.signal, 15],
+      ])
+    ).type,
+    FRAME.ok,
+  );
   assert.equal((await again.request(FRAME.release)).type, FRAME.ok);
   await again.closed;
   assert.ok(!existsSync(join(shim.directory, 'shim.sock')));
@@ -94,7 +113,11 @@ test('a connection closed before the start takes the shim along', async (t) => {
 test('broken and oversized frames close the connection and nothing else', async (t) => {
   const shim = await startShim(t);
   await shim.start('exec sleep 1000');
-  for (const bytes of [Buffer.from([255, 255, 255, 255, 1, 0, 0, 0]), Buffer.from([4, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4]), Buffer.alloc(64)]) {
+  for (const bytes of [
+    Buffer.from([255, 255, 255, 255, 1, 0, 0, 0]),
+    Buffer.from([4, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4]),
+    Buffer.alloc(64),
+  ]) {
     const intruder: ShimConnection = await shim.connect();
     intruder.socket.write(bytes);
     await intruder.closed;
@@ -103,8 +126,12 @@ test('broken and oversized frames close the connection and nothing else', async 
   assert.equal(statSync(join(shim.directory, 'shim.sock')).mode & 0o777, 0o600);
 });
 
-test('the frame parser survives mutated frames', { skip: fuzzer() === undefined && 'no sanitizer build' }, () => {
-  const text = execFileSync(fuzzer() ?? '', [process.env['GANTRY_FUZZ_ROUNDS'] ?? '20000'], { encoding: 'utf8' });
+test('the frame parser survives mutated frames', {
+  skip: fuzzer() === undefined && 'no sanitizer build',
+}, () => {
+  const text = execFileSync(fuzzer() ?? '', [process.env['GANTRY_FUZZ_ROUNDS'] ?? '20000'], {
+    encoding: 'utf8',
+  });
   assert.match(text, /rounds, checksum/);
 });
 

@@ -2,16 +2,64 @@
 import type { Socket } from 'node:net';
 
 export const FRAME = {
-  control: 0x01, attach: 0x02, start: 0x10, exec: 0x11, resize: 0x12, signal: 0x13, closeStdin: 0x14, status: 0x15,
-  release: 0x16, stdin: 0x20, stdinEof: 0x21, stdout: 0x30, stderr: 0x31, end: 0x3f, ok: 0x80, hello: 0x81,
-  execState: 0x82, started: 0x83, failed: 0x84, init: 0x85, error: 0x86, exit: 0xa0, execExit: 0xa1, oom: 0xa2,
+  control: 0x01,
+  attach: 0x02,
+  start: 0x10,
+  exec: 0x11,
+  resize: 0x12,
+  signal: 0x13,
+  closeStdin: 0x14,
+  status: 0x15,
+  release: 0x16,
+  stdin: 0x20,
+  stdinEof: 0x21,
+  stdout: 0x30,
+  stderr: 0x31,
+  end: 0x3f,
+  ok: 0x80,
+  hello: 0x81,
+  execState: 0x82,
+  started: 0x83,
+  failed: 0x84,
+  init: 0x85,
+  error: 0x86,
+  exit: 0xa0,
+  execExit: 0xa1,
+  oom: 0xa2,
 } as const;
 
 export const FIELD = {
-  version: 1, pid: 2, state: 3, execId: 4, argv: 5, env: 6, pidFile: 7, runtimeLog: 8, consoleSocket: 9, flags: 10,
-  logPath: 11, logMaxSize: 12, logMaxFile: 13, logAttrs: 14, oomV1: 15, oomV2: 16, width: 17, height: 18, signal: 19,
-  exitCode: 20, oomKilled: 21, timeNs: 22, runtimeStatus: 23, logTail: 24, stderrTail: 25, errno: 26, message: 27,
-  startTime: 28, count: 29, spillLimit: 30, spillDir: 31,
+  version: 1,
+  pid: 2,
+  state: 3,
+  execId: 4,
+  argv: 5,
+  env: 6,
+  pidFile: 7,
+  runtimeLog: 8,
+  consoleSocket: 9,
+  flags: 10,
+  logPath: 11,
+  logMaxSize: 12,
+  logMaxFile: 13,
+  logAttrs: 14,
+  oomV1: 15,
+  oomV2: 16,
+  width: 17,
+  height: 18,
+  signal: 19,
+  exitCode: 20,
+  oomKilled: 21,
+  timeNs: 22,
+  runtimeStatus: 23,
+  logTail: 24,
+  stderrTail: 25,
+  errno: 26,
+  message: 27,
+  startTime: 28,
+  count: 29,
+  spillLimit: 30,
+  spillDir: 31,
 } as const;
 
 export type FieldInput = readonly [number: number, value: string | number | bigint];
@@ -23,14 +71,16 @@ export interface Frame {
 }
 
 export function fields(list: readonly FieldInput[]): Buffer {
-  return Buffer.concat(list.flatMap(([number, value]) => {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.alloc(8);
-    if (typeof value !== 'string') bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
-    const header = Buffer.alloc(8);
-    header.writeUInt16LE(number);
-    header.writeUInt32LE(bytes.length, 4);
-    return [header, bytes];
-  }));
+  return Buffer.concat(
+    list.flatMap(([number, value]) => {
+      const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.alloc(8);
+      if (typeof value !== 'string') bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
+      const header = Buffer.alloc(8);
+      header.writeUInt16LE(number);
+      header.writeUInt32LE(bytes.length, 4);
+      return [header, bytes];
+    }),
+  );
 }
 
 export function encodeFrame(type: number, payload: Uint8Array, tag = 0): Buffer {
@@ -72,11 +122,13 @@ export class ShimConnection {
     this.socket = socket;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('error', () => undefined);
-    this.closed = new Promise((resolve) => socket.once('close', () => {
-      this.isClosed = true;
-      this.#wake();
-      resolve();
-    }));
+    this.closed = new Promise((resolve) =>
+      socket.once('close', () => {
+        this.isClosed = true;
+        this.#wake();
+        resolve();
+      }),
+    );
   }
 
   #wake(): void {
@@ -87,7 +139,11 @@ export class ShimConnection {
     let rest = this.#pending.length > 0 ? Buffer.concat([this.#pending, bytes]) : bytes;
     while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32LE()) {
       const end = 8 + rest.readUInt32LE();
-      this.#frames.push({ type: rest.readUInt8(4), tag: rest.readUInt16LE(6), payload: Buffer.from(rest.subarray(8, end)) });
+      this.#frames.push({
+        type: rest.readUInt8(4),
+        tag: rest.readUInt16LE(6),
+        payload: Buffer.from(rest.subarray(8, end)),
+      });
       rest = rest.subarray(end);
     }
     this.#pending = Buffer.from(rest);
@@ -136,10 +192,15 @@ export class ShimConnection {
   async output(): Promise<{ stdout: Buffer; stderr: Buffer }> {
     const parts: Record<number, Buffer[]> = { [FRAME.stdout]: [], [FRAME.stderr]: [] };
     for (;;) {
-      const frame = await this.take((one) => [FRAME.stdout, FRAME.stderr, FRAME.end].some((type) => type === one.type));
+      const frame = await this.take((one) =>
+        [FRAME.stdout, FRAME.stderr, FRAME.end].some((type) => type === one.type),
+      );
       if (frame.type === FRAME.end) break;
       parts[frame.type]?.push(frame.payload);
     }
-    return { stdout: Buffer.concat(parts[FRAME.stdout] ?? []), stderr: Buffer.concat(parts[FRAME.stderr] ?? []) };
+    return {
+      stdout: Buffer.concat(parts[FRAME.stdout] ?? []),
+      stderr: Buffer.concat(parts[FRAME.stderr] ?? []),
+    };
   }
 }

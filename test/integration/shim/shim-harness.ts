@@ -1,4 +1,6 @@
-/** Drives the real shim binary for tests: spawns it in a task directory of its own, with a fake OCI runtime. */
+/**
+ * Drives the real shim binary for tests: spawns it in a task directory of its own, with a fake OCI runtime.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -44,7 +46,9 @@ export function fakeRuntime(pidFile: string, script: string): FieldInput[] {
   ];
 }
 
-/** The shim ends with the test, which fails if it stays, leaves its socket or complains (as sanitizers do). */
+/**
+ * The shim ends with the test, which fails if it stays, leaves its socket or complains (as sanitizers do).
+ */
 export async function startShim(t: TestContext, options: ShimOptions = {}): Promise<Shim> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'gantry-shim-test-'));
   if (!options.directory) t.after(() => rmSync(directory, { recursive: true, force: true }));

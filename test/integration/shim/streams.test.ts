@@ -19,7 +19,10 @@ test('an attached client sees the first byte, both streams and the end; the log 
   assert.equal(intOf(exit, FIELD.pid), intOf(started, FIELD.pid));
   assert.deepEqual(await client.output(), { stdout: Buffer.from('out\n'), stderr: Buffer.from('err\n') });
   const lines = logLines(shim.logText());
-  assert.deepEqual(lines.map(({ log, stream }) => `${stream} ${log}`).sort(), ['stderr err\n', 'stdout out\n']);
+  assert.deepEqual(lines.map(({ log, stream }) => `${stream} ${log}`).sort(), [
+    'stderr err\n',
+    'stdout out\n',
+  ]);
   assert.equal(shim.exitFile()['exitCode'], 7);
 });
 
@@ -33,19 +36,30 @@ test('a client that wants one stream gets that one', async (t) => {
 test('log lines are escaped, split and left open as in the reference', async (t) => {
   const shim = await startShim(t);
   const long = 'x'.repeat(16384);
-  writeFileSync(join(shim.directory, 'data'), Buffer.concat([
-    Buffer.from('<a href="x">&\\\t\r\u2028\u00e9\u{1f600}\u007f\u0001\n'),
-    Buffer.from([0xff, 0xc3, 0x28, 0xe2, 0x82, 0x0a]),
-    Buffer.from(`${long}\n${long}yz\nopen`),
-  ]));
+  writeFileSync(
+    join(shim.directory, 'data'),
+    Buffer.concat([
+      Buffer.from('<a href="x">&\\\t\r\u2028\u00e9\u{1f600}\u007f\u0001\n'),
+      Buffer.from([0xff, 0xc3, 0x28, 0xe2, 0x82, 0x0a]),
+      Buffer.from(`${long}\n${long}yz\nopen`),
+    ]),
+  );
   await shim.start('cat data');
   await shim.control.event(FRAME.exit);
-  const raw = shim.logText().split('\n').map((line) => line.replace(/,"time":"[^"]+"/, ''));
+  const raw = shim
+    .logText()
+    .split('\n')
+    .map((line) => line.replace(/,"time":"[^"]+"/, ''));
   const line = (log: string): string => `{"log":"${log}","stream":"stdout"}`;
   assert.deepEqual(raw, [
     line('\\u003ca href=\\"x\\"\\u003e\\u0026\\\\\\u0009\\r\\u2028\u00e9\u{1f600}\u007f\\u0001\\n'),
     line('\\ufffd\\ufffd(\\ufffd\\ufffd\\n'),
-    line(long), line('\\n'), line(long), line('yz\\n'), line('open'), '',
+    line(long),
+    line('\\n'),
+    line(long),
+    line('yz\\n'),
+    line('open'),
+    '',
   ]);
   const times = shim.logText().match(/"time":"([^"]+)"/g) ?? [];
   assert.match(times[0] ?? '', /^"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z"$/);
@@ -53,15 +67,21 @@ test('log lines are escaped, split and left open as in the reference', async (t)
 
 test('the log rotates by size and keeps the files asked for', async (t) => {
   const shim = await startShim(t);
-  await shim.start('i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done',
-    [[FIELD.logMaxSize, 1000], [FIELD.logMaxFile, 3], [FIELD.logAttrs, '{"k":"v"}']]);
+  await shim.start('i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done', [
+    [FIELD.logMaxSize, 1000],
+    [FIELD.logMaxFile, 3],
+    [FIELD.logAttrs, '{"k":"v"}'],
+  ]);
   await shim.control.event(FRAME.exit);
   const names = ['c-json.log.2', 'c-json.log.1', 'c-json.log'];
   const texts = names.map((name) => readFileSync(join(shim.directory, name), 'utf8'));
   assert.ok(texts.slice(0, 2).every((text) => text.length >= 1000 && text.length < 1200));
   assert.ok(!existsSync(join(shim.directory, 'c-json.log.3')));
   const kept = logLines(texts.join('')).map(({ log }) => Number(log.slice(5)));
-  assert.deepEqual(kept, kept.map((_, at) => 100 - kept.length + at));
+  assert.deepEqual(
+    kept,
+    kept.map((_, at) => 100 - kept.length + at),
+  );
   assert.match(texts[0] ?? '', /"stream":"stdout","attrs":\{"k":"v"\},"time"/);
 });
 
@@ -103,7 +123,9 @@ test('a failed start tells the status, the log and stderr, and nothing reaches t
   const client = await shim.attach(OUTPUT);
   const failed = await shim.control.request(FRAME.start, [
     ...['sh', '-c', 'echo said >&2; echo "{}" > rt.log; exit 5'].map((word) => [FIELD.argv, word] as const),
-    [FIELD.pidFile, 'init.pid'], [FIELD.runtimeLog, 'rt.log'], [FIELD.logPath, join(shim.directory, 'c-json.log')],
+    [FIELD.pidFile, 'init.pid'],
+    [FIELD.runtimeLog, 'rt.log'],
+    [FIELD.logPath, join(shim.directory, 'c-json.log')],
   ]);
   assert.equal(failed.type, FRAME.failed);
   assert.equal(intOf(failed, FIELD.runtimeStatus), 5);
@@ -115,7 +137,10 @@ test('a failed start tells the status, the log and stderr, and nothing reaches t
 
 test('a runtime that does not exist is said with errno', async (t) => {
   const shim = await startShim(t);
-  const failed = await shim.control.request(FRAME.start, [[FIELD.argv, '/no/such/runtime'], [FIELD.pidFile, 'init.pid']]);
+  const failed = await shim.control.request(FRAME.start, [
+    [FIELD.argv, '/no/such/runtime'],
+    [FIELD.pidFile, 'init.pid'],
+  ]);
   assert.equal(intOf(failed, FIELD.errno), 2);
   assert.equal(intOf(failed, FIELD.runtimeStatus), 127);
 });
@@ -125,7 +150,9 @@ test('a reader that stops loses nothing: ring, spill file, and at the limit the 
   const slow = await shim.attach(OUTPUT);
   slow.socket.pause();
   const quick = await shim.attach(2);
-  await shim.start('head -c 20000000 /dev/zero | tr "\\0" z; echo; echo last', [[FIELD.spillLimit, 64 << 20]]);
+  await shim.start('head -c 20000000 /dev/zero | tr "\\0" z; echo; echo last', [
+    [FIELD.spillLimit, 64 << 20],
+  ]);
   const all = (await quick.output()).stdout;
   assert.equal(all.length, 20_000_006);
   await shim.control.event(FRAME.exit);

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must, run, until } from '../support/command.ts';
+import { HOST_ADDRESS, startService } from './service.ts';
+
+async function fetchPage(address: string): Promise<string> {
+  return until(
+    async () => {
+      const answer = await run('busybox', ['wget', '-T', '5', '-qO-', `http://${address}/`]);
+      return answer.exit === 0 ? answer.stdout : undefined;
+    },
+    { what: `an answer from ${address}`, timeoutMs: 60_000 },
+  );
+}
+
+test('a published port answers on every address of the host, before and after a crash', async () => {
+  await using service = await startService({ images: ['busybox', 'web'] });
+  const id = await service.launch({
+    Image: 'gantry/web',
+    ExposedPorts: { '8080/tcp': {} },
+    HostConfig: { PortBindings: { '8080/tcp': [{ HostPort: '8080' }] } },
+  });
+  for (const address of ['127.0.0.1:8080', `${HOST_ADDRESS}:8080`])
+    assert.match(await fetchPage(address), /hello from gantry\/web/, address);
+  assert.match(await must('nft', ['list', 'ruleset']), /8080/);
+  const neighbour = await service.run({
+    Cmd: ['sh', '-c', `wget -T 5 -qO- http://${HOST_ADDRESS}:8080/`],
+  });
+  assert.match(neighbour.output, /hello from gantry\/web/, 'from a neighbour, by the address of the host');
+  await service.crash();
+  assert.match(await fetchPage('127.0.0.1:8080'), /hello from gantry\/web/);
+  await service.must(`/containers/${id}?force=1`, { method: 'DELETE' });
+  assert.doesNotMatch(await must('nft', ['list', 'ruleset']), /8080/);
+});
