@@ -102,7 +102,7 @@ async function memoryRows(
         await engine.must('POST', `/containers/${id}/start`);
       }
       const busy = await engineMemory(processes);
-      perContainer.push((busy.helpersKib - idle.helpersKib) / CONTAINERS);
+      perContainer.push((busy.companionsKib - idle.companionsKib) / CONTAINERS);
       await engine.removeAll();
     }
     const figures = [idle.daemonKib, ...perContainer];

@@ -20,7 +20,7 @@ const EVERYWHERE: readonly Rule[] = [
   [/"(time|Created|created)":\s?\d{10}\b/g, '"$1":<unix>'],
   [/"timeNano":\d{19}/g, '"timeNano":<nano>'],
   [
-    /\b(?:Less than a second|About a minute|About an hour|\d+ (?:second|minute|hour|day|week|month|year)s?) ago\b/g,
+    /\b(?:Less than a second|About an? (?:minute|hour)|\d+ (?:second|minute|hour|day|week|month|year)s?) ago\b/g,
     '<ago>',
   ],
   [

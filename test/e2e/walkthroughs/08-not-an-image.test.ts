@@ -9,6 +9,6 @@ e2e('8: a saved image imported as a file system has no shell', {}, async (daemon
   assert.equal(result.exit, 127);
   assert.match(
     result.stderr,
-    /failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "\/bin\/bash": stat \/bin\/bash: no such file or directory/,
+    /unable to start container process: error during container init: exec: "\/bin\/bash": stat \/bin\/bash: no such/,
   );
 });
