@@ -77,12 +77,15 @@ function* single(path: string, call: Call): Generator<readonly Call[], number, r
   return check(result ?? 0, call[0], path);
 }
 
+/** Before 6.5 an overlay's options are only gathered by fsconfig, so that every word seems to be known. */
 function probe(sys: Sys): Capabilities {
   const context = sys.raw('fsopen', 'overlay', FSOPEN_CLOEXEC);
   if (context < 0) return { overlay: false, lowerdirAppend: false };
-  const result = sys.raw('fsconfig', context, FSCONFIG.SET_STRING, 'lowerdir+', '/', 0);
+  const knows = (key: string): boolean =>
+    sys.raw('fsconfig', context, FSCONFIG.SET_STRING, key, '/', 0) >= 0;
+  const lowerdirAppend = knows('lowerdir+') && !knows('no-such-option');
   sys.raw('close', context);
-  return { overlay: true, lowerdirAppend: result >= 0 };
+  return { overlay: true, lowerdirAppend };
 }
 
 /** Paths too long for fsconfig go by descriptor; the descriptors live until the mount is made. */
