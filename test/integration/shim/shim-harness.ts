@@ -51,7 +51,6 @@ export function fakeRuntime(pidFile: string, script: string): FieldInput[] {
  */
 export async function startShim(t: TestContext, options: ShimOptions = {}): Promise<Shim> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'gantry-shim-test-'));
-  if (!options.directory) t.after(() => rmSync(directory, { recursive: true, force: true }));
   const complaints = openSync(join(directory, 'complaints'), 'a');
   const child = spawn(SHIM_BINARY, ['serve', 'test-container'], {
     cwd: directory,
@@ -59,7 +58,13 @@ export async function startShim(t: TestContext, options: ShimOptions = {}): Prom
     stdio: ['ignore', complaints, complaints, 'pipe', ...(options.descriptors ?? [])],
   });
   const control = new ShimConnection(child.stdio[3] as Socket);
-  t.after(() => endShim(directory, control));
+  t.after(async () => {
+    try {
+      await endShim(directory, control);
+    } finally {
+      if (!options.directory) rmSync(directory, { recursive: true, force: true });
+    }
+  });
   await once(child, 'exit');
   closeSync(complaints);
   const [hello] = await control.hello();
