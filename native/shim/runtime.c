@@ -124,8 +124,9 @@ static size_t collect(const struct frame *frame, uint16_t number, char **list, s
 }
 
 /*
- * A detached copy of /dev/shm of the mount namespace behind the path. What lies there is another container's doing, so no
- * link is followed and only a tmpfs is taken. Back here afterwards, in the directory where we were.
+ * A detached copy of /dev/shm of the mount namespace behind the path. What lies there is another container's
+ * doing, so no link is followed and only a tmpfs is taken. Back here afterwards, in the directory where we
+ * were.
  */
 static int copy_shm(int error_fd, const char *namespace_path) {
 	struct how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = WITHOUT_LINKS};

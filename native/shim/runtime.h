@@ -6,7 +6,10 @@ struct process;
 
 /* Once, at the beginning: what the children get back. */
 void runtime_remember_oom_score(void);
-/* Once, before any other descriptor is opened: takes over those that were inherited, the last of them `ports` bound sockets. */
+/*
+ * Once, before any other descriptor is opened: takes over those that were inherited, the last of them `ports`
+ * bound sockets.
+ */
 void runtime_hold_inherited(unsigned ports);
 /* The ports are free again before anybody hears of the end. */
 void runtime_drop_ports(void);

@@ -13,6 +13,7 @@ export type IpcMode =
   | { readonly mode: 'private' | 'none' | 'host' }
   /** `shmPath`: a tmpfs outside of the container, shown as its /dev/shm. */
   | { readonly mode: 'shareable'; readonly shmPath?: string }
+  /** `shmPath`: as above, or `TASK_SHM` for a copy of the other task's /dev/shm that the start makes. */
   | { readonly mode: 'container'; readonly id: string; readonly shmPath?: string };
 
 /** One of the user's mounts, already resolved to something on this host. */

@@ -15,6 +15,7 @@ import type { SpecInput } from './spec-input.ts';
 import type { ResolvedUser } from './user.ts';
 
 export type { RuntimeSpec } from '#oci/runtime-spec.ts';
+export { TASK_SHM } from './spec/namespaces.ts';
 export type {
   JoinableMode,
   IpcMode,

@@ -38,6 +38,7 @@ const NAMESPACE_FILES: Readonly<Partial<Record<SpecNamespaceType, string>>> = {
   network: 'net',
   uts: 'uts',
   cgroup: 'cgroup',
+  mount: 'mnt',
 };
 
 export function createTaskService(options: TaskServiceOptions): TaskService {

@@ -27,6 +27,11 @@ export interface StartRequest {
   readonly rootfsFd: number;
   /** Open network namespace; none: the runtime makes one, or the spec names another. The caller closes it. */
   readonly netnsFd?: number;
+  /**
+   * Sockets bound to published ports. The shim keeps copies until the container ends; the caller closes its
+   * own.
+   */
+  readonly heldPorts?: readonly number[];
   readonly terminal: boolean;
   /** Size of the pseudo-terminal at the start. */
   readonly consoleSize?: TerminalSize;
@@ -38,6 +43,8 @@ export interface StartRequest {
   readonly cgroupPath: string;
   /** Name of a configured runtime; default: the daemon's default. */
   readonly runtime?: string;
+  /** Gives the start up: it is undone and rejects with the signal's reason. */
+  readonly cancel?: AbortSignal;
 }
 
 export interface ExecRequest {

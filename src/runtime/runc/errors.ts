@@ -99,17 +99,26 @@ export function execFailure(
   return classify(`OCI runtime exec failed: ${directoryNamed(reasonOf(failure), isDirectory)}`, command);
 }
 
+/** The command that could not be executed for lack of permission; null when that was not the reason. */
+export function deniedCommand(failure: RuntimeFailure): string | null {
+  return deniedIn(reasonOf(failure));
+}
+
+function deniedIn(reason: string): string | null {
+  const match = /exec: ("(?:[^"\\]|\\.)*"): permission denied$/.exec(reason);
+  if (match?.[1] === undefined) return null;
+  try {
+    const path: unknown = JSON.parse(match[1]);
+    return typeof path === 'string' && path.startsWith('/') ? path : null;
+  } catch {
+    return null;
+  }
+}
+
 /** An older runtime says only `permission denied` for a directory. */
 function directoryNamed(reason: string, isDirectory: (path: string) => boolean): string {
-  const match = /exec: ("(?:[^"\\]|\\.)*"): permission denied$/.exec(reason);
-  if (match?.[1] === undefined) return reason;
-  let path: unknown;
-  try {
-    path = JSON.parse(match[1]);
-  } catch {
-    return reason;
-  }
-  if (typeof path !== 'string' || !path.startsWith('/') || !isDirectory(path)) return reason;
+  const path = deniedIn(reason);
+  if (path === null || !isDirectory(path)) return reason;
   return reason.replace(/permission denied$/, 'is a directory: permission denied');
 }
 

@@ -67,6 +67,7 @@ export const FIELD = {
   startTime: 28,
   count: 29,
   spillLimit: 30,
+  shmOf: 32,
 } as const;
 
 /** States of a shim, in the field `state`. */

@@ -11,6 +11,8 @@ export interface ShimSpawnOptions {
   readonly cgroup: string;
   readonly rootfsFd: number;
   readonly netnsFd?: number;
+  /** Sockets bound to published ports: the shim keeps them, so that no other program gets the ports. */
+  readonly heldPorts: readonly number[];
 }
 
 const COMPLAINTS_FD = 2;
@@ -21,6 +23,7 @@ const ROOTFS_FD = 4;
  * runtime.
  */
 export const NETNS_FD = 5;
+const FIRST_PORT_FD = 6;
 
 /**
  * A new shim's first control connection. The spawned half has exited when this returns; the shim itself is
@@ -39,10 +42,11 @@ export async function spawnShim(
     [ROOTFS_FD, options.rootfsFd],
   ]);
   if (options.netnsFd !== undefined) fds.set(NETNS_FD, options.netnsFd);
+  options.heldPorts.forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
   try {
     await kernel.processes.spawn({
       path: options.shimPath,
-      argv: ['gantry-shim', 'serve', options.id],
+      argv: ['gantry-shim', 'serve', options.id, String(options.heldPorts.length)],
       env: {},
       cwd: options.directory,
       fds,

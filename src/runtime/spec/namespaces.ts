@@ -3,6 +3,8 @@ import type { SpecInput } from '../spec-input.ts';
 
 /** Prefix of a namespace path that stands for another task's namespace until the start binds it. */
 export const TASK_NAMESPACE = 'task:';
+/** Source of a mount that stands for /dev/shm of the task whose IPC namespace is joined. */
+export const TASK_SHM = 'task:shm';
 
 type Mode = { readonly mode: string; readonly id?: string };
 

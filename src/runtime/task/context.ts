@@ -16,6 +16,8 @@ export interface TaskContext {
   readonly shimCgroup: string;
   readonly handlers: TaskHandlers;
   readonly log: Log;
+  /** Default: `LIMITS.taskStartMs`. */
+  readonly startLimitMs?: number;
 }
 
 export function tasksRoot(context: Pick<TaskContext, 'execRoot'>): string {

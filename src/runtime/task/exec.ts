@@ -1,7 +1,6 @@
-import { closeSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execFailure } from '../runc/errors.ts';
+import { deniedCommand, execFailure } from '../runc/errors.ts';
 import { writeJson } from '../shim/files.ts';
 import { EXEC_FLAG, FIELD, Fields, FRAME } from '../shim/protocol.ts';
 import type { ExecRequest } from '../task.ts';
@@ -62,7 +61,10 @@ export async function execInTask(
     const fields = new Fields(last?.payload ?? Buffer.alloc(0));
     if (last?.type !== FRAME.started) {
       const command = request.process.args[0] ?? '';
-      throw execFailure(failureOf(fields, runtime.path), command, (path) => inContainer(context, task, path));
+      const failure = failureOf(fields, runtime.path);
+      const denied = deniedCommand(failure);
+      const directory = denied !== null && (await inContainer(context, task, denied));
+      throw execFailure(failure, command, () => directory);
     }
     const { pid } = processOf(fields);
     task.execs.set(request.execId, { execId: request.execId, pid });
@@ -80,15 +82,11 @@ async function removeFiles(task: LiveTask, files: ExecFiles): Promise<void> {
   await Promise.allSettled(names.map((name) => rm(join(task.directory, name), { force: true })));
 }
 
-function inContainer(context: TaskContext, task: LiveTask, path: string): boolean {
+async function inContainer(context: TaskContext, task: LiveTask, path: string): Promise<boolean> {
   try {
-    const root = context.kernel.files.openRoot(`/proc/${task.process.pid}/root`);
-    try {
-      // The root was opened by number: it counts only if the number still means this process.
-      return context.kernel.processes.alive(task.process) && isDirectory(context, root, path);
-    } finally {
-      closeSync(root);
-    }
+    await using root = await open(`/proc/${task.process.pid}/root`, 'r');
+    // The root was opened by number: it counts only if the number still means this process.
+    return context.kernel.processes.alive(task.process) && (await isDirectory(context, root.fd, path));
   } catch {
     return false;
   }

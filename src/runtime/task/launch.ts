@@ -1,20 +1,23 @@
 import { closeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError, errorMessage } from '#base/errors.ts';
+import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
 import type { SpecNamespaceType, SpecProcess } from '#oci/runtime-spec.ts';
-import { type RuntimeFailure, startFailure } from '../runc/errors.ts';
+import { deniedCommand, type RuntimeFailure, startFailure } from '../runc/errors.ts';
 import type { OciRuntime } from '../runc/oci-runtime.ts';
 import { createTaskDirectory, type TaskMeta, writeJson } from '../shim/files.ts';
 import { FIELD, Fields, type FieldValue, FRAME, START_FLAG } from '../shim/protocol.ts';
 import { NETNS_FD, spawnShim } from '../shim/spawn.ts';
-import { TASK_NAMESPACE } from '../spec/namespaces.ts';
+import { TASK_NAMESPACE, TASK_SHM } from '../spec/namespaces.ts';
 import type { ContainerSpec } from '../spec.ts';
 import type { StartRequest } from '../task.ts';
+import { bounded } from './bounded.ts';
 import { type TaskContext, taskDirectory } from './context.ts';
 import { killCgroup, LiveTask, processOf } from './live-task.ts';
 import { oomDirectories } from './oom.ts';
+import { killStragglers } from './stragglers.ts';
 
 export interface LaunchOptions {
   readonly request: StartRequest;
@@ -24,9 +27,12 @@ export interface LaunchOptions {
   readonly openNamespace: (id: string, type: SpecNamespaceType) => number;
 }
 
+const NO_TASK = 'failed to create task for container';
 const PID_FILE = 'init.pid';
 const RUNTIME_LOG = 'runtime.log';
 const CONSOLE_SOCKET = 'console.sock';
+/** Directory where the shim attaches the copy of another task's /dev/shm. */
+const SHM = 'shm';
 
 /** From intent to running. On any failure nothing is left: no process, no cgroup, no directory. */
 export async function launch(context: TaskContext, options: LaunchOptions): Promise<LiveTask> {
@@ -53,21 +59,28 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   const control = task.connect(
     await spawnShim(context.kernel, { ...shimOptions(context, request), directory }),
   );
-  const [hello] = await control.hello();
+  const [hello] = await bounded(control.hello(), {
+    limitMs: LIMITS.shimHelloMs,
+    late: `${NO_TASK}: the shim does not answer`,
+    cancel: request.cancel,
+  });
   if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
   const { pid, startTime } = processOf(new Fields(hello.payload));
   task.shim = { pid, startTime };
   const held: number[] = [];
   try {
-    const spec = bindNamespaces(request, pid, (id, type) => {
+    const open = (id: string, type: SpecNamespaceType): string => {
       const fd = options.openNamespace(id, type);
       held.push(fd);
-      return fd;
-    });
-    await writeJson(join(directory, 'config.json'), spec);
+      return `/proc/${process.pid}/fd/${fd}`;
+    };
+    const bound = bindShm(bindNamespaces(request, pid, open), join(directory, SHM));
+    const donor = bound.usesShm ? joinedTask(request.spec, 'ipc') : null;
+    await writeJson(join(directory, 'config.json'), bound.spec);
     task.attachable = true;
     await options.onAttachable(task);
-    await run(context, task, { request, runtime });
+    const shmOf = donor === null ? undefined : open(donor, 'mount');
+    await run(context, task, { request, runtime, shmOf });
   } finally {
     for (const fd of held) closeSync(fd);
   }
@@ -81,6 +94,7 @@ function shimOptions(context: TaskContext, request: StartRequest) {
     id: request.id,
     cgroup: context.shimCgroup,
     rootfsFd: request.rootfsFd,
+    heldPorts: request.heldPorts ?? [],
     ...(request.netnsFd === undefined ? {} : { netnsFd: request.netnsFd }),
   };
 }
@@ -92,18 +106,28 @@ function shimOptions(context: TaskContext, request: StartRequest) {
 function bindNamespaces(
   request: StartRequest,
   shimPid: number,
-  open: (id: string, type: SpecNamespaceType) => number,
+  open: (id: string, type: SpecNamespaceType) => string,
 ): ContainerSpec {
   const { spec, netnsFd } = request;
   const namespaces = (spec.linux.namespaces ?? []).map((entry) => {
     if (entry.path?.startsWith(TASK_NAMESPACE)) {
-      const fd = open(entry.path.slice(TASK_NAMESPACE.length), entry.type);
-      return { type: entry.type, path: `/proc/${process.pid}/fd/${fd}` };
+      return { type: entry.type, path: open(entry.path.slice(TASK_NAMESPACE.length), entry.type) };
     }
     const bound = entry.type === 'network' && entry.path === undefined && netnsFd !== undefined;
     return bound ? { type: entry.type, path: `/proc/${shimPid}/fd/${NETNS_FD}` } : entry;
   });
   return { ...spec, process: sized(spec.process, request), linux: { ...spec.linux, namespaces } };
+}
+
+function joinedTask(spec: ContainerSpec, type: SpecNamespaceType): string | null {
+  const path = spec.linux.namespaces?.find((entry) => entry.type === type)?.path;
+  return path?.startsWith(TASK_NAMESPACE) === true ? path.slice(TASK_NAMESPACE.length) : null;
+}
+
+function bindShm(spec: ContainerSpec, path: string): { spec: ContainerSpec; usesShm: boolean } {
+  const mounts = spec.mounts.map((mount) => (mount.source === TASK_SHM ? { ...mount, source: path } : mount));
+  const usesShm = spec.mounts.some((mount) => mount.source === TASK_SHM);
+  return { spec: { ...spec, mounts }, usesShm };
 }
 
 /** The OCI runtime gives the terminal its size before the process sees it; the shim could only follow. */
@@ -116,27 +140,35 @@ export function sized(
   return { ...process, consoleSize: { height: consoleSize.height, width: consoleSize.width } };
 }
 
-async function run(
-  context: TaskContext,
-  task: LiveTask,
-  how: { request: StartRequest; runtime: OciRuntime },
-): Promise<void> {
+interface How {
+  readonly request: StartRequest;
+  readonly runtime: OciRuntime;
+  /** Mount namespace whose /dev/shm the container gets. */
+  readonly shmOf: string | undefined;
+}
+
+async function run(context: TaskContext, task: LiveTask, how: How): Promise<void> {
   const { request, runtime } = how;
-  const frames = await task.control.request(FRAME.start, startFields(context, task, how));
+  const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
+  const frames = await bounded(task.control.request(FRAME.start, startFields(context, task, how)), {
+    limitMs,
+    late: `${NO_TASK}: ${runtime.name} has not finished within ${limitMs / 1000} s: context deadline exceeded`,
+    cancel: request.cancel,
+  }).catch((error: unknown) => {
+    if (!isEngineError(error, 'unavailable')) throw error;
+    throw new EngineError('internal', `${NO_TASK}: its shim was killed`, { cause: error });
+  });
   const last = frames.at(-1);
   const fields = new Fields(last?.payload ?? Buffer.alloc(0));
   if (last?.type === FRAME.started) return task.started(processOf(fields));
   const command = request.spec.process.args[0] ?? '';
-  throw startFailure(failureOf(fields, runtime.path), command, (path) =>
-    isDirectory(context, request.rootfsFd, path),
-  );
+  const failure = failureOf(fields, runtime.path);
+  const denied = deniedCommand(failure);
+  const directory = denied !== null && (await isDirectory(context, request.rootfsFd, denied));
+  throw startFailure(failure, command, () => directory);
 }
 
-function startFields(
-  context: TaskContext,
-  task: LiveTask,
-  how: { request: StartRequest; runtime: OciRuntime },
-): [number, FieldValue][] {
+function startFields(context: TaskContext, task: LiveTask, how: How): [number, FieldValue][] {
   const { request, runtime } = how;
   const { log, consoleSize } = request;
   const hide = runtime.hidesUnifiedCgroup && context.kernel.cgroups.version === 'hybrid';
@@ -159,6 +191,7 @@ function startFields(
     [FIELD.logMaxFile, log?.maxFiles],
     [FIELD.oomV1Dir, oom.v1],
     [FIELD.oomV2Dir, oom.v2],
+    [FIELD.shmOf, how.shmOf],
     [FIELD.width, consoleSize?.width],
     [FIELD.height, consoleSize?.height],
   ];
@@ -181,10 +214,14 @@ export function failureOf(fields: Fields, runtimePath: string): RuntimeFailure {
   };
 }
 
-/** Of a path inside a tree that others control; any doubt is a no. */
-export function isDirectory(context: Pick<TaskContext, 'kernel'>, root: number, path: string): boolean {
+/** Of a path inside a tree that others control, and that may hang; any doubt is a no. */
+export async function isDirectory(
+  context: Pick<TaskContext, 'kernel'>,
+  root: number,
+  path: string,
+): Promise<boolean> {
   try {
-    return context.kernel.files.stat(root, path, { follow: true }).type === 'directory';
+    return (await context.kernel.files.slow.stat(root, path, { follow: true })).type === 'directory';
   } catch {
     return false;
   }
@@ -194,8 +231,9 @@ const SIGKILL = 9;
 
 /** Ends whatever a start had begun. */
 export async function abandon(context: TaskContext, task: LiveTask): Promise<void> {
-  if (!(await task.release())) {
-    context.kernel.processes.signal(task.shim, SIGKILL);
+  if ((await task.release()) !== 'released') {
+    if (task.shim.pid > 0) context.kernel.processes.signal(task.shim, SIGKILL);
+    await killStragglers(context, task.directory);
     await killCgroup(context, task.meta.cgroupPath);
   }
   await task.removeKernelObjects();

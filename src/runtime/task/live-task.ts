@@ -8,6 +8,7 @@ import { FIELD, type Fields, FRAME, type Frame } from '../shim/protocol.ts';
 import { connectShim } from '../shim/spawn.ts';
 import type { ExecState, ExitRecord, RunningTask } from '../task.ts';
 import type { TaskContext } from './context.ts';
+import { killStragglers } from './stragglers.ts';
 
 export interface ProcessFacts {
   readonly pid: number;
@@ -164,6 +165,7 @@ export class LiveTask {
     const said = await readShimLog(this.directory);
     log.warn(reason, { container: this.id, shim: this.shim.pid, ...(said === '' ? {} : { said }) });
     if (this.shim.pid > 0) kernel.processes.signal(this.shim, SIGKILL);
+    await killStragglers(this.#context, this.directory);
     await killCgroup(this.#context, this.meta.cgroupPath);
     if (this.#process.pid > 0) kernel.processes.signal(this.#process, SIGKILL);
     const oomKilled =
@@ -185,8 +187,8 @@ export class LiveTask {
     this.phase = 'ended';
     this.#exit = exit;
     this.settled = this.removeKernelObjects();
-    for (const { execId, pid } of this.execs.values()) {
-      if (pid > 0)
+    for (const { execId, pid, exit: ended } of this.execs.values()) {
+      if (pid > 0 && ended === undefined)
         handlers.onExecExit(this.id, execId, {
           exitCode: KILLED_EXIT_CODE,
           oomKilled: false,
@@ -226,24 +228,25 @@ export class LiveTask {
   }
 
   /**
-   * The shim drops the root file system before it answers; a connection that closes means the same. False
-   * when it is busy with
-   * the container, or lives without a connection to us.
+   * The shim drops the root file system before it answers. `gone`: it did not answer, and what it had started
+   * may still be at work. `busy`: with the container, or it lives without a connection to us.
    */
-  async release(): Promise<boolean> {
+  async release(): Promise<'released' | 'gone' | 'busy'> {
     const control = this.#control;
-    if (control === null || control.isClosed) return !this.#context.kernel.processes.alive(this.shim);
+    if (control === null || control.isClosed)
+      return this.#context.kernel.processes.alive(this.shim) ? 'busy' : 'gone';
     try {
       await control.request(FRAME.release);
     } catch (error) {
       if (!control.isClosed) {
         this.#context.log.warn('releasing a shim', { container: this.id, error: errorMessage(error) });
-        return false;
+        return 'busy';
       }
     }
+    const outcome = control.isClosed ? 'gone' : 'released';
     this.#leaving = true;
     control.destroy();
-    return true;
+    return outcome;
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import {
   readEndedExecs,
   readExit,
@@ -17,7 +18,6 @@ import { abandon } from './launch.ts';
 import { exitOf, LiveTask, processOf } from './live-task.ts';
 
 const STARTING_POLL_MS = 20;
-const STARTING_LIMIT_MS = 30_000;
 
 /**
  * What every task directory turned out to be, as tasks that run or ended; the rest is cleaned up: a directory
@@ -93,7 +93,7 @@ async function askShim(context: TaskContext, task: LiveTask): Promise<'live' | '
   try {
     const control = task.connect(await connectShim(task.directory));
     let frames = await control.hello();
-    const deadline = Date.now() + STARTING_LIMIT_MS;
+    const deadline = Date.now() + LIMITS.foundStartMs;
     while (stateOf(frames) === SHIM_STATE.starting && Date.now() < deadline) {
       await sleep(STARTING_POLL_MS);
       frames = await control.request(FRAME.status);

@@ -58,7 +58,7 @@ export interface World {
   readonly ooms: string[];
   readonly input: (id: string, given: Partial<SpecInput>) => SpecInput;
   /** A service of its own, as a daemon that starts anew would have one. */
-  service(definitions?: Record<string, RuntimeDefinition>): TaskService;
+  service(definitions?: Record<string, RuntimeDefinition>, options?: { startLimitMs?: number }): TaskService;
   run(tasks: TaskService, args: string[], options?: RunOptions): Promise<RunningTask & { id: string }>;
   exited(id: string): Promise<ExitRecord>;
 }
@@ -101,7 +101,7 @@ export function joinWorld(execRoot: string, kernel: Kernel = createKernel()): Wo
     ooms,
     exited: (id) => pending(exits, id).promise,
     input: (id, given) => ({ ...defaults(id, parent), host, ...given }),
-    service: (definitions = { runc: { path: '/usr/sbin/runc' } }) =>
+    service: (definitions = { runc: { path: '/usr/sbin/runc' } }, options = {}) =>
       createTaskService({
         kernel,
         runtimes: new Runtimes(definitions, 'runc'),
@@ -114,6 +114,7 @@ export function joinWorld(execRoot: string, kernel: Kernel = createKernel()): Wo
           onOom: (id) => ooms.push(id),
         },
         log,
+        ...options,
       }),
     run: (tasks, args, options = {}) => run(world, tasks, { args, ...options }),
   };
