@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { test } from 'node:test';
+import { must, until } from '../support/command.ts';
+import { startDaemon } from '../support/daemon.ts';
+import { imageArchive } from '../support/images.ts';
+
+const GANTRYD = join(import.meta.dirname, '../../bin/gantryd');
+/** What the launcher script and the runtime need; `ip`, `nft`, `mount`, `tar` and all others are absent. */
+const ON_PATH = ['sh', 'runc', 'readlink', 'dirname', 'uname'];
+const EXPECTED = [
+  'gantryd',
+  'node',
+  'gantry-shim',
+  'runc',
+  'exe',
+  'true',
+  'env',
+  'sh',
+  'readlink',
+  'dirname',
+  'uname',
+];
+
+/** Programs that the trace saw start, by their last path component; numbers are descriptors of sealed copies. */
+function startedPrograms(trace: string): Set<string> {
+  const calls = trace.matchAll(/execve(?:at)?\((?:\d+, )?"([^"]*)".* = 0$/gm);
+  return new Set([...calls].map((call) => basename(call[1] ?? '')).filter((name) => !/^\d*$/.test(name)));
+}
+
+test('a run starts the shim and the OCI runtime, nothing else', { timeout: 90_000 }, async () => {
+  const folder = await mkdtemp('/tmp/gantry-path-');
+  try {
+    const path = join(folder, 'bin');
+    await mkdir(path);
+    for (const name of ON_PATH) {
+      await symlink((await must('sh', ['-c', `command -v ${name}`])).trim(), join(path, name));
+    }
+    const trace = join(folder, 'trace');
+    const executable = join(folder, 'gantryd-traced');
+    const strace = (await must('sh', ['-c', 'command -v strace'])).trim();
+    const command = `${strace} -D -f -qq -e trace=execve,execveat -o ${trace} ${GANTRYD}`;
+    await writeFile(executable, `#!/bin/sh\nexport PATH=${path}\nexec ${command} "$@"\n`);
+    await chmod(executable, 0o755);
+    {
+      await using daemon = await startDaemon({ executable });
+      await daemon.loadImage(await imageArchive('busybox'));
+      const body = {
+        Image: 'busybox',
+        Cmd: ['true'],
+        HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '' }] } },
+      };
+      const created = await daemon.api('/containers/create?name=traced', { method: 'POST', body });
+      assert.equal(created.status, 201, created.body.toString());
+      const started = await daemon.api('/containers/traced/start', { method: 'POST' });
+      assert.equal(started.status, 204, started.body.toString());
+      const ended = await daemon.api('/containers/traced/wait', { method: 'POST' });
+      assert.deepEqual((ended.json as { StatusCode: number }).StatusCode, 0);
+    }
+    const programs = await until(
+      async () => {
+        const found = startedPrograms(await readFile(trace, 'utf8'));
+        return found.has('runc') ? found : undefined;
+      },
+      { what: 'the runtime in the trace' },
+    );
+    for (const name of ['gantry-shim', 'runc', 'true']) assert.ok(programs.has(name), `${name} was not seen`);
+    assert.deepEqual(
+      [...programs].filter((name) => !EXPECTED.includes(name)),
+      [],
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
