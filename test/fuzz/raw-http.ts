@@ -15,6 +15,8 @@ export interface RawAnswer {
 export interface RawOptions {
   /** Sent in this order, each when the one before is in the kernel. */
   readonly parts: readonly (Buffer | string)[];
+  /** Sent when the first bytes of an answer are there. */
+  readonly afterAnswer?: string;
   /** Says that nothing more comes; the answer is read on. */
   readonly halfClose?: boolean;
   /** Gives up after so long. */
@@ -25,8 +27,12 @@ export interface RawOptions {
 
 function write(socket: Socket, part: Buffer | string): Promise<void> {
   return new Promise((resolve) => {
-    socket.once('close', () => resolve());
-    socket.write(part, () => resolve());
+    const done = (): void => {
+      socket.off('close', done);
+      resolve();
+    };
+    socket.once('close', done);
+    socket.write(part, done);
   });
 }
 
@@ -39,7 +45,9 @@ export async function sendRaw(socketPath: string, options: RawOptions): Promise<
   let bytes = 0;
   const seen = (): string => Buffer.concat(chunks).toString('latin1');
   const ended = Promise.withResolvers<boolean>();
+  const answered = Promise.withResolvers<void>();
   socket.on('data', (chunk: Buffer) => {
+    answered.resolve();
     bytes += chunk.length;
     if (bytes < 1 << 20) chunks.push(chunk);
     if (options.until?.test(seen()) === true) ended.resolve(false);
@@ -49,6 +57,10 @@ export async function sendRaw(socketPath: string, options: RawOptions): Promise<
   const timer = setTimeout(() => ended.resolve(false), options.waitMs ?? 3000);
   const send = async (): Promise<void> => {
     for (const part of options.parts) if (!socket.destroyed) await write(socket, part);
+    if (options.afterAnswer !== undefined) {
+      await answered.promise;
+      await write(socket, options.afterAnswer);
+    }
     if (options.halfClose === true) socket.end();
   };
   void send();
@@ -76,7 +88,9 @@ export async function descriptorsBack(daemon: TestDaemon, baseline: number): Pro
     timeoutMs: 25_000,
     what: `${baseline} descriptors again`,
   }).catch((error: unknown) => {
-    throw new Error(`${descriptorCount(daemon.pid)} descriptors are open, ${baseline} before`, { cause: error });
+    throw new Error(`${descriptorCount(daemon.pid)} descriptors are open, ${baseline} before`, {
+      cause: error,
+    });
   });
 }
 

@@ -21,6 +21,13 @@ export interface UpgradeParts {
   readonly head: Buffer;
 }
 
+const HIJACKING = /\/(?:containers\/[^/?]+\/attach|exec\/[^/?]+\/start)(?:\?|$)/;
+
+/** Whether a request is one of those that can take their connection over. */
+export function mayHijack(request: IncomingMessage): boolean {
+  return request.method === 'POST' && HIJACKING.test(request.url ?? '');
+}
+
 /**
  * A connection that HTTP let go of: raw bytes both ways. Node hands over a request with `Upgrade` in the
  * `upgrade` event, its body in the request; one without is taken from the parser here. Routes see no
