@@ -1,8 +1,10 @@
+import { flushCompileCache } from 'node:module';
 import type { Log } from '#base/log.ts';
 import type { DaemonConfig } from './config.ts';
 import { lockDataRoot, readInstance, writePidFile, type RootLock } from './data-root.ts';
 import { openListeners } from './listeners.ts';
 import { PRODUCT } from './product.ts';
+import type { Route } from './server/call.ts';
 import { allRoutes } from './server/routes/all.ts';
 import { ApiServer } from './server/server.ts';
 import { openKernel, wire } from './wire.ts';
@@ -12,8 +14,9 @@ export interface RunningDaemon {
 }
 
 /**
- * From configuration to the first answer: take the data root, read state, take over what runs, only then
- * listen. Whoever gets an answer sees the whole truth.
+ * From configuration to the first answer: take the data root, listen, read state, take over what runs, and
+ * only then answer. Whoever gets an answer sees the whole truth; who connects early waits instead of being
+ * refused.
  */
 export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
   const began = performance.now();
@@ -26,17 +29,24 @@ export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemo
     locks.push(await writePidFile(config.pidfile, kernel));
     for (const key of config.withoutEffect)
       log.warn('this option has no effect in this engine yet', { option: key });
-    const instance = await readInstance(config.dataRoot);
-    const engine = await wire({ config, kernel, instance, log });
-    await engine.restore();
+    const routes = Promise.withResolvers<readonly Route[]>();
     const server = new ApiServer({
-      routes: allRoutes(engine.backends),
+      routes: routes.promise,
       log: log.with({ room: 'server' }),
       product: PRODUCT,
     });
-    const listeners = await openListeners({ config, server, kernel, log });
+    const [listeners, instance] = await Promise.all([
+      openListeners({ config, server, kernel, log }),
+      readInstance(config.dataRoot),
+    ]);
+    locks.push({ release: listeners.close });
+    const engine = await wire({ config, kernel, instance, log });
+    await engine.restore();
+    routes.resolve(allRoutes(engine.backends));
     log.info('daemon is up', { pid: process.pid, ms: Math.round(performance.now() - began) });
     engine.startByPolicy();
+    // A daemon that is killed would leave its compiled code unsaved.
+    setImmediate(flushCompileCache);
     return {
       async stop() {
         await listeners.close();

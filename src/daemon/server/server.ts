@@ -5,7 +5,7 @@ import {
   type RequestListener,
   type Server,
 } from 'node:http';
-import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https';
+import type { ServerOptions as TlsOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { errorMessage } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
@@ -13,14 +13,15 @@ import type { Log } from '#base/log.ts';
 import { pageNotFound } from '#api/messages.ts';
 import { API_VERSION, checkVersion } from '#api/version.ts';
 import type { Call, Route } from './call.ts';
-import { HijackedConnection, type UpgradeParts } from './hijack.ts';
+import { HijackedConnection, mayHijack, type UpgradeParts } from './hijack.ts';
 import { INTERNAL, statusOf } from './http-status.ts';
 import { refusal, type Transport } from './origin.ts';
 import { Reply } from './reply.ts';
 import { Router } from './router.ts';
 
 export interface ServerOptions {
-  readonly routes: readonly Route[];
+  /** A promise: listeners may be open before there are routes; requests wait for them then. */
+  readonly routes: readonly Route[] | Promise<readonly Route[]>;
   readonly log: Log;
   /** The `Server` header, `Gantry/0.1.0 (linux)`. */
   readonly product: string;
@@ -36,12 +37,15 @@ interface Incoming {
 
 /** Answers Engine API requests on any number of listeners. */
 export class ApiServer {
-  readonly #router: Router;
+  readonly #router: Promise<Router>;
   readonly #options: ServerOptions;
+  readonly #undecided = new WeakSet<Duplex>();
   readonly #headers: readonly (readonly [string, string])[];
 
   constructor(options: ServerOptions) {
-    this.#router = new Router(options.routes);
+    this.#router = Promise.resolve(options.routes).then((routes) => new Router(routes));
+    // A start that fails ends the process; whoever waits is told by the connection's end.
+    this.#router.catch(() => undefined);
     this.#options = options;
     this.#headers = [
       ['Api-Version', API_VERSION],
@@ -56,14 +60,14 @@ export class ApiServer {
     const settings = {
       maxHeaderSize: LIMITS.headerBlockBytes,
       headersTimeout: LIMITS.headerTimeoutMs,
+      // How often node looks; its own choice is half a minute, far beyond the limit.
+      connectionsCheckingInterval: LIMITS.headerTimeoutMs / 2,
       requestTimeout: 0,
       keepAlive: false,
     };
     const listener: RequestListener = (request, response) => void this.#handle(request, response, transport);
     const server =
-      tls === undefined
-        ? createServer(settings, listener)
-        : createTlsServer({ ...settings, ...tls }, listener);
+      tls === undefined ? createServer(settings, listener) : tlsServer({ ...settings, ...tls }, listener);
     server.on('upgrade', (request, socket, head) => void this.#upgrade({ request, socket, head }, transport));
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
       refuseMalformed(error, socket),
@@ -72,7 +76,22 @@ export class ApiServer {
     return server;
   }
 
+  /**
+   * False for what stands behind a request that may take the connection over, before it was answered: it is
+   * input that came too early, and must not run as a request.
+   */
+  #isNext(request: IncomingMessage, response: ServerResponse): boolean {
+    const { socket } = request;
+    if (this.#undecided.has(socket)) return false;
+    if (mayHijack(request)) {
+      this.#undecided.add(socket);
+      response.once('finish', () => this.#undecided.delete(socket));
+    }
+    return true;
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse, transport: Transport): Promise<void> {
+    if (!this.#isNext(request, response)) return void request.socket.destroy();
     const reply = new Reply(response);
     for (const [name, value] of this.#headers) response.setHeader(name, value);
     response.on('error', () => undefined);
@@ -116,7 +135,7 @@ export class ApiServer {
       return reply.json(400, { message: check.message });
     }
     if (request.method === 'OPTIONS') return reply.empty(200);
-    const match = this.#router.find(request.method ?? 'GET', path);
+    const match = (await this.#router).find(request.method ?? 'GET', path);
     if (match === null) return reply.json(404, { message: pageNotFound() });
     await match.handler(
       callOf(incoming, { reply, apiVersion, params: match.params, search: at < 0 ? '' : url.slice(at) }),
@@ -134,6 +153,11 @@ export class ApiServer {
     if (status < INTERNAL || request.socket.destroyed) this.#options.log.debug('request refused', fields);
     else this.#options.log.error('request failed', { ...fields, ...stackOf(error) });
   }
+}
+
+/** TLS takes milliseconds to load, and most daemons never use it. */
+function tlsServer(options: TlsOptions, listener: RequestListener): Server {
+  return process.getBuiltinModule('node:https').createServer(options, listener);
 }
 
 /** Programmer's errors carry their stack into the log; errors meant for clients do not need it. */

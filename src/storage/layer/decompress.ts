@@ -1,6 +1,5 @@
 import { createReadStream, readSync, openSync, closeSync } from 'node:fs';
 import { Readable, type Transform } from 'node:stream';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { EngineError } from '#base/errors.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
@@ -26,6 +25,8 @@ function unsupported(name: string): EngineError {
 }
 
 function decoder(compression: 'gzip' | 'zstd'): Transform {
+  // Loaded when it is needed: it costs milliseconds of every start otherwise.
+  const { constants, createGunzip, createZstdDecompress } = process.getBuiltinModule('node:zlib');
   if (compression === 'gzip') return createGunzip({ chunkSize: CHUNK });
   return createZstdDecompress({
     chunkSize: CHUNK,
