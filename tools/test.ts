@@ -47,8 +47,14 @@ function indent(text: string): string {
   return text.trimEnd().replaceAll(/^/gm, '    ');
 }
 
+interface RunResults {
+  readonly results: FileResult[];
+  /** Files whose first run failed: it may have been ended before it cleaned up. */
+  readonly broken: readonly string[];
+}
+
 /** Runs all files; the answer holds one result per file, the last one that counts. */
-async function runFiles(files: readonly string[], scratch: string): Promise<FileResult[]> {
+async function runFiles(files: readonly string[], scratch: string): Promise<RunResults> {
   const results = new Map<string, FileResult>();
   const work = async (path: string): Promise<void> => {
     const home = join(scratch, path.replaceAll('/', '-'));
@@ -62,7 +68,8 @@ async function runFiles(files: readonly string[], scratch: string): Promise<File
     { items: files.filter((path) => !isKernelFile(path)), width: FILES_AT_ONCE },
   ];
   await runLanes(lanes, FILES_AT_ONCE, work);
-  for (const first of [...results.values()].filter((result) => !result.hasPassed)) {
+  const broken = [...results.values()].filter((result) => !result.hasPassed);
+  for (const first of broken) {
     const home = join(scratch, 'again');
     const second = await runFile({ path: first.path, scratch: home, timeLimitMs: TIME_LIMIT_MS });
     results.set(first.path, second);
@@ -75,7 +82,7 @@ async function runFiles(files: readonly string[], scratch: string): Promise<File
     }
     printResult(second, ' alone');
   }
-  return [...results.values()];
+  return { results: [...results.values()], broken: broken.map((result) => result.path) };
 }
 
 function printSlowest(results: readonly FileResult[]): void {
@@ -95,7 +102,7 @@ function printSlowest(results: readonly FileResult[]): void {
 async function countProblems(
   results: readonly FileResult[],
   before: ReadonlySet<string>,
-  isWhole: boolean,
+  areLeaksFailures: boolean,
 ): Promise<number> {
   const rules = { list: readSkipList(), env: process.env };
   const problems = results.flatMap((result) =>
@@ -107,8 +114,8 @@ async function countProblems(
   for (const problem of problems) print(`FAIL ${problem}`);
   const leaks = await findLeaks(before, LEAK_PATIENCE_MS);
   for (const leak of leaks)
-    print(`${isWhole ? 'FAIL' : 'note'} left behind (or started by somebody else): ${leak}`);
-  return problems.length + (isWhole ? leaks.length : 0);
+    print(`${areLeaksFailures ? 'FAIL' : 'note'} left behind (or started by somebody else): ${leak}`);
+  return problems.length + (areLeaksFailures ? leaks.length : 0);
 }
 
 async function main(): Promise<void> {
@@ -118,9 +125,10 @@ async function main(): Promise<void> {
   const before = machineState();
   const scratch = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   try {
-    const results = await runFiles(files, scratch);
+    const { results, broken } = await runFiles(files, scratch);
     printSlowest(results);
-    const problems = await countProblems(results, before, limits.length === 0);
+    // Every test looks for its own leaks; of a run that was cut off, what stays cannot be told from a leak.
+    const problems = await countProblems(results, before, limits.length === 0 && broken.length === 0);
     const count = (outcome: string): number =>
       results.reduce(
         (sum, result) => sum + result.lines.filter((line) => line.outcome === outcome).length,

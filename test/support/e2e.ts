@@ -12,7 +12,7 @@ const OLDEST_CLI = 27;
 async function dockerIsMissing(): Promise<string | false> {
   const answer = await run('docker', ['--version']).catch(() => undefined);
   const major = Number(/version (\d+)/.exec(answer?.stdout ?? '')?.[1] ?? 0);
-  return major >= OLDEST_CLI ? false : 'needs docker CLI >= 27';
+  return major >= OLDEST_CLI ? false : 'no docker CLI 27 or newer';
 }
 
 export interface E2eOptions extends DaemonOptions {
