@@ -1,7 +1,7 @@
 /**
  * `npm run test:vm [-- FILE…]`: the tests of test/vm in a virtual machine with Debian 12: kernel 6.1,
  * systemd, cgroup v2, AppArmor, runc and crun. Without hardware virtualisation it is emulated and takes
- * minutes. GANTRY_VM_DIR says where the machine's files are kept (/var/tmp/gantry-vm).
+ * minutes. GANTRY_VM_DIR says where the machine's files are kept (gantry-vm in /var/tmp).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { arch } from 'node:os';

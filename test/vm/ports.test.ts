@@ -6,7 +6,7 @@ import { HOST_ADDRESS, startService } from './service.ts';
 async function fetchPage(address: string): Promise<string> {
   return until(
     async () => {
-      const answer = await run('busybox', ['wget', '-T', '5', '-qO-', `http://${address}/`]);
+      const answer = await run('curl', ['-sSfm', '5', `http://${address}/`]);
       return answer.exit === 0 ? answer.stdout : undefined;
     },
     { what: `an answer from ${address}`, timeoutMs: 60_000 },
@@ -24,7 +24,7 @@ test('a published port answers on every address of the host, before and after a 
     assert.match(await fetchPage(address), /hello from gantry\/web/, address);
   assert.match(await must('nft', ['list', 'ruleset']), /8080/);
   const neighbour = await service.run({
-    Cmd: ['sh', '-c', `wget -T 5 -qO- http://${HOST_ADDRESS}:8080/`],
+    Cmd: ['sh', '-c', `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 ${HOST_ADDRESS} 8080`],
   });
   assert.match(neighbour.output, /hello from gantry\/web/, 'from a neighbour, by the address of the host');
   await service.crash();

@@ -11,9 +11,29 @@ export interface ImageSource {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
+/** A layer as an archive carries it: in memory, or in a file. */
+export interface LayerBlob {
+  /** Digest of the uncompressed tar. */
+  readonly diffId: string;
+  /** Digest of the bytes carried: another one than `diffId` when they are compressed. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly isGzip: boolean;
+  readonly body: Pick<TarEntry, 'content' | 'file'>;
+}
+
+export type ImageOfLayers = Pick<ImageSource, 'reference' | 'config'> & {
+  readonly layers: readonly LayerBlob[];
+};
+
 export interface BuiltImage {
   readonly archive: Buffer;
   /** Digest of the configuration: the image's id. */
+  readonly id: string;
+}
+
+export interface ImageEntries {
+  readonly entries: readonly TarEntry[];
   readonly id: string;
 }
 
@@ -29,15 +49,21 @@ function hexOf(digest: string): string {
   return digest.slice('sha256:'.length);
 }
 
-function configOf(image: ImageSource, layers: readonly Buffer[]): Buffer {
+function layerOf(entries: readonly TarEntry[]): LayerBlob {
+  const content = tarOf(entries);
+  const digest = digestOf(content);
+  return { diffId: digest, digest, sizeBytes: content.length, isGzip: false, body: { content } };
+}
+
+function configOf(image: ImageOfLayers): Buffer {
   return Buffer.from(
     JSON.stringify({
       created: EPOCH,
       architecture: ARCHITECTURE,
       os: 'linux',
       config: image.config,
-      rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
-      history: layers.map(() => ({ created: EPOCH, created_by: 'gantry set-up' })),
+      rootfs: { type: 'layers', diff_ids: image.layers.map(({ diffId }) => diffId) },
+      history: image.layers.map(() => ({ created: EPOCH, created_by: 'gantry set-up' })),
     }),
   );
 }
@@ -45,34 +71,29 @@ function configOf(image: ImageSource, layers: readonly Buffer[]): Buffer {
 /**
  * What `docker save` wrote for years: manifest.json, a configuration, one folder per layer, `repositories`.
  */
-export function dockerArchive(image: ImageSource): BuiltImage {
-  const layers = image.layers.map(tarOf);
-  const config = configOf(image, layers);
+export function dockerEntries(image: ImageOfLayers): ImageEntries {
+  const config = configOf(image);
   const id = digestOf(config);
   const colon = image.reference.lastIndexOf(':');
   const [name, tag] = [image.reference.slice(0, colon), image.reference.slice(colon + 1)];
-  const paths = layers.map((layer) => `${hexOf(digestOf(layer))}/layer.tar`);
+  const folders = image.layers.map(({ digest }) => `${hexOf(digest)}/`);
+  const paths = folders.map((folder) => `${folder}layer.tar`);
   const manifest = [{ Config: `${hexOf(id)}.json`, RepoTags: [image.reference], Layers: paths }];
-  const entries: TarEntry[] = layers.flatMap((layer, index) => {
-    const path = paths[index] ?? '';
-    const folder = path.slice(0, path.indexOf('/') + 1);
-    return [
-      { path: folder, type: 'directory' as const },
-      { path: `${folder}VERSION`, content: '1.0' },
-      { path, content: layer },
-    ];
-  });
+  const entries: TarEntry[] = image.layers.flatMap(({ body }, index) => [
+    { path: folders[index] ?? '', type: 'directory' as const },
+    { path: `${folders[index]}VERSION`, content: '1.0' },
+    { path: paths[index] ?? '', ...body },
+  ]);
   entries.push({ path: `${hexOf(id)}.json`, content: config });
   entries.push({ path: 'manifest.json', content: JSON.stringify(manifest) });
-  const repositories = { [name]: { [tag]: hexOf(digestOf(layers.at(-1) ?? Buffer.alloc(0))) } };
+  const repositories = { [name]: { [tag]: hexOf(image.layers.at(-1)?.digest ?? digestOf(Buffer.alloc(0))) } };
   entries.push({ path: 'repositories', content: JSON.stringify(repositories) });
-  return { archive: tarOf(entries), id };
+  return { entries, id };
 }
 
 /** An OCI image layout: an index names the manifest, everything else is a blob. */
-export function ociLayout(image: ImageSource): BuiltImage {
-  const layers = image.layers.map(tarOf);
-  const config = configOf(image, layers);
+export function layoutEntries(image: ImageOfLayers): ImageEntries {
+  const config = configOf(image);
   const describe = (mediaType: string, content: Uint8Array) => ({
     mediaType: `${JSON_TYPE}.${mediaType}`,
     digest: digestOf(content),
@@ -83,7 +104,11 @@ export function ociLayout(image: ImageSource): BuiltImage {
       schemaVersion: 2,
       mediaType: `${JSON_TYPE}.manifest.v1+json`,
       config: describe('config.v1+json', config),
-      layers: layers.map((layer) => describe('layer.v1.tar', layer)),
+      layers: image.layers.map(({ digest, sizeBytes, isGzip }) => ({
+        mediaType: `${JSON_TYPE}.layer.v1.tar${isGzip ? '+gzip' : ''}`,
+        digest,
+        size: sizeBytes,
+      })),
     }),
   );
   const annotations = {
@@ -96,13 +121,24 @@ export function ociLayout(image: ImageSource): BuiltImage {
     mediaType: `${JSON_TYPE}.index.v1+json`,
     manifests: [{ ...describe('manifest.v1+json', manifest), annotations, platform }],
   };
-  const blobs = [...new Map([...layers, config, manifest].map((blob) => [digestOf(blob), blob]))];
-  const archive = tarOf([
+  const blobs = new Map(image.layers.map(({ digest, body }) => [digest, body]));
+  for (const content of [config, manifest]) blobs.set(digestOf(content), { content });
+  const entries: TarEntry[] = [
     { path: 'blobs/', type: 'directory' },
     { path: 'blobs/sha256/', type: 'directory' },
-    ...blobs.map(([digest, content]) => ({ path: `blobs/sha256/${hexOf(digest)}`, content })),
+    ...[...blobs].map(([digest, body]) => ({ path: `blobs/sha256/${hexOf(digest)}`, ...body })),
     { path: 'index.json', content: JSON.stringify(index) },
     { path: 'oci-layout', content: '{"imageLayoutVersion":"1.0.0"}' },
-  ]);
-  return { archive, id: digestOf(config) };
+  ];
+  return { entries, id: digestOf(config) };
+}
+
+export function dockerArchive(image: ImageSource): BuiltImage {
+  const { entries, id } = dockerEntries({ ...image, layers: image.layers.map(layerOf) });
+  return { archive: tarOf(entries), id };
+}
+
+export function ociLayout(image: ImageSource): BuiltImage {
+  const { entries, id } = layoutEntries({ ...image, layers: image.layers.map(layerOf) });
+  return { archive: tarOf(entries), id };
 }

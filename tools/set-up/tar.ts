@@ -1,4 +1,6 @@
 import { Buffer } from 'node:buffer';
+import { createReadStream, createWriteStream, statSync } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 
 /**
  * One entry of a tape archive. Times are zero and owners root, unless said, so that the same content gives
@@ -8,6 +10,8 @@ export interface TarEntry {
   readonly path: string;
   readonly type?: 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'fifo';
   readonly content?: Uint8Array | string;
+  /** The path of a file that holds the content instead; for `writeTar` only. */
+  readonly file?: string;
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
@@ -77,8 +81,28 @@ function header(entry: TarEntry, sizeBytes: number): Buffer {
 export function tarOf(entries: readonly TarEntry[]): Buffer {
   const parts: Buffer[] = [];
   for (const entry of entries) {
+    if (entry.file !== undefined) throw new Error(`${entry.path}: files go into archives on disk only`);
     const content = Buffer.from(entry.content ?? '');
     parts.push(header(entry, content.length), content, Buffer.alloc(-content.length & (BLOCK - 1)));
   }
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
+}
+
+async function* tarChunks(entries: readonly TarEntry[]): AsyncGenerator<Uint8Array> {
+  for (const entry of entries) {
+    if (entry.file === undefined) {
+      yield tarOf([entry]).subarray(0, -2 * BLOCK);
+      continue;
+    }
+    const sizeBytes = statSync(entry.file).size;
+    yield header(entry, sizeBytes);
+    yield* createReadStream(entry.file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+    yield Buffer.alloc(-sizeBytes & (BLOCK - 1));
+  }
+  yield Buffer.alloc(2 * BLOCK);
+}
+
+/** Writes an archive of any size to a file; the contents of its files pass through in pieces. */
+export async function writeTar(path: string, entries: readonly TarEntry[]): Promise<void> {
+  await pipeline(tarChunks(entries), createWriteStream(path));
 }

@@ -18,7 +18,7 @@ export interface Machine {
   readonly disk: string;
 }
 
-export const MACHINE_FOLDER = process.env.GANTRY_VM_DIR ?? '/var/tmp/gantry-vm';
+export const MACHINE_FOLDER = process.env.GANTRY_VM_DIR ?? join('/var/tmp', 'gantry-vm');
 const DISK_SIZE = '8G';
 const RELEASE = 'bookworm';
 const PACKAGES = [

@@ -31,6 +31,8 @@ const NO_TASK = 'failed to create task for container';
 const PID_FILE = 'init.pid';
 const RUNTIME_LOG = 'runtime.log';
 const CONSOLE_SOCKET = 'console.sock';
+/** crun before 1.9 refuses later versions, and nothing that we write needs one: runtimes skip what they do not know. */
+const READABLE_VERSION = '1.0.2';
 /** Directory where the shim attaches the copy of another task's /dev/shm. */
 const SHM = 'shm';
 
@@ -76,7 +78,7 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
     };
     const bound = bindShm(bindNamespaces(request, pid, open), join(directory, SHM));
     const donor = bound.usesShm ? joinedTask(request.spec, 'ipc') : null;
-    await writeJson(join(directory, 'config.json'), bound.spec);
+    await writeJson(join(directory, 'config.json'), { ...bound.spec, ociVersion: READABLE_VERSION });
     task.attachable = true;
     await options.onAttachable(task);
     const shmOf = donor === null ? undefined : open(donor, 'mount');
