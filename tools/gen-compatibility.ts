@@ -61,7 +61,7 @@ function key(endpoint: Endpoint): string {
 
 /** How the daemon's own routes answer; the verbs behind them are not called. */
 function answerOfRoutes(): Facts['answer'] {
-  const refusals = unsupportedRoutes();
+  const refusals = unsupportedRoutes(null);
   const isRefusal = new Set(refusals.map(([method, pattern]) => `${method} ${pattern}`));
   const verbs = allRoutes({} as Backends).filter(
     ([method, pattern]) => !isRefusal.has(`${method} ${pattern}`),

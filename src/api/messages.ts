@@ -31,6 +31,7 @@ export const badResize = (side: 'height' | 'width', text: string): string =>
 export const noUpgrade = (): string => 'no upgrade proto in request';
 export const notSwarmNode = (): string =>
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+export const notInSwarm = (): string => 'This node is not part of a swarm';
 export const notExperimental = (): string =>
   'This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it.';
 export const sinceAfterUntil = (since: string, until: string): string =>
@@ -164,5 +165,15 @@ export const pullUnavailable = (name: string): string =>
 export const noSuchNetwork = (name: string): string => `network ${name} not found`;
 export const predefinedNetwork = (name: string): string =>
   `${name} is a pre-defined network and cannot be removed`;
+export const predefinedNetworkTaken = (name: string): string =>
+  `operation is not permitted on predefined ${name} network `;
+export const connectHostNetwork = (): string =>
+  'cannot connect container to host network - container must be created in host network mode';
+export const notConnected = (id: string, network: string): string =>
+  `container ${id} is not connected to network ${network}`;
+export const addressOnDefaultNetwork = (network: string): string =>
+  `invalid config for network ${network}: invalid endpoint settings:\n` +
+  '* user specified IP address is supported on user defined networks only\n' +
+  '* user specified IP address is supported only when connecting to networks with user configured subnets';
 export const noSuchVolume = (name: string): string => `get ${name}: no such volume`;
 export const noSuchPlugin = (name: string): string => `plugin "${name}" not found`;

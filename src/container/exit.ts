@@ -40,6 +40,7 @@ export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Pro
     .release(id)
     .catch((error: unknown) => deps.log.error('network not released', { id, reason: errorMessage(error) }));
   entry.sandbox = null;
+  deps.volumes.unmounted(id, entry.record.mounts);
   ledger.setState(entry, endedState(entry, exit, finishedAt));
   const restart = decideRestart(entry, exit.exitCode);
   if (restart) ledger.setState(entry, { status: transition(entry.record, 'restart-later') });
@@ -49,7 +50,7 @@ export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Pro
     .catch((error: unknown) =>
       deps.log.warn('task directory not removed', { id, reason: errorMessage(error) }),
     );
-  endExecs(room, id);
+  await endExecs(room, id);
   tell(room, entry, {
     action: 'die',
     attributes: { execDuration: String(runSeconds(entry, exit)), exitCode: String(exit.exitCode) },
@@ -58,10 +59,13 @@ export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Pro
   ledger.commitSoon(entry);
   const isKept = entry.keepAfterExit || restart || !entry.record.hostConfig.AutoRemove;
   if (!isKept && !entry.removing) {
+    // Who removes it now is told that somebody does, as in the reference.
+    entry.removing = true;
     await removeLocked(room, entry, { volumes: true, flushed: false }).catch((error: unknown) => {
       deps.log.error('a container could not be removed after its exit', { id, reason: errorMessage(error) });
       for (const notify of [...entry.onRemoved]) notify(errorMessage(error));
     });
+    entry.removing = false;
   }
   for (const notify of [...entry.onEnd]) notify({ exitCode: exit.exitCode, error: '' });
 }
@@ -83,8 +87,9 @@ function runSeconds(entry: Entry, exit: ExitRecord): number {
 }
 
 /** With the container's first process all others end. */
-function endExecs(room: Pick<Room, 'execs'>, id: ContainerId): void {
+async function endExecs(room: Pick<Room, 'execs'>, id: ContainerId): Promise<void> {
   for (const exec of room.execs.ofContainer(id)) if (exec.running) room.execs.end(exec, 137);
+  await room.execs.files.removeAll(id);
 }
 
 export function handleOom(room: Room, id: string): void {

@@ -2,7 +2,7 @@ import type { JsonObject } from '#base/json.ts';
 import { isEngineError } from '#base/errors.ts';
 import { networkIdOf, sizesOf } from './inspect.ts';
 import { compileFilters, impliesAll } from './list/filters.ts';
-import { renderSummary } from './list/summary.ts';
+import { listedPorts, renderSummary } from './list/summary.ts';
 import type { ListRequest } from './container-service.ts';
 import type { ContainerRecord } from './record.ts';
 import type { Entry } from './record/ledger.ts';
@@ -39,6 +39,7 @@ export async function listContainers(room: Room, request: ListRequest): Promise<
     find: (reference) => ledger.find(reference).record,
     imageIds: (reference) => imageIds(room, reference),
     networkIdOf: idOf,
+    portsOf: (record) => listedPorts({ record, sandbox: ledger.byId(record.id)?.sandbox ?? null }),
   });
   const all = request.all || request.limit > 0 || impliesAll(request.filters);
   const chosen = ledger

@@ -46,13 +46,17 @@ export type TaskPort = Pick<
   | 'resume'
   | 'get'
   | 'isExecRunning'
+  | 'execs'
   | 'delete'
   | 'reattach'
 >;
 
 export type NetworkPort = Pick<NetworkService, 'sandbox' | 'restore' | 'list' | 'inspect' | 'hostGateway'>;
 
-export type VolumePort = Pick<VolumeService, 'planMounts' | 'acquire' | 'specMounts' | 'release' | 'restore'>;
+export type VolumePort = Pick<
+  VolumeService,
+  'planMounts' | 'acquire' | 'specMounts' | 'release' | 'restore' | 'mounted' | 'unmounted'
+>;
 
 export type ImagePort = Pick<ImageService, 'resolve' | 'hold' | 'get'>;
 

@@ -107,6 +107,8 @@ async function launch(room: Room, entry: Entry): Promise<RunningTask> {
   );
   const log = logFile(room, record);
   const joinedIds = findJoined(room, record);
+  deps.volumes.mounted(record.id, record.mounts);
+  rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
   const [network, tree] = await Promise.allSettled([prepareNetwork(room, record), prepareRoot(room, record)]);
   if (network.status === 'fulfilled' && network.value !== null)
     rollback.push(() => deps.networks.sandbox.release(record.id));

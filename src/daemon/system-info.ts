@@ -8,6 +8,7 @@ import type { ImageService } from '#image/image-service.ts';
 import type { NetworkService } from '#network/service.ts';
 import type { RuntimeVersion } from '#runtime/runtimes.ts';
 import type { Storage } from '#storage/storage.ts';
+import type { VolumeView } from '#volume/model.ts';
 import type { VolumeService } from '#volume/service.ts';
 import type { DaemonConfig } from './config.ts';
 import { ENGINE_VERSION, GANTRY_VERSION, PLATFORM_NAME } from './product.ts';
@@ -197,15 +198,16 @@ async function diskUsageReply(parts: SystemParts, types: readonly string[]): Pro
   const list = wants('image') ? await images.list({ all: true, sharedSize: true }) : [];
   const layers = storage.snapshotter.layers().reduce((sum, layer) => sum + layer.sizeBytes, 0);
   const everything = { all: true, size: true, limit: 0, filters: new Map<string, readonly string[]>() };
-  const usage = (name: string): JsonObject => ({ RefCount: volumes.usedBy(name).length, Size: -1 });
+  const sized = async (one: VolumeView): Promise<JsonObject> => ({
+    ...(plain(one) as JsonObject),
+    UsageData: { RefCount: volumes.usedBy(one.Name).length, Size: await volumes.sizeBytes(one.Name) },
+  });
   const plain = (value: unknown): JsonValue => JSON.parse(JSON.stringify(value)) as JsonValue;
   return {
     LayersSize: wants('image') ? layers : 0,
     Images: wants('image') ? plain(list) : null,
     Containers: wants('container') ? [...(await containers.list(everything))] : null,
-    Volumes: wants('volume')
-      ? volumes.list().map((one) => ({ ...(plain(one) as JsonObject), UsageData: usage(one.Name) }))
-      : null,
+    Volumes: wants('volume') ? await Promise.all(volumes.list().map(sized)) : null,
     BuildCache: wants('build-cache') ? [] : null,
   };
 }

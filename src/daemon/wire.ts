@@ -123,7 +123,13 @@ export async function wire(options: WireOptions): Promise<Engine> {
     }),
     events,
   );
-  const volumes = createVolumeService({ dataRoot, kernel, log: log.with({ room: 'volume' }) });
+  const volumes = createVolumeService({
+    dataRoot,
+    kernel,
+    log: log.with({ room: 'volume' }),
+    onEvent: ({ action, name, attributes }) =>
+      events.emit({ type: 'volume', action, id: name, attributes, timeNanos: nowNanos() }),
+  });
   const tasks = openTasks({ options, runtimes, containersNow });
   const containers = createContainerService({
     settings: containerSettings(config, runtimes),

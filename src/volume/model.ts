@@ -104,3 +104,13 @@ export interface VolumeView {
   readonly Options: Readonly<Record<string, string>> | null;
   readonly Scope: string;
 }
+
+/** Says that a volume was made for one container alone. */
+export const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
+
+/** A fact about a volume that others may want to hear of. */
+export interface VolumeEvent {
+  readonly action: 'create' | 'mount' | 'unmount' | 'destroy';
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}

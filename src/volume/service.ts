@@ -24,6 +24,9 @@ export interface VolumeService {
     containerId: string,
     options: { readonly mounts: readonly MountPoint[]; readonly removeAnonymous: boolean },
   ): Promise<void>;
+  /** Tells the world that a container uses its volumes now, and that it no longer does. */
+  mounted(containerId: string, mounts: readonly MountPoint[]): void;
+  unmounted(containerId: string, mounts: readonly MountPoint[]): void;
   /** At boot: who uses what, from the containers' records. */
   restore(containerId: string, mounts: readonly MountPoint[]): void;
   create(request: {
@@ -37,6 +40,12 @@ export interface VolumeService {
   inspect(name: string): VolumeView;
   /** Errors: notFound; conflict `remove NAME: volume is in use - [ID]`. */
   remove(name: string, options?: { readonly force?: boolean }): Promise<void>;
+  /** Removes those of the wanted volumes that no container names. `sizeBytes` is what their files took. */
+  prune(
+    isWanted: (volume: VolumeView) => boolean,
+  ): Promise<{ readonly names: readonly string[]; readonly sizeBytes: number }>;
+  /** Bytes in use by the volume's files; -1 when they cannot be counted. */
+  sizeBytes(name: string): Promise<number>;
   /** Ids of containers that name the volume. */
   usedBy(name: string): readonly string[];
 }

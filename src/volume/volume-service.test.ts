@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -119,4 +129,29 @@ test('bind sources: --mount wants them, -v makes them, links count', async () =>
     service.specMounts(await service.planMounts(input({ binds: [`${root}/file/below:/x`] }))),
     /error while creating mount source path/,
   );
+});
+
+test('what happens to volumes is told, pruned ones are counted', async () => {
+  const told: string[] = [];
+  const service = createVolumeService({
+    dataRoot: join(root, 'events'),
+    kernel,
+    log: silentLog,
+    onEvent: ({ action, name }) => told.push(`${action} ${name}`),
+  });
+  await service.boot();
+  const mounts = await service.acquire('c1', await service.planMounts(input({ binds: ['data:/v'] })));
+  service.mounted('c1', mounts);
+  const data = service.inspect('data').Mountpoint;
+  mkdirSync(join(data, 'sub'));
+  writeFileSync(join(data, 'sub/f'), 'four');
+  linkSync(join(data, 'sub/f'), join(data, 'again'));
+  symlinkSync('/etc', join(data, 'elsewhere'));
+  assert.equal(await service.sizeBytes('data'), 4);
+  assert.deepEqual(await service.prune(() => true), { names: [], sizeBytes: 0 });
+  service.unmounted('c1', mounts);
+  await service.release('c1', { mounts, removeAnonymous: true });
+  assert.deepEqual(await service.prune(() => false), { names: [], sizeBytes: 0 });
+  assert.deepEqual(await service.prune(() => true), { names: ['data'], sizeBytes: 4 });
+  assert.deepEqual(told, ['create data', 'mount data', 'unmount data', 'destroy data']);
 });

@@ -1,25 +1,33 @@
 import { nowNanos, rfc3339Nano } from '#base/clock.ts';
-import { EngineError } from '#base/errors.ts';
+import { EngineError, errorMessage } from '#base/errors.ts';
 import { randomId } from '#base/ids.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { makeSource, sourceExists } from './bind-source.ts';
-import type { MountInput, MountPoint, SpecMount, VolumeView } from './model.ts';
+import {
+  ANONYMOUS_LABEL,
+  type MountInput,
+  type MountPoint,
+  type SpecMount,
+  type VolumeEvent,
+  type VolumeView,
+} from './model.ts';
 import { mountPoints, specMountsOf } from './mount-plan.ts';
 import type { VolumeService } from './service.ts';
+import { treeSize } from './tree-size.ts';
 import { VolumeStore, type VolumeRecord } from './volume-store.ts';
 
 export interface VolumeServiceOptions {
   readonly dataRoot: string;
   readonly kernel: Pick<Kernel, 'files'>;
   readonly log: Log;
+  /** Broadcast only; nothing acts on it. */
+  readonly onEvent?: (event: VolumeEvent) => void;
 }
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const DRIVER_OPTIONS: ReadonlySet<string> = new Set(['type', 'o', 'device', 'size']);
-/** Says that a volume was made for one container alone. */
-const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 
 function requireName(name: string): void {
   if (name.length === 1) {
@@ -53,16 +61,24 @@ function requireOptions(
     throw new EngineError('invalidArgument', `create ${name}: invalid option: "${unknown}"`);
 }
 
+function volumesOf(mounts: readonly MountPoint[]): readonly MountPoint[] {
+  return mounts.filter((point) => point.type === 'volume');
+}
+
 /** The local driver and who uses what of it. */
 class LocalVolumes implements VolumeService {
   readonly #kernel: Pick<Kernel, 'files'>;
   readonly #store: VolumeStore;
+  readonly #onEvent: (event: VolumeEvent) => void;
+  readonly #log: Log;
   readonly #volumes = new Map<string, VolumeRecord>();
   readonly #users = new Map<string, Set<string>>();
   readonly #locks = new KeyedMutex();
 
   constructor(options: VolumeServiceOptions) {
     this.#kernel = options.kernel;
+    this.#log = options.log;
+    this.#onEvent = options.onEvent ?? (() => undefined);
     this.#store = new VolumeStore({
       dataRoot: options.dataRoot,
       files: options.kernel.files,
@@ -154,6 +170,27 @@ class LocalVolumes implements VolumeService {
     }
   }
 
+  mounted(containerId: string, mounts: readonly MountPoint[]): void {
+    for (const { name, destination, propagation, readOnly } of volumesOf(mounts)) {
+      const facts = { container: containerId, destination, driver: 'local', propagation };
+      this.#onEvent({
+        action: 'mount',
+        name,
+        attributes: { ...facts, 'read/write': String(!readOnly) },
+      });
+    }
+  }
+
+  unmounted(containerId: string, mounts: readonly MountPoint[]): void {
+    for (const { name } of volumesOf(mounts)) {
+      this.#onEvent({
+        action: 'unmount',
+        name,
+        attributes: { container: containerId, driver: 'local' },
+      });
+    }
+  }
+
   restore(containerId: string, mounts: readonly MountPoint[]): void {
     for (const point of mounts) {
       if (point.type !== 'volume' || point.name === '') continue;
@@ -191,6 +228,34 @@ class LocalVolumes implements VolumeService {
     });
   }
 
+  async prune(
+    isWanted: (volume: VolumeView) => boolean,
+  ): Promise<{ readonly names: readonly string[]; readonly sizeBytes: number }> {
+    const names: string[] = [];
+    let sizeBytes = 0;
+    for (const volume of this.list().filter(isWanted)) {
+      await this.#locks.run(volume.Name, async () => {
+        if (!this.#volumes.has(volume.Name) || this.usedBy(volume.Name).length > 0) return;
+        sizeBytes += Math.max(0, await this.sizeBytes(volume.Name));
+        await this.#drop(volume.Name);
+        names.push(volume.Name);
+      });
+    }
+    return { names, sizeBytes };
+  }
+
+  async sizeBytes(name: string): Promise<number> {
+    try {
+      return await treeSize(this.#kernel.files, this.#store.dataPath(name));
+    } catch (error) {
+      this.#log.warn('the files of a volume could not be counted', {
+        volume: name,
+        error: errorMessage(error),
+      });
+      return -1;
+    }
+  }
+
   usedBy(name: string): readonly string[] {
     return [...(this.#users.get(name) ?? [])];
   }
@@ -211,12 +276,14 @@ class LocalVolumes implements VolumeService {
     };
     await this.#store.add(record);
     this.#volumes.set(record.name, record);
+    this.#onEvent({ action: 'create', name: record.name, attributes: { driver: 'local' } });
     return record;
   }
 
   async #drop(name: string): Promise<void> {
     await this.#store.remove(name);
     this.#volumes.delete(name);
+    this.#onEvent({ action: 'destroy', name, attributes: { driver: 'local' } });
   }
 
   #require(name: string): VolumeRecord {

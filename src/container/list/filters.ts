@@ -1,10 +1,11 @@
 import { checkFilterKeys, matchLabels, type Filters } from '#api/filters.ts';
 import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
-import { normalPort } from '../normalize/ports.ts';
+import { invalid } from '../normalize/fields.ts';
 import type { ContainerRecord } from '../record.ts';
 import { parseTimeNanos } from '../record/time.ts';
 import { STATUSES } from '../state.ts';
+import { portPredicate, type ListedPort } from './port-filter.ts';
 
 const ACCEPTED: ReadonlySet<string> = new Set([
   'ancestor',
@@ -31,12 +32,14 @@ export interface FilterContext {
   /** The ids of an image and of what it stands for; null when there is no such image. */
   imageIds(reference: string): Promise<ReadonlySet<string> | null>;
   networkIdOf(name: string): string;
+  /** What the list shows as the container's ports. */
+  portsOf(record: ContainerRecord): readonly ListedPort[];
 }
 
 type Predicate = (record: ContainerRecord) => boolean;
 
 function bad(key: string, value: string, reason: string): EngineError {
-  return new EngineError('invalidArgument', `invalid filter '${key}=${value}': ${reason}`);
+  return invalid(`invalid filter '${key}=${value}': ${reason}`);
 }
 
 /** A filter's pattern as a regular expression of the client; one that does not compile matches literally. */
@@ -63,19 +66,6 @@ function checkStatuses(values: readonly string[]): void {
     if (!(STATUSES as readonly string[]).includes(value))
       throw new EngineError('invalidArgument', messages.invalidStatusFilter(value));
   }
-}
-
-/** `80`, `80/udp`, `8000-8010/tcp` as a set of normal ports. */
-function portSet(values: readonly string[], key: string): ReadonlySet<string> {
-  const ports = new Set<string>();
-  for (const value of values) {
-    const range = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/([a-z]+))?$/.exec(value);
-    if (range === null) throw bad(key, value, `invalid port specification: "${value}"`);
-    const low = Number(range[1]);
-    const high = Math.min(Number(range[2] ?? low), 65535);
-    for (let port = low; port <= high; port++) ports.add(`${port}/${range[3] ?? 'tcp'}`);
-  }
-  return ports;
 }
 
 const time = (record: ContainerRecord): bigint => parseTimeNanos(record.created) ?? 0n;
@@ -115,21 +105,6 @@ const SIMPLE: ReadonlyMap<string, (values: readonly string[]) => Predicate> = ne
         (mount) => values.includes(mount.destination) || values.includes(mount.name || mount.source),
       ),
   ],
-  [
-    'expose',
-    (values) => {
-      const ports = portSet(values, 'expose');
-      return (record) => Object.keys(record.config.ExposedPorts ?? {}).some((port) => ports.has(port));
-    },
-  ],
-  [
-    'publish',
-    (values) => {
-      const ports = portSet(values, 'publish');
-      return (record) =>
-        Object.keys(record.hostConfig.PortBindings ?? {}).some((port) => ports.has(normalPort(port) ?? ''));
-    },
-  ],
   // No container of this engine has a health state: every one has "none".
   ['health', (values) => () => values.includes('none')],
   ['is-task', (values) => () => !values.includes('true')],
@@ -152,7 +127,8 @@ export function impliesAll(filters: Filters): boolean {
  */
 export async function compileFilters(filters: Filters, context: FilterContext): Promise<Predicate> {
   checkFilterKeys(filters, ACCEPTED);
-  const predicates: Predicate[] = [];
+  const hasPort = portPredicate(filters);
+  const predicates: Predicate[] = hasPort === null ? [] : [(record) => hasPort(context.portsOf(record))];
   for (const [key, values] of filters) {
     if (values.length === 0) continue;
     const simple = SIMPLE.get(key);

@@ -78,6 +78,7 @@ async function matching(
     find: (reference) => records.find((item) => item.name === reference) ?? record('none'),
     imageIds: async (name) => (name === 'busybox' ? new Set(['sha256:1']) : null),
     networkIdOf: () => '',
+    portsOf: (item) => (item.name === 'a' ? [{ PrivatePort: 80, PublicPort: 18080, Type: 'tcp' }] : []),
   });
   return records.filter(matches).map((item) => item.name);
 }
@@ -98,6 +99,10 @@ test('filters choose as the reference does', async () => {
   assert.deepEqual(await matching({ ancestor: ['busybox'] }, all), ['a', 'b']);
   assert.deepEqual(await matching({ ancestor: ['nope'] }, all), []);
   assert.deepEqual(await matching({ id: ['aaa'] }, all), ['a']);
+  assert.deepEqual(await matching({ publish: ['18080'] }, all), ['a']);
+  assert.deepEqual(await matching({ publish: ['80'] }, all), []);
+  assert.deepEqual(await matching({ expose: ['79-81/tcp'] }, all), ['a']);
+  assert.deepEqual(await matching({ expose: ['80/udp'] }, all), []);
 });
 
 test('bad filters are refused with the recorded texts', async () => {
@@ -107,6 +112,10 @@ test('bad filters are refused with the recorded texts', async () => {
   assert.equal(
     await refused({ exited: ['x'] }),
     'invalid filter \'exited=x\': strconv.Atoi: parsing "x": invalid syntax',
+  );
+  assert.equal(
+    await refused({ publish: ['x'] }),
+    'error while looking up for publish x: strconv.ParseUint: parsing "x": invalid syntax',
   );
   assert.match(
     await refused({ status: ['bogus'] }),

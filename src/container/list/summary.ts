@@ -3,6 +3,7 @@ import type { SandboxFacts } from '#network/model.ts';
 import { endpointViews, type NetworkIdOf } from '../inspect/endpoints.ts';
 import { mountViews } from '../inspect/mounts.ts';
 import type { ContainerRecord } from '../record.ts';
+import type { ListedPort } from './port-filter.ts';
 import { statusText } from './status-text.ts';
 
 export interface SummarySources {
@@ -24,7 +25,11 @@ export function commandText(path: string, args: readonly string[]): string {
   return [path, ...args.map((word) => (word.includes(' ') ? `'${word}'` : word))].join(' ');
 }
 
-function ports({ record, sandbox }: SummarySources): JsonObject[] {
+/** The ports of a running container: what is only exposed, then what is published. */
+export function listedPorts({
+  record,
+  sandbox,
+}: Pick<SummarySources, 'record' | 'sandbox'>): (ListedPort & JsonObject)[] {
   if (sandbox === null || sandbox.mode !== 'bridge') return [];
   const published = sandbox.ports.map((port) => ({
     IP: port.hostIp,
@@ -54,7 +59,7 @@ export function renderSummary(sources: SummarySources): JsonObject {
     ImageID: record.imageId,
     Command: commandText(record.path, record.args),
     Created: Math.floor(Date.parse(record.created) / 1000),
-    Ports: ports(sources),
+    Ports: listedPorts(sources),
     ...(sizes !== null && sizes.writableBytes > 0 && { SizeRw: sizes.writableBytes }),
     ...(sizes !== null && sizes.rootfsBytes > 0 && { SizeRootFs: sizes.rootfsBytes }),
     Labels: { ...record.config.Labels },

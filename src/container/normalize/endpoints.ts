@@ -1,3 +1,4 @@
+import * as messages from '#api/messages.ts';
 import type { EndpointWish } from '../record.ts';
 import { Fields, invalid, mapFrom } from './fields.ts';
 import { isJsonObject } from '#base/json.ts';
@@ -38,6 +39,14 @@ function parseEndpoint(fields: Fields): EndpointWish {
   };
 }
 
+/** Addresses on the networks that are always there are nobody's to choose. */
+function checkDefaultNetwork(name: string, wish: EndpointWish): void {
+  const { IPv4Address, IPv6Address } = wish.IPAMConfig ?? {};
+  const isDefault = name === 'bridge' || name === 'host' || name === 'none';
+  if (isDefault && (IPv4Address !== undefined || IPv6Address !== undefined))
+    throw invalid(messages.addressOnDefaultNetwork(name));
+}
+
 /**
  * Endpoints by network name; the network of `mode` is always among them, unless another container's is
  * joined.
@@ -57,6 +66,7 @@ export function parseEndpoints(
       isJsonObject(value) ? parseEndpoint(new Fields(value, '.NetworkingConfig.EndpointsConfig')) : NO_WISH,
     );
   }
+  for (const [name, wish] of found) checkDefaultNetwork(name, wish);
   const main = found.get(mode) ?? NO_WISH;
   if (macAddress !== '' && !MAC.test(macAddress)) throw invalid(`invalid MAC address: ${macAddress}`);
   found.set(

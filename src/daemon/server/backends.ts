@@ -40,7 +40,10 @@ export type ImageBackend = Pick<
 
 export type NetworkBackend = Pick<NetworkService, 'list' | 'inspect'>;
 
-export type VolumeBackend = Pick<VolumeService, 'create' | 'list' | 'inspect' | 'remove' | 'usedBy'>;
+export type VolumeBackend = Pick<
+  VolumeService,
+  'create' | 'list' | 'inspect' | 'remove' | 'usedBy' | 'prune'
+>;
 
 export interface SystemBackend {
   /** `SystemVersion` of the API. */

@@ -17,6 +17,6 @@ export function allRoutes(backends: Backends): readonly Route[] {
     ...imageRoutes(backends.images),
     ...networkRoutes(backends.networks),
     ...volumeRoutes(backends.volumes),
-    ...unsupportedRoutes(),
+    ...unsupportedRoutes(backends),
   ];
 }

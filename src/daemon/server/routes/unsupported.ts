@@ -1,18 +1,28 @@
 import { EngineError } from '#base/errors.ts';
-import { notExperimental, notSwarmNode } from '#api/messages.ts';
+import { notExperimental, notInSwarm, notSwarmNode } from '#api/messages.ts';
 import type { Handler, Route } from '../call.ts';
+import {
+  checkCommit,
+  checkContainer,
+  checkNetworkConnect,
+  checkNetworkCreate,
+  checkNetworkDisconnect,
+  type Known,
+  type RefusalCheck,
+} from './refusal-checks.ts';
 
 /** Operations of the API that are known and not there yet: a clear answer instead of "page not found". */
-const NOT_YET: readonly (readonly [string, string, string])[] = [
-  ['HEAD', '/containers/{id}/archive', 'copying files'],
-  ['GET', '/containers/{id}/archive', 'copying files out of a container'],
-  ['PUT', '/containers/{id}/archive', 'copying files into a container'],
-  ['GET', '/containers/{id}/attach/ws', 'attaching by WebSocket'],
-  ['GET', '/containers/{id}/changes', 'listing the changes of a container'],
-  ['GET', '/containers/{id}/export', 'exporting a container'],
-  ['GET', '/containers/{id}/stats', 'resource statistics'],
-  ['POST', '/containers/{id}/update', 'updating a container'],
-  ['POST', '/commit', 'committing a container'],
+type NotYet = readonly [method: string, pattern: string, what: string, check?: RefusalCheck];
+const NOT_YET: readonly NotYet[] = [
+  ['HEAD', '/containers/{id}/archive', 'copying files', checkContainer],
+  ['GET', '/containers/{id}/archive', 'copying files out of a container', checkContainer],
+  ['PUT', '/containers/{id}/archive', 'copying files into a container', checkContainer],
+  ['GET', '/containers/{id}/attach/ws', 'attaching by WebSocket', checkContainer],
+  ['GET', '/containers/{id}/changes', 'listing the changes of a container', checkContainer],
+  ['GET', '/containers/{id}/export', 'exporting a container', checkContainer],
+  ['GET', '/containers/{id}/stats', 'resource statistics', checkContainer],
+  ['POST', '/containers/{id}/update', 'updating a container', checkContainer],
+  ['POST', '/commit', 'committing a container', checkCommit],
   ['POST', '/build', 'building images'],
   ['POST', '/build/prune', 'building images'],
   ['POST', '/build/cancel', 'building images'],
@@ -22,11 +32,10 @@ const NOT_YET: readonly (readonly [string, string, string])[] = [
   ['GET', '/images/search', 'searching a registry'],
   ['POST', '/images/{name...}/push', 'pushing to a registry'],
   ['GET', '/distribution/{name...}/json', 'asking a registry'],
-  ['POST', '/networks/create', 'creating networks'],
+  ['POST', '/networks/create', 'creating networks', checkNetworkCreate],
+  ['POST', '/networks/{id}/connect', 'connecting a container to a network', checkNetworkConnect],
+  ['POST', '/networks/{id}/disconnect', 'disconnecting a container from a network', checkNetworkDisconnect],
   ['POST', '/networks/prune', 'pruning networks'],
-  ['POST', '/networks/{id}/connect', 'connecting a container to a network'],
-  ['POST', '/networks/{id}/disconnect', 'disconnecting a container from a network'],
-  ['POST', '/volumes/prune', 'pruning volumes'],
   ['PUT', '/volumes/{name}', 'cluster volumes'],
   ['GET', '/plugins', 'plugins'],
   ['GET', '/plugins/privileges', 'plugins'],
@@ -43,14 +52,16 @@ function refuse(message: string, kind: 'notImplemented' | 'unavailable' = 'notIm
   };
 }
 
-export function unsupportedRoutes(): readonly Route[] {
-  const notYet = NOT_YET.map(
-    ([method, pattern, what]): Route => [
-      method,
-      pattern,
-      refuse(`${what} is not supported by this engine yet`),
-    ],
-  );
+function refuseNotYet([, , what, check]: NotYet, known: Known | null): Handler {
+  return async (call) => {
+    if (known !== null && check !== undefined) await check(known, call);
+    throw new EngineError('notImplemented', `${what} is not supported by this engine yet`);
+  };
+}
+
+/** `known` null: requests are not looked at, every one gets the refusal. */
+export function unsupportedRoutes(known: Known | null): readonly Route[] {
+  const missing = NOT_YET.map((entry): Route => [entry[0], entry[1], refuseNotYet(entry, known)]);
   const swarm = ['GET', 'POST', 'DELETE'].flatMap((method) =>
     SWARM.flatMap((path): Route[] => [
       [method, path, refuse(notSwarmNode(), 'unavailable')],
@@ -61,5 +72,10 @@ export function unsupportedRoutes(): readonly Route[] {
     [method, '/containers/{id}/checkpoints', refuse(notExperimental())],
     [method, '/containers/{id}/checkpoints/{name}', refuse(notExperimental())],
   ]);
-  return [...notYet, ...swarm, ...checkpoints];
+  return [
+    ...missing,
+    ['POST', '/swarm/leave', refuse(notInSwarm(), 'unavailable')],
+    ...swarm,
+    ...checkpoints,
+  ];
 }

@@ -1,10 +1,10 @@
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, type JsonValue } from '#base/json.ts';
 import { checkFilterKeys, matchLabels, parseFilters, type Filters } from '#api/filters.ts';
-import { bodyWrongType } from '#api/messages.ts';
-import type { VolumeView } from '#volume/model.ts';
+import { bodyWrongType, notSwarmNode } from '#api/messages.ts';
+import { ANONYMOUS_LABEL, type VolumeView } from '#volume/model.ts';
 import type { VolumeBackend } from '../backends.ts';
-import { jsonBody, type Call, type Route } from '../call.ts';
+import { atLeast, jsonBody, type Call, type Route } from '../call.ts';
 import { CREATED, OK } from '../http-status.ts';
 import { queryFlag } from '../query.ts';
 
@@ -13,6 +13,7 @@ export function volumeRoutes(volumes: VolumeBackend): readonly Route[] {
     ['GET', '/volumes', async (call) => getVolumesList(volumes, call)],
     ['GET', '/volumes/{name...}', async ({ param, reply }) => reply.json(OK, volumes.inspect(param('name')))],
     ['POST', '/volumes/create', (call) => postVolumesCreate(volumes, call)],
+    ['POST', '/volumes/prune', (call) => postVolumesPrune(volumes, call)],
     [
       'DELETE',
       '/volumes/{name...}',
@@ -22,6 +23,24 @@ export function volumeRoutes(volumes: VolumeBackend): readonly Route[] {
       },
     ],
   ];
+}
+
+const PRUNE_FILTERS: ReadonlySet<string> = new Set(['all', 'label', 'label!']);
+
+/** Since API 1.42 only anonymous volumes go, unless `all` is asked for. */
+async function postVolumesPrune(volumes: VolumeBackend, call: Call): Promise<void> {
+  const { query, reply } = call;
+  const filters = parseFilters(query.get('filters'));
+  checkFilterKeys(filters, PRUNE_FILTERS);
+  const all = ['1', 'true'].includes(filters.get('all')?.[0] ?? '') || !atLeast(call, '1.42');
+  const unwanted = filters.get('label!') ?? [];
+  const pruned = await volumes.prune(
+    ({ Labels }) =>
+      (all || Labels?.[ANONYMOUS_LABEL] !== undefined) &&
+      matchLabels(filters.get('label') ?? [], Labels) &&
+      !unwanted.some((term) => matchLabels([term], Labels)),
+  );
+  reply.json(OK, { VolumesDeleted: pruned.names, SpaceReclaimed: pruned.sizeBytes });
 }
 
 const FILTERS: ReadonlySet<string> = new Set(['dangling', 'driver', 'label', 'name']);
@@ -69,6 +88,7 @@ function textMap(value: JsonValue | undefined, name: string): Record<string, str
 
 async function postVolumesCreate(volumes: VolumeBackend, call: Call): Promise<void> {
   const body = (await jsonBody(call)) ?? {};
+  if (isJsonObject(body['ClusterVolumeSpec'])) throw new EngineError('unavailable', notSwarmNode());
   const name = textField(body['Name'], 'Name');
   const driver = textField(body['Driver'], 'Driver');
   const options = textMap(body['DriverOpts'], 'DriverOpts');

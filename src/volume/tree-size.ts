@@ -1,0 +1,47 @@
+import { isKernelError } from '#host/kernel-error.ts';
+import type { Files } from '#host/kernel.ts';
+
+/**
+ * Bytes of the files below a directory, a file with several names once. Containers write there meanwhile: every step is
+ * taken on a descriptor of the directory before, and no link is followed.
+ */
+export async function treeSize(files: Pick<Files, 'slow' | 'openRoot'>, path: string): Promise<number> {
+  const root = files.openRoot(path);
+  try {
+    return await directorySize({ files, seen: new Set() }, root, '.');
+  } finally {
+    await files.slow.close(root);
+  }
+}
+
+interface Count {
+  readonly files: Pick<Files, 'slow'>;
+  readonly seen: Set<bigint>;
+}
+
+async function directorySize(count: Count, parent: number, name: Buffer | '.'): Promise<number> {
+  const { slow } = count.files;
+  const directory = await slow.open(parent, name, { directory: true, noFollow: true });
+  try {
+    let bytes = 0;
+    for (const entry of await slow.readDirectory(directory)) {
+      bytes += await entrySize(count, directory, entry.bytes).catch(goneMeanwhile);
+    }
+    return bytes;
+  } finally {
+    await slow.close(directory);
+  }
+}
+
+async function entrySize(count: Count, directory: number, name: Buffer): Promise<number> {
+  const stat = await count.files.slow.stat(directory, name);
+  if (stat.type === 'directory') return await directorySize(count, directory, name);
+  if (stat.type !== 'file' || (stat.links > 1 && count.seen.has(stat.inode))) return 0;
+  if (stat.links > 1) count.seen.add(stat.inode);
+  return stat.sizeBytes;
+}
+
+function goneMeanwhile(error: unknown): number {
+  if (isKernelError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return 0;
+  throw error;
+}
