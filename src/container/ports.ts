@@ -115,6 +115,16 @@ export interface ContainerEvent {
   readonly timeNanos: bigint;
 }
 
+/** What containers get that do not say otherwise. */
+export interface ContainerDefaults {
+  readonly shmSizeBytes?: number;
+  readonly init?: boolean;
+  readonly noNewPrivileges?: boolean;
+  readonly ipcMode?: string;
+  readonly cgroupnsMode?: string;
+  readonly ulimits?: readonly { readonly Name: string; readonly Hard: number; readonly Soft: number }[];
+}
+
 export interface ContainerSettings {
   readonly dataRoot: string;
   readonly execRoot: string;
@@ -129,6 +139,7 @@ export interface ContainerSettings {
   readonly dnsOptions: readonly string[];
   /** Path of the init program for `--init` on this host; null when none is installed. */
   readonly initPath: string | null;
+  readonly defaults?: ContainerDefaults;
 }
 
 export interface ContainerDeps {

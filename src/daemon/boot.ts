@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import type { Log } from '#base/log.ts';
 import type { DaemonConfig } from './config.ts';
+import { checkSupported } from './config/supported.ts';
 import { lockDataRoot, readInstance, writePidFile, type RootLock } from './data-root.ts';
 import { openListeners } from './listeners.ts';
 import { PRODUCT } from './product.ts';
@@ -20,6 +21,7 @@ export interface RunningDaemon {
  */
 export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
   const began = performance.now();
+  checkSupported(config);
   const kernel = openKernel();
   const locks: RootLock[] = [await lockDataRoot(config.dataRoot, kernel)];
   const release = async (): Promise<void> => {

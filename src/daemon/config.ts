@@ -6,6 +6,7 @@ import {
   type AddressPoolOption,
   type OptionValue,
   type RuntimeOption,
+  type UlimitOption,
   type Values,
 } from './config/options.ts';
 import { checkLabels, validateOptions } from './config/validate.ts';
@@ -50,6 +51,9 @@ export interface DaemonConfig {
   readonly noNewPrivileges: boolean;
   readonly defaultIpcMode: string;
   readonly defaultCgroupnsMode: string | null;
+  readonly ulimits: readonly UlimitOption[];
+  /** `native.cgroupdriver=cgroupfs` and the like. */
+  readonly execOptions: readonly string[];
   readonly network: NetworkConfig;
   /** Keys that are set and have no effect here. */
   readonly withoutEffect: readonly string[];
@@ -162,7 +166,10 @@ function toConfig(values: Values, configFile: string): DaemonConfig {
   const debug = read.flag('debug') === true;
   const shm = read.text('default-shm-size');
   const format = read.text('log-format');
-  const withoutEffect = [...values.keys()].filter((key) => OPTION_BY_KEY.get(key)?.effect === false);
+  const withoutEffect = [...values.keys()].filter(
+    (key) =>
+      OPTION_BY_KEY.get(key)?.effect === false || (key === 'live-restore' && values.get(key) === false),
+  );
   return {
     configFile,
     dataRoot: read.text('data-root') ?? '/var/lib/gantry',
@@ -190,6 +197,8 @@ function toConfig(values: Values, configFile: string): DaemonConfig {
     noNewPrivileges: read.flag('no-new-privileges') === true,
     defaultIpcMode: read.text('default-ipc-mode') ?? 'private',
     defaultCgroupnsMode: read.text('default-cgroupns-mode') ?? null,
+    ulimits: Object.values(read.record<UlimitOption>('default-ulimits')),
+    execOptions: read.list('exec-opts'),
     network: networkConfig(values),
     withoutEffect,
   };

@@ -18,6 +18,7 @@ import type { TaskService } from '#runtime/task.ts';
 import { openStorage, type Storage } from '#storage/storage.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import type { DaemonConfig } from './config.ts';
+import { findInit } from './config/supported.ts';
 import { createEventsService, type EventsService } from './events.ts';
 import { withNetworkEvents } from './network-events.ts';
 import { ENGINE_VERSION } from './product.ts';
@@ -237,7 +238,15 @@ function containerSettings(
     dns: config.dns,
     dnsSearch: config.dnsSearch,
     dnsOptions: config.dnsOptions,
-    initPath: config.initPath,
+    initPath: findInit(config.initPath),
+    defaults: {
+      ...(config.shmSizeBytes !== null && { shmSizeBytes: config.shmSizeBytes }),
+      init: config.init,
+      noNewPrivileges: config.noNewPrivileges,
+      ipcMode: config.defaultIpcMode,
+      ...(config.defaultCgroupnsMode !== null && { cgroupnsMode: config.defaultCgroupnsMode }),
+      ulimits: config.ulimits,
+    },
   };
 }
 

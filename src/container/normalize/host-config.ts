@@ -8,7 +8,7 @@ import { invalid, wrongType, type Fields } from './fields.ts';
 import { parseLogConfig } from './logging.ts';
 import { parseModes } from './modes.ts';
 import { parsePortBindings } from './ports.ts';
-import { parseResources } from './resources.ts';
+import { mergeUlimits, parseResources } from './resources.ts';
 import { parseRestartPolicy } from './restart-policy.ts';
 import { parseSecurity } from './security.ts';
 
@@ -91,12 +91,13 @@ export function parseHostConfig(fields: Fields, sources: HostConfigSources): Hos
     throw invalid(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
   const security = parseSecurity(fields);
   const resources = parseResources(fields, facts, warnings);
+  const ulimits = mergeUlimits(resources.Ulimits, settings.defaults?.ulimits ?? []);
   const storage = fields.textMap('StorageOpt');
   const tmpfs = fields.textMap('Tmpfs');
   const sysctls = fields.textMap('Sysctls');
   const mounts = requestedMounts(fields);
   const init = fields.optionalFlag('Init');
-  const modes = parseModes(fields, facts, sources.apiVersion);
+  const modes = parseModes(fields, sources);
   return {
     Binds: fields.texts('Binds'),
     ContainerIDFile: fields.text('ContainerIDFile'),
@@ -130,11 +131,12 @@ export function parseHostConfig(fields: Fields, sources: HostConfigSources): Hos
     ...(tmpfs !== null && Object.keys(tmpfs).length > 0 && { Tmpfs: tmpfs }),
     UTSMode: modes.UTSMode,
     UsernsMode: modes.UsernsMode,
-    ShmSize: shm === 0 ? DEFAULT_SHM_BYTES : shm,
+    ShmSize: shm === 0 ? (settings.defaults?.shmSizeBytes ?? DEFAULT_SHM_BYTES) : shm,
     ...(sysctls !== null && Object.keys(sysctls).length > 0 && { Sysctls: sysctls }),
     Runtime: parseRuntime(fields, settings),
     Isolation: modes.Isolation,
     ...resources,
+    Ulimits: ulimits,
     Devices: parseDevices(fields),
     DeviceCgroupRules: fields.texts('DeviceCgroupRules'),
     DeviceRequests: deviceRequests(fields),

@@ -40,6 +40,12 @@ export function parseLogConfig(hostConfig: Fields, settings: ContainerSettings):
   const type = asked === '' ? settings.logDriver : asked;
   const own = wish?.textMap('Config') ?? {};
   const config = type === settings.logDriver ? { ...settings.logOptions, ...own } : own;
+  checkLogging(type, config);
+  return { Type: type, Config: mapFrom(Object.entries(config)) };
+}
+
+/** Of a container, or of the engine's configuration. Errors as above. */
+export function checkLogging(type: string, config: Readonly<Record<string, string>>): void {
   if (ABSENT.includes(type)) {
     throw new EngineError(
       'notImplemented',
@@ -52,7 +58,6 @@ export function parseLogConfig(hostConfig: Fields, settings: ContainerSettings):
       if (!JSON_FILE_OPTIONS.includes(key)) throw invalid(messages.unknownLogOption(key, 'json-file'));
     }
   }
-  return { Type: type, Config: mapFrom(Object.entries(config)) };
 }
 
 const UNITS: Readonly<Record<string, number>> = {

@@ -1,6 +1,6 @@
 import * as messages from '#api/messages.ts';
 import type { HostConfig } from '../record.ts';
-import type { MachineFacts } from '../ports.ts';
+import type { ContainerSettings, MachineFacts } from '../ports.ts';
 import { invalid, type Fields } from './fields.ts';
 
 export type Modes = Pick<
@@ -22,8 +22,15 @@ export function minorVersion(apiVersion: string): number {
   return Number(apiVersion.split('.')[1] ?? 0);
 }
 
+export interface ModeSources {
+  readonly facts: MachineFacts;
+  readonly settings: Pick<ContainerSettings, 'defaults'>;
+  readonly apiVersion: string;
+}
+
 /** Errors: `invalidArgument` with the reference's texts. */
-export function parseModes(fields: Fields, facts: MachineFacts, apiVersion: string): Modes {
+export function parseModes(fields: Fields, { facts, settings, apiVersion }: ModeSources): Modes {
+  const { defaults } = settings;
   const network = fields.text('NetworkMode');
   const ipc = fields.text('IpcMode');
   const pid = fields.text('PidMode');
@@ -48,14 +55,15 @@ export function parseModes(fields: Fields, facts: MachineFacts, apiVersion: stri
     !network.startsWith('container:') || named(network),
     `invalid network mode: invalid container format container:<name|id>`,
   );
-  const oldDefaultIpc = minorVersion(apiVersion) < 40 ? 'shareable' : 'private';
+  const oldDefaultIpc = minorVersion(apiVersion) < 40 ? 'shareable' : (defaults?.ipcMode ?? 'private');
+  const ownCgroupns = facts.cgroupVersion === 2 ? 'private' : 'host';
   return {
     NetworkMode: network === '' || network === 'default' ? 'bridge' : network,
     IpcMode: ipc === '' ? oldDefaultIpc : ipc,
     PidMode: pid,
     UTSMode: uts,
     UsernsMode: userns,
-    CgroupnsMode: cgroupns === '' ? (facts.cgroupVersion === 2 ? 'private' : 'host') : cgroupns,
+    CgroupnsMode: cgroupns === '' ? (defaults?.cgroupnsMode ?? ownCgroupns) : cgroupns,
     Cgroup: fields.text('Cgroup'),
     Isolation: isolation,
   };

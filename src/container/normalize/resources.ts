@@ -148,6 +148,16 @@ function parseUlimits(fields: Fields): readonly Ulimit[] | null {
   );
 }
 
+/** A container's own limits, and the engine's for what it does not name. */
+export function mergeUlimits(
+  own: readonly Ulimit[] | null,
+  defaults: readonly Ulimit[],
+): Resources['Ulimits'] {
+  const named = new Set((own ?? []).map(({ Name }) => Name));
+  const added = defaults.filter(({ Name }) => !named.has(Name));
+  return added.length === 0 ? own : [...(own ?? []), ...added];
+}
+
 /** The limits of a create body. Errors: `invalidArgument`; what the kernel cannot do becomes a warning. */
 export function parseResources(fields: Fields, facts: MachineFacts, warnings: string[]): Resources {
   const memory = fields.integer('Memory');

@@ -31,8 +31,11 @@ export interface SecurityOptions {
 }
 
 /** Errors: `invalidArgument` with the reference's texts. */
-export function parseSecurityOptions(options: readonly string[] | null): SecurityOptions {
-  let noNewPrivileges = false;
+export function parseSecurityOptions(
+  options: readonly string[] | null,
+  noNewPrivilegesByDefault = false,
+): SecurityOptions {
+  let noNewPrivileges = noNewPrivilegesByDefault;
   let seccomp = 'default';
   let apparmor: string | null = null;
   for (const option of options ?? []) {

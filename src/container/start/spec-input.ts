@@ -80,7 +80,9 @@ export function specInput(
   machine: { facts: MachineFacts; settings: ContainerSettings },
 ): SpecInput {
   const { config, hostConfig: host } = record;
-  const security = parseSecurityOptions(host.SecurityOpt);
+  const { settings } = machine;
+  const security = parseSecurityOptions(host.SecurityOpt, settings.defaults?.noNewPrivileges);
+  const wantsInit = host.Init ?? settings.defaults?.init ?? false;
   const [height, width] = host.ConsoleSize;
   const { joinedIds } = findings;
   return {
@@ -94,13 +96,13 @@ export function specInput(
     hostname: config.Hostname,
     domainname: config.Domainname,
     rootfsReadonly: host.ReadonlyRootfs,
-    ...(host.Init === true && machine.settings.initPath !== null && { initPath: machine.settings.initPath }),
+    ...(wantsInit && settings.initPath !== null && { initPath: settings.initPath }),
     network: joinable(host.NetworkMode, joinedIds.network),
     pid: joinable(host.PidMode, joinedIds.pid),
     ipc: ipcMode(host.IpcMode, joinedIds.ipc),
     uts: host.UTSMode === 'host' ? 'host' : 'private',
     cgroupNamespace: host.CgroupnsMode === 'private' ? 'private' : 'host',
-    cgroupPath: cgroupPathOf(record, machine.settings),
+    cgroupPath: cgroupPathOf(record, settings),
     mounts: mountInputs(record.mounts),
     networkFiles: findings.networkFiles,
     shmSizeBytes: host.ShmSize,

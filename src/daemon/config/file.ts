@@ -2,7 +2,14 @@ import { isIP } from 'node:net';
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#base/json.ts';
 import { positionOf, scanJson } from '../json-scan.ts';
-import { IGNORED_KEYS, OPTION_BY_KEY, type Option, type OptionValue, type Values } from './options.ts';
+import {
+  IGNORED_KEYS,
+  OPTION_BY_KEY,
+  type Option,
+  type OptionValue,
+  type UlimitOption,
+  type Values,
+} from './options.ts';
 import { goFormat, parseBytes } from './values.ts';
 
 /** A mistake in the configuration file: the reference's words, then where it is and what to do. */
@@ -40,6 +47,7 @@ const GO_TYPE: Readonly<Record<string, string>> = {
   flags: 'map[string]bool',
   pools: '[]*ipamutils.NetworkToSplit',
   runtimes: 'map[string]system.Runtime',
+  ulimits: 'map[string]*container.Ulimit',
 };
 
 function jsonType(value: JsonValue): string {
@@ -104,6 +112,23 @@ function runtimes(value: JsonValue, option: Option): Record<string, { path: stri
   );
 }
 
+function ulimits(value: JsonValue, option: Option): Record<string, UlimitOption> {
+  return Object.fromEntries(
+    entries(value, option).map(([name, one]) => {
+      if (!isJsonObject(one)) throw new WrongType(one, `${option.key}.${name}`, 'container.Ulimit');
+      const limit = (side: 'Hard' | 'Soft'): number => {
+        const number = one[side] ?? 0;
+        if (typeof number !== 'number') throw new WrongType(number, `${option.key}.${name}.${side}`, 'int64');
+        return number;
+      };
+      return [
+        name,
+        { Name: text(one['Name'] ?? name, `${option.key}.Name`), Hard: limit('Hard'), Soft: limit('Soft') },
+      ];
+    }),
+  );
+}
+
 function convert(option: Option, value: JsonValue): OptionValue {
   switch (option.type) {
     case 'bool':
@@ -137,6 +162,8 @@ function convert(option: Option, value: JsonValue): OptionValue {
       );
     case 'pools':
       return pools(value, option);
+    case 'ulimits':
+      return ulimits(value, option);
     case 'runtimes':
       return runtimes(value, option);
     case 'any':

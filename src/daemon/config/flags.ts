@@ -1,6 +1,13 @@
 import { EngineError } from '#base/errors.ts';
 import { isIP } from 'node:net';
-import { ACTIONS, OPTION_BY_FLAG, type Option, type OptionValue, type Values } from './options.ts';
+import {
+  ACTIONS,
+  OPTION_BY_FLAG,
+  type Option,
+  type OptionValue,
+  type UlimitOption,
+  type Values,
+} from './options.ts';
 import { parseBytes } from './values.ts';
 
 export interface ParsedFlags {
@@ -39,6 +46,18 @@ function pool(name: string, text: string): { base: string; size: number } {
   return { base, size };
 }
 
+/** `nofile=1024:2048`, or one number for both. */
+function ulimit(name: string, text: string): UlimitOption {
+  const [key, limits] = pair(name, text);
+  const match = /^(-1|\d{1,15})(?::(-1|\d{1,15}))?$/.exec(limits);
+  if (match === null) throw bad(name, text, `invalid ulimit argument: ${text}`);
+  const Soft = Number(match[1]);
+  const Hard = Number(match[2] ?? match[1]);
+  if (Hard !== -1 && (Soft === -1 || Soft > Hard))
+    throw bad(name, text, `ulimit soft limit must be less than or equal to hard limit: ${Soft} > ${Hard}`);
+  return { Name: key, Hard, Soft };
+}
+
 interface GivenFlag {
   readonly name: string;
   readonly text: string;
@@ -75,6 +94,10 @@ function collect(option: Option, given: GivenFlag): OptionValue {
     }
     case 'pools':
       return [...((before as { base: string; size: number }[] | undefined) ?? []), pool(name, text)];
+    case 'ulimits': {
+      const limit = ulimit(name, text);
+      return { ...(before as Record<string, UlimitOption> | undefined), [limit.Name]: limit };
+    }
     case 'runtimes': {
       const [key, path] = pair(name, text);
       return {

@@ -16,6 +16,7 @@ export type OptionType =
   | 'flags'
   | 'pools'
   | 'runtimes'
+  | 'ulimits'
   | 'any';
 
 export interface Option {
@@ -53,10 +54,10 @@ export const OPTIONS: readonly Option[] = [
   ...'bip bip6 cgroup-parent data-root default-cgroupns-mode default-ipc-mode default-runtime exec-root fixed-cidr'
     .split(' ')
     .map((flag) => option('string', flag)),
-  ...'fixed-cidr-v6 init-path log-driver log-format metrics-addr tlscacert tlscert tlskey'
+  ...'fixed-cidr-v6 init-path log-driver log-format tlscacert tlscert tlskey'
     .split(' ')
     .map((f) => option('string', f)),
-  ...'icc init ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore no-new-privileges raw-logs tls tlsverify'
+  ...'icc init ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore no-new-privileges tls tlsverify'
     .split(' ')
     .map((flag) => option('bool', flag)),
   option('string', 'bridge', { short: 'b' }),
@@ -71,7 +72,6 @@ export const OPTIONS: readonly Option[] = [
   option('ip', 'ip'),
   option('bytes', 'default-shm-size'),
   option('int', 'mtu'),
-  option('int', 'shutdown-timeout'),
   option('ips', 'dns'),
   option('list', 'dns-opt', { key: 'dns-opts' }),
   option('list', 'dns-search'),
@@ -80,21 +80,24 @@ export const OPTIONS: readonly Option[] = [
   option('map', 'log-opt', { key: 'log-opts' }),
   option('pools', 'default-address-pool', { key: 'default-address-pools' }),
   option('runtimes', 'add-runtime', { key: 'runtimes' }),
-  option('flags', 'feature', { key: 'features' }),
+  option('ulimits', 'default-ulimit', { key: 'default-ulimits' }),
+  option('flags', 'feature', { key: 'features', effect: false }),
   ...unused(
     'bool',
-    'allow-direct-routing cri-containerd experimental rootless selinux-enabled userland-proxy',
+    'allow-direct-routing cri-containerd experimental raw-logs rootless selinux-enabled userland-proxy',
   ),
-  ...unused('string', 'containerd containerd-namespace seccomp-profile swarm-default-advertise-addr'),
+  ...unused(
+    'string',
+    'containerd containerd-namespace metrics-addr seccomp-profile swarm-default-advertise-addr',
+  ),
   ...unused('string', 'userland-proxy-path userns-remap'),
   ...unused(
     'int',
     'cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads max-download-attempts',
   ),
-  ...unused('int', 'network-control-plane-mtu'),
+  ...unused('int', 'network-control-plane-mtu shutdown-timeout'),
   option('list', 'authorization-plugin', { key: 'authorization-plugins', effect: false }),
   option('list', 'cdi-spec-dir', { key: 'cdi-spec-dirs', effect: false }),
-  option('any', 'default-ulimit', { key: 'default-ulimits', effect: false }),
   option('any', 'default-network-opt', { key: 'default-network-opts', effect: false }),
   option('list', 'host-gateway-ip', { key: 'host-gateway-ips', effect: false }),
   option('list', 'insecure-registry', { key: 'insecure-registries', effect: false }),
@@ -154,11 +157,19 @@ export type OptionValue =
   | Readonly<Record<string, boolean>>
   | readonly AddressPoolOption[]
   | Readonly<Record<string, RuntimeOption>>
+  | Readonly<Record<string, UlimitOption>>
   | null;
 
 export interface AddressPoolOption {
   readonly base: string;
   readonly size: number;
+}
+
+export interface UlimitOption {
+  readonly Name: string;
+  /** -1: no limit. */
+  readonly Hard: number;
+  readonly Soft: number;
 }
 
 export interface RuntimeOption {

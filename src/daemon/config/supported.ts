@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs';
+import { EngineError } from '#base/errors.ts';
+import { checkLogging } from '#container/log-defaults.ts';
+import type { DaemonConfig } from '../config.ts';
+
+/** Static, so that it runs in every container; other init programs are named by `--init-path`. */
+const INIT_PLACES = ['/usr/libexec/docker/docker-init', '/usr/local/bin/docker-init', '/usr/bin/docker-init'];
+
+const bad = (message: string): EngineError => new EngineError('invalidArgument', message);
+
+/** The init program of `--init` on this host; null when none is installed. */
+export function findInit(configured: string | null): string | null {
+  if (configured !== null) return configured;
+  return INIT_PLACES.find((path) => existsSync(path)) ?? null;
+}
+
+function checkRuntimes({
+  runtimes,
+  defaultRuntime,
+}: Pick<DaemonConfig, 'runtimes' | 'defaultRuntime'>): void {
+  for (const [name, { path }] of Object.entries(runtimes)) {
+    if (name === 'runc') throw bad("runtime name 'runc' is reserved");
+    if (path === '')
+      throw bad(`runtime ${name}: a path is required: other kinds of runtimes are not supported`);
+  }
+  if (defaultRuntime !== 'runc' && runtimes[defaultRuntime] === undefined)
+    throw bad(`specified default runtime '${defaultRuntime}' does not exist`);
+}
+
+function checkExecOptions(options: readonly string[]): void {
+  for (const option of options) {
+    if (option === 'native.cgroupdriver=cgroupfs') continue;
+    if (option.startsWith('native.cgroupdriver='))
+      throw bad(`${option} is not supported: this engine writes the cgroup file system itself (cgroupfs)`);
+    throw bad(`Unknown option ${option.slice(0, option.indexOf('='))} in exec-opts`);
+  }
+}
+
+/**
+ * What is well-formed, and still cannot be done here or contradicts itself: the daemon does not start with
+ * it, while `--validate` has nothing against it, as in the reference.
+ */
+export function checkSupported(config: DaemonConfig): void {
+  checkRuntimes(config);
+  checkExecOptions(config.execOptions);
+  checkLogging(config.logDriver, config.logOptions);
+  const init = findInit(config.initPath);
+  if (config.init && init === null)
+    throw bad('init is the default, and no init program is installed: name one with --init-path');
+  if (config.initPath !== null && !existsSync(config.initPath))
+    throw bad(`the init program ${config.initPath} does not exist`);
+}
