@@ -47,13 +47,12 @@ static void send_descriptor(int socket, int fd) {
  * with this process.
  */
 int overlay_main(const char *directory, const char *options) {
-	int layers = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	check(layers, "open directory");
+	/* Before unshare, which takes the working directory along: a descriptor would stay in the old namespace, unusable for layers. */
+	check(chdir(directory), "open directory");
 	if (strlen(options) >= OPTION_PAGE_BYTES)
 		die("options", E2BIG);
 	check(unshare(CLONE_NEWNS), "unshare");
 	check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / rprivate");
-	check(fchdir(layers), "chdir");
 	check(mount("none", "/proc", "tmpfs", 0, "size=4k,mode=700"), "scratch tmpfs");
 	check(mkdirat(AT_FDCWD, "/proc/merged", 0700), "mkdir");
 	check(mount("overlay", "/proc/merged", "overlay", 0, options), "mount overlay");

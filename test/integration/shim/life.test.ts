@@ -1,7 +1,7 @@
 /** Execs, reconnection of the daemon, and the shim's own end, with a fake OCI runtime. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FIELD, FRAME, intOf, type ShimConnection, textOf } from './shim-connection.ts';
@@ -126,16 +126,18 @@ test('broken and oversized frames close the connection and nothing else', async 
   assert.equal(statSync(join(shim.directory, 'shim.sock')).mode & 0o777, 0o600);
 });
 
-test('the frame parser survives mutated frames', {
-  skip: fuzzer() === undefined && 'no sanitizer build',
-}, () => {
-  const text = execFileSync(fuzzer() ?? '', [process.env['GANTRY_FUZZ_ROUNDS'] ?? '20000'], {
-    encoding: 'utf8',
-  });
-  assert.match(text, /rounds, checksum/);
+test('kills counted by the v2 hierarchy are told as they happen', async (t) => {
+  const shim = await startShim(t);
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-shim-v2-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const events = join(directory, 'memory.events');
+  writeFileSync(events, 'low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n');
+  await shim.start('read x; exit 1', [
+    [FIELD.flags, 1],
+    [FIELD.oomV2, directory],
+  ]);
+  writeFileSync(events, 'low 0\nhigh 0\nmax 0\noom 2\noom_kill 2\noom_group_kill 0\n');
+  assert.equal(intOf(await shim.control.event(FRAME.oom), FIELD.count), 2);
+  await shim.control.request(FRAME.closeStdin);
+  assert.equal(intOf(await shim.control.event(FRAME.exit), FIELD.oomKilled), 1);
 });
-
-function fuzzer(): string | undefined {
-  const path = join(import.meta.dirname, '../../../dist/native/frame-fuzz');
-  return existsSync(path) ? path : undefined;
-}
