@@ -4,7 +4,9 @@
  * Ends with 1 below a floor.
  */
 import { chmod, copyFile, mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compareGroups, judge, type GroupCount, type Result } from '../test/goldens/compare.ts';
 import { normalize } from '../test/goldens/normalize.ts';
 import { must, run } from '../test/support/command.ts';
@@ -210,6 +212,24 @@ function print(counts: readonly GroupCount[], verbose: boolean): void {
 }
 
 /**
+ * The work folder has one name for all runs on a machine: the second one waits until the first one's process is
+ * gone.
+ */
+async function takeWork(): Promise<void> {
+  const lock = `${WORK}.pid`;
+  for (;;) {
+    const taken = await writeFile(lock, String(process.pid), { flag: 'wx' }).then(
+      () => true,
+      () => false,
+    );
+    if (taken) return;
+    const holder = (await readFile(lock, 'utf8').catch(() => '')).trim();
+    if (!existsSync(`/proc/${holder || 'none'}`)) await rm(lock, { force: true });
+    else await sleep(1000);
+  }
+}
+
+/**
  * Runs the steps against a daemon of their own; what the daemon leaves behind is told, not thrown, so that
  * the table is printed.
  */
@@ -217,6 +237,7 @@ async function record(
   steps: readonly Step[],
 ): Promise<{ results: Map<string, Result>; leaks: readonly string[] }> {
   let results = new Map<string, Result>();
+  await takeWork();
   try {
     await using daemon = await startDaemon({ cgroupParent: null });
     const shell = shellFor(daemon);
@@ -227,6 +248,8 @@ async function record(
   } catch (error) {
     if (results.size === 0) throw error;
     return { results, leaks: [error instanceof Error ? error.message : String(error)] };
+  } finally {
+    await rm(`${WORK}.pid`, { force: true });
   }
   return { results, leaks: [] };
 }

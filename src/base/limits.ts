@@ -14,6 +14,8 @@ export const LIMITS = {
   /** The docker CLI puts every registry credential into one header. */
   headerBlockBytes: MIB,
   headerTimeoutMs: 10_000,
+  /** How long the rest of a refused request's body is taken, so that its sender gets to read the refusal. */
+  refusedBodyMs: 500,
   manifestBytes: 4 * MIB,
   imageConfigBytes: 8 * MIB,
   tarRecordBytes: MIB,

@@ -80,6 +80,28 @@ async function plainLayers(deps: ImageDeps, image: Image): Promise<Layer[]> {
   return layers;
 }
 
+/**
+ * What archives of the first format have besides each layer: a description that names the one below. Readers of that
+ * format find the image by it.
+ */
+function legacyDescriptions(image: Image, layers: readonly Layer[]): Buffer[] {
+  const { created, architecture, os } = image.config;
+  let parent = '';
+  return layers.map(({ diffId }, index) => {
+    const isTop = index === layers.length - 1;
+    const id = digestHex(digestOf(json([parent, diffId, isTop ? image.id : ''])));
+    const description = json({
+      id,
+      ...(parent !== '' && { parent }),
+      created: isTop && created !== null ? created : '1970-01-01T00:00:00Z',
+      ...(isTop && { architecture }),
+      os,
+    });
+    parent = id;
+    return description;
+  });
+}
+
 interface SavedImage {
   readonly files: readonly SavedFile[];
   readonly dockerEntry: unknown;
@@ -121,12 +143,19 @@ async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<Sa
         mtime,
       })),
       { path: blobPath(digest), bytes: manifest, mtime },
+      ...legacyDescriptions(image, layers).map((bytes) => ({
+        path: blobPath(digestOf(bytes)),
+        bytes,
+        mtime,
+      })),
     ],
     dockerEntry: {
       Config: blobPath(image.id),
       RepoTags: names.length === 0 ? null : names.map(familiarReference),
       Layers: layers.map(({ diffId }) => blobPath(diffId)),
-      LayerSources: Object.fromEntries(sources.map((source) => [source.digest, source])),
+      LayerSources: Object.fromEntries(
+        sources.map(({ mediaType, digest, size }) => [digest, { mediaType, size, digest }]),
+      ),
     },
     indexEntries: annotated.length === 0 ? [descriptor] : annotated,
   };
@@ -163,7 +192,7 @@ async function* archive(deps: ImageDeps, chosen: readonly Chosen[], lease: Lease
     yield* fileBytes(deps, { path: 'index.json', bytes: json(index), mtime: 0 });
     yield* fileBytes(deps, {
       path: 'manifest.json',
-      bytes: json(images.map((each) => each.dockerEntry)),
+      bytes: Buffer.from(`${JSON.stringify(images.map((each) => each.dockerEntry))}\n`),
       mtime: 0,
     });
     yield* fileBytes(deps, {

@@ -99,8 +99,7 @@ export class ApiServer {
       await this.#dispatch({ request, response, upgrade: null }, reply, transport);
     } catch (error) {
       this.#report(request, error);
-      // What is left of a body that nobody wanted is not read: the connection ends with the answer.
-      if (!request.complete && !response.headersSent) response.shouldKeepAlive = false;
+      if (!request.complete && !response.headersSent) discardBody(request);
       if (!response.headersSent) reply.error(error);
       else if (!response.writableEnded) reply.drop();
     }
@@ -153,6 +152,17 @@ export class ApiServer {
     if (status < INTERNAL || request.socket.destroyed) this.#options.log.debug('request refused', fields);
     else this.#options.log.error('request failed', { ...fields, ...stackOf(error) });
   }
+}
+
+/**
+ * A client that still sends its body reads the answer only if its writes do not fail: they are taken for a moment
+ * (node discards a body that nobody reads), then the connection ends.
+ */
+function discardBody(request: IncomingMessage): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.socket.destroy();
+  }, LIMITS.refusedBodyMs);
+  request.once('close', () => clearTimeout(timer));
 }
 
 /** TLS takes milliseconds to load, and most daemons never use it. */
