@@ -36,7 +36,10 @@ export const LIMITS = {
   /** Payload of a frame from or to a shim; requests that carry an OCI runtime's arguments may be larger. */
   shimFrameBytes: 64 * KIB,
   shimRequestBytes: 256 * KIB,
-  /** From a shim's birth until its container runs; until a shim says hello; and at boot for a start found half-way. */
+  /**
+   * From a shim's birth until its container runs; until a shim says hello; and at boot for a start found
+   * half-way.
+   */
   taskStartMs: 120_000,
   shimHelloMs: 10_000,
   foundStartMs: 10_000,

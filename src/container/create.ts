@@ -12,6 +12,7 @@ import type { ContainerRecord, RunState } from './record.ts';
 import { generateName } from './record/generated-name.ts';
 import { checkName } from './record/names.ts';
 import { now, tell, type Room } from './room.ts';
+import { withJoinedIds } from './start/joined.ts';
 
 export const NEVER_RAN: RunState = {
   status: 'created',
@@ -124,10 +125,11 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
   );
   try {
     const id = newContainerId();
-    const normalized = normalizeContainer(checked, image.config.defaults, {
+    const plain = normalizeContainer(checked, image.config.defaults, {
       shortId: shortId(id),
       machineHostname: deps.facts.hostname,
     });
+    const normalized = { ...plain, hostConfig: withJoinedIds(ledger, plain.hostConfig) };
     checkLinks(room, normalized.hostConfig.Links);
     if (normalized.hostConfig.Init === true && deps.settings.initPath === null) {
       throw new EngineError('notImplemented', '--init: no init program is installed on this host');

@@ -69,7 +69,7 @@ export async function createExec(
   const config = parseBody(body);
   // Already now, so that an unknown user is an error of the request.
   const user = await execUser(room, entry, config.user);
-  const exec = room.execs.add(newExecId(), { containerId: entry.record.id, config, user });
+  const exec = await room.execs.add({ id: newExecId(), containerId: entry.record.id, config, user });
   entry.execIds.add(exec.id);
   tellExec(room, entry, { exec, action: 'exec_create' });
   return { Id: exec.id };
@@ -185,9 +185,15 @@ async function launchExec(
     exec.pid = pid;
     return null;
   } catch (error) {
-    const failure = classifyStartFailure(error);
-    room.execs.end(exec, failure.exitCode === 128 ? 126 : failure.exitCode);
-    return failure.error;
+    const { id } = entry.record;
+    const { exitCode, error: failure } = classifyStartFailure(error);
+    const failedWith = exitCode === 128 ? 126 : exitCode;
+    room.execs.end(exec, failedWith);
+    // It ended meanwhile: that is why, whatever the runtime made of it.
+    if (room.deps.tasks.get(id) === undefined)
+      return new EngineError('conflict', messages.containerNotRunning(id), { cause: error });
+    await room.execs.files.save({ ...exec, failedWith });
+    return failure;
   }
 }
 

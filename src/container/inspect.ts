@@ -1,7 +1,8 @@
 import type { JsonObject } from '#base/json.ts';
 import { isEngineError } from '#base/errors.ts';
-import type { ContainerId } from '#base/ids.ts';
+import { isFullId, type ContainerId } from '#base/ids.ts';
 import { renderInspect } from './inspect/render.ts';
+import { joined } from './normalize/modes.ts';
 import type { ContainerRecord } from './record.ts';
 import type { Room } from './room.ts';
 
@@ -28,6 +29,11 @@ export async function sizesOf(
   return { writableBytes: writable.sizeBytes, rootfsBytes: writable.sizeBytes + (image?.sizeBytes ?? 0) };
 }
 
+function filesOwner(record: ContainerRecord): ContainerId {
+  const donor = joined(record.hostConfig.NetworkMode);
+  return donor !== null && isFullId(donor) ? (donor as ContainerId) : record.id;
+}
+
 export async function inspectContainer(
   room: Room,
   reference: string,
@@ -44,6 +50,7 @@ export async function inspectContainer(
       .filter((exec) => exec.running)
       .map((exec) => exec.id),
     directory: ledger.store.directoryOf(record.id),
+    filesDirectory: ledger.store.directoryOf(filesOwner(record)),
     graphDriver: graphDriver(room, record.id),
     networkIdOf: networkIdOf(room),
     sizes: options.size ? await sizesOf(room, record) : null,

@@ -9,6 +9,8 @@ import { ended, within } from './run-end.ts';
 
 /** A killed process that does not end within this is stuck in the kernel. */
 const KILL_WAIT_MS = 10_000;
+/** How long a start that is on may go on before a forced removal gives it up. */
+const START_PATIENCE_MS = 3000;
 
 /** One flush. Errors: `conflict` while it runs (without `force`) or is being removed already. */
 export async function removeContainer(room: Room, reference: string, request: RemoveRequest): Promise<void> {
@@ -34,7 +36,10 @@ export async function removeContainer(room: Room, reference: string, request: Re
 
 async function killForRemoval(room: Room, entry: Entry): Promise<void> {
   const { deps, ledger } = room;
+  const marked = new EngineError('conflict', messages.startMarkedForRemoval());
+  const impatient = setTimeout(() => entry.starting?.abort(marked), START_PATIENCE_MS);
   const end = await ledger.locks.run(entry.record.id, async () => {
+    clearTimeout(impatient);
     if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
     entry.restartTimer = null;
     entry.stopRequested = true;

@@ -7,9 +7,8 @@ import { countsAsRunning, transition } from './state.ts';
 /** Stops what runs, then starts. A container with auto-remove survives the end in between. */
 export async function restartContainer(room: Room, reference: string, request: StopRequest): Promise<void> {
   const { ledger } = room;
-  const found = ledger.find(reference);
-  const signal = stopSignal(found, request);
   const stop = await ledger.locked(reference, async (entry) => {
+    const signal = stopSignal(entry, request);
     if (!countsAsRunning(entry.record.state.status)) return { entry, end: null };
     entry.keepAfterExit = true;
     return { entry, end: await beginStop(room, entry, signal) };

@@ -6,6 +6,7 @@ import type { RestoreReport } from './container-service.ts';
 import type { Entry } from './record/ledger.ts';
 import type { RunningState } from './record/running-state.ts';
 import { parseTimeNanos } from './record/time.ts';
+import { restoreExecs, sweepExecs } from './exec/restore-execs.ts';
 import { finishRun } from './exit.ts';
 import { removeLocked } from './remove.ts';
 import { decideAtBoot, scheduleRestart } from './restart-policy.ts';
@@ -128,8 +129,10 @@ async function carryOut(room: Room, found: readonly Found[]): Promise<Omit<Resto
   let removed = 0;
   for (const { entry, verdict } of verdicts) {
     try {
-      if (verdict.kind === 'runs') await ledger.writeRunning(entry, 'running', deps.facts.bootId);
-      else if (verdict.kind === 'ended') ended += 1;
+      if (verdict.kind === 'runs') {
+        await ledger.writeRunning(entry, 'running', deps.facts.bootId);
+        await restoreExecs(room, entry);
+      } else if (verdict.kind === 'ended') ended += 1;
       await settle(room, entry, verdict);
     } catch (error) {
       deps.log.error('a container could not be restored as it should', {
@@ -183,7 +186,9 @@ async function settle(room: Room, entry: Entry, verdict: Verdict): Promise<void>
     ledger.commitSoon(entry);
   } else await ledger.running.remove(id);
   await deps.tasks.delete(id);
-  if (hostConfig.AutoRemove && entry.record.hasBeenStarted)
+  // An intent says that it was meant to run: a start that did not come to its end removes it, too. Without
+  // one (created only, or a power cut before anything was flushed) nobody but its owner can say, so it stays.
+  if (hostConfig.AutoRemove && (entry.record.hasBeenStarted || verdict.kind === 'known'))
     await removeLocked(room, entry, { volumes: true, flushed: false });
   else if (entry.record.state.status === 'restarting') scheduleRestart(room, entry, 0);
 }
@@ -211,6 +216,7 @@ async function sweep(room: Room, { loaded, intents, tasks }: Leftovers): Promise
     if (ledger.byId(id) === undefined && !kept.has(id))
       await attempt(id, () => deps.snapshots.removeWritable(id));
   }
+  await attempt('execs', () => sweepExecs(room));
   for (const id of loaded.tombstones) await attempt(id, () => ledger.store.erase(id));
 }
 

@@ -3,6 +3,7 @@ import { attachContainer } from './attach.ts';
 import type { ContainerService } from './container-service.ts';
 import { createContainer } from './create.ts';
 import { createExec, inspectExec, resizeExec, startExec } from './exec.ts';
+import { ExecFiles } from './exec/exec-files.ts';
 import { ExecTable } from './exec/table.ts';
 import { handleExecExit, handleExit, handleOom } from './exit.ts';
 import { inspectContainer } from './inspect.ts';
@@ -50,7 +51,7 @@ export function createContainerService(deps: ContainerDeps): ContainerService {
     running: new RunningStates(settings.execRoot, log),
     log,
   });
-  const room: Room = { deps, ledger, execs: new ExecTable() };
+  const room: Room = { deps, ledger, execs: new ExecTable(new ExecFiles(settings.execRoot, log)) };
   return {
     create: (request) => createContainer(room, request),
     start: (reference) => startContainer(room, reference),

@@ -1,7 +1,6 @@
 import * as messages from '#api/messages.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
-import type { ContainerId } from '#base/ids.ts';
 import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
 import { join } from 'node:path';
@@ -18,11 +17,13 @@ import { removeLocked } from './remove.ts';
 import { tell, type Room } from './room.ts';
 import { readDevices } from './start/devices.ts';
 import { classifyStartFailure } from './start/failure.ts';
+import { unlessGivenUp } from './start/give-up.ts';
+import { findJoined } from './start/joined.ts';
 import { networkFileMounts, writeNetworkFiles } from './start/network-files.ts';
 import { readResources } from './start/resources.ts';
 import { prepareTree } from './start/tree.ts';
 import { cgroupPathOf, specInput, type SpecFindings } from './start/spec-input.ts';
-import { hasProcess, transition } from './state.ts';
+import { transition } from './state.ts';
 
 /**
  * No flush; two with a restart policy the first time. Errors: the reference's texts; everything is undone
@@ -50,9 +51,10 @@ export async function runLocked(room: Room, entry: Entry): Promise<void> {
   entry.hasOomNotice = false;
   const before = entry.record;
   const restarts = before.hostConfig.RestartPolicy.Name !== 'no';
+  entry.starting = new AbortController();
   try {
     await ledger.writeRunning(entry, 'starting', deps.facts.bootId);
-    const task = await launch(room, entry);
+    const task = await launch(room, entry, entry.starting.signal);
     ledger.setState(entry, {
       status: transition(entry.record, 'started'),
       pid: task.pid,
@@ -66,6 +68,8 @@ export async function runLocked(room: Room, entry: Entry): Promise<void> {
     tell(room, entry, { action: 'start' });
   } catch (error) {
     throw await failed(room, entry, error);
+  } finally {
+    entry.starting = null;
   }
   // After a power cut the policy acts only on what is known to have been started.
   if (restarts && (!before.hasBeenStarted || before.manuallyStopped)) await ledger.commit(entry);
@@ -99,17 +103,25 @@ async function failed(room: Room, entry: Entry, cause: unknown): Promise<EngineE
 }
 
 /** Network and file tree side by side, then the task. Undoes itself. */
-async function launch(room: Room, entry: Entry): Promise<RunningTask> {
+async function launch(room: Room, entry: Entry, cancel: AbortSignal): Promise<RunningTask> {
   const { deps, ledger } = room;
+  const joinedIds = findJoined(ledger, entry.record);
+  if (joinedIds.network !== null) takeHostname(entry, ledger.byId(joinedIds.network)?.record);
   const { record } = entry;
   await using rollback = new Rollback((error) =>
     deps.log.warn('undoing a start failed', { id: record.id, reason: errorMessage(error) }),
   );
   const log = logFile(room, record);
-  const joinedIds = findJoined(room, record);
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
-  const [network, tree] = await Promise.allSettled([prepareNetwork(room, record), prepareRoot(room, record)]);
+  const [network, tree] = await unlessGivenUp(
+    Promise.allSettled([prepareNetwork(room, record), prepareRoot(room, record)]),
+    cancel,
+    ([, late]) => {
+      if (late.status === 'fulfilled') void late.value.close();
+      void deps.networks.sandbox.release(record.id);
+    },
+  );
   if (network.status === 'fulfilled' && network.value !== null)
     rollback.push(() => deps.networks.sandbox.release(record.id));
   const root = tree.status === 'fulfilled' ? tree.value : null;
@@ -118,9 +130,8 @@ async function launch(room: Room, entry: Entry): Promise<RunningTask> {
     if (network.status === 'rejected') throw network.reason;
     entry.sandbox = network.value === null ? null : factsOf(network.value);
     await ledger.writeRunning(entry, 'starting', deps.facts.bootId);
-    const host = joinedIds.network === null ? record : (ledger.byId(joinedIds.network)?.record ?? record);
-    const directory = ledger.store.directoryOf(host.id);
-    if (host === record) {
+    const directory = ledger.store.directoryOf(joinedIds.network ?? record.id);
+    if (joinedIds.network === null) {
       await writeNetworkFiles({
         record,
         sandbox: entry.sandbox,
@@ -129,18 +140,15 @@ async function launch(room: Room, entry: Entry): Promise<RunningTask> {
         directory,
       });
     }
-    const input = await buildInput(room, {
-      record,
-      hostname: host.config.Hostname,
-      user: tree.value.user,
-      joinedIds,
-      directory,
-    });
+    const parts = { record, user: tree.value.user, joinedIds, directory };
+    const input = await unlessGivenUp(buildInput(room, parts), cancel);
     const task = await deps.tasks.start({
       id: record.id,
       spec: buildRuntimeSpec(input),
       rootfsFd: tree.value.fd,
       ...(network.value !== null && network.value.netnsFd !== null && { netnsFd: network.value.netnsFd }),
+      heldPorts: network.value?.heldPorts ?? [],
+      cancel,
       terminal: record.config.Tty,
       ...(input.consoleSize !== undefined && { consoleSize: input.consoleSize }),
       openStdin: record.config.OpenStdin,
@@ -155,6 +163,13 @@ async function launch(room: Room, entry: Entry): Promise<RunningTask> {
   } finally {
     await root?.close();
   }
+}
+
+/** In a joined network a container has the other one's name, and shows it from then on. */
+function takeHostname(entry: Entry, donor: ContainerRecord | undefined): void {
+  if (donor === undefined) return;
+  const { Hostname, Domainname } = donor.config;
+  entry.record = { ...entry.record, config: { ...entry.record.config, Hostname, Domainname } };
 }
 
 function factsOf({ netnsFd: _netns, heldPorts: _ports, ...facts }: Sandbox): NonNullable<Entry['sandbox']> {
@@ -175,23 +190,6 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
       messages.createTaskFailed(`failed to initialize logging driver: ${errorMessage(error)}`),
     );
   }
-}
-
-/** Containers whose namespaces this one joins. Errors: `notFound`, `conflict` when one does not run. */
-function findJoined(room: Pick<Room, 'ledger'>, record: ContainerRecord): SpecFindings['joinedIds'] {
-  const running = (mode: string): ContainerId | null => {
-    const reference = joined(mode);
-    if (reference === null) return null;
-    const other = room.ledger.find(reference).record;
-    if (!hasProcess(other.state.status))
-      throw new EngineError(
-        'conflict',
-        `cannot join namespace of a non running container: ${messages.containerNotRunning(other.id)}`,
-      );
-    return other.id;
-  };
-  const { NetworkMode, PidMode, IpcMode } = record.hostConfig;
-  return { network: running(NetworkMode), pid: running(PidMode), ipc: running(IpcMode) };
 }
 
 /** Null when another container's network is joined. */
@@ -284,7 +282,6 @@ export async function lookUpUser(
 
 interface InputParts {
   readonly record: ContainerRecord;
-  readonly hostname: string;
   readonly user: ResolvedUser;
   readonly joinedIds: SpecFindings['joinedIds'];
   readonly directory: string;
@@ -299,9 +296,8 @@ async function buildInput(room: Pick<Room, 'deps'>, parts: InputParts): Promise<
   ]);
   // Makes missing bind sources and checks the others again.
   await deps.volumes.specMounts(record.mounts);
-  const config = { ...record.config, Hostname: parts.hostname };
   return specInput(
-    { ...record, config },
+    record,
     {
       user: parts.user,
       devices,

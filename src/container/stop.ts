@@ -13,9 +13,9 @@ const KILL_WAIT_MS = 10_000;
 
 /** Errors: `notModified` when it does not run. */
 export async function stopContainer(room: Room, reference: string, request: StopRequest): Promise<void> {
-  const signal = stopSignal(room.ledger.find(reference), request);
   const stop = await room.ledger.locked(reference, async (entry) => {
     transition(entry.record, 'stop');
+    const signal = stopSignal(entry, request);
     return { entry, end: await beginStop(room, entry, signal) };
   });
   await awaitEnd(room, stop.entry, { end: stop.end, timeoutSeconds: request.timeoutSeconds });

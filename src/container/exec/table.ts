@@ -2,6 +2,7 @@ import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { ContainerId, ExecId } from '#base/ids.ts';
 import type { ResolvedUser } from '#runtime/user.ts';
+import type { ExecFiles } from './exec-files.ts';
 
 /** Ended execs are remembered for a while, for clients that ask for the exit code. */
 const KEEP_MS = 5 * 60_000;
@@ -18,7 +19,7 @@ export interface ExecConfig {
   readonly consoleSize: { readonly width: number; readonly height: number } | null;
 }
 
-/** One exec, from create to a while after its end. Lives in memory only, as in the reference. */
+/** One exec, from create to a while after its end. */
 export interface Exec {
   readonly id: ExecId;
   readonly containerId: ContainerId;
@@ -34,14 +35,27 @@ export interface Exec {
   readonly resolveEnded: () => void;
 }
 
+type Wanted = Pick<Exec, 'id' | 'containerId' | 'config' | 'user'>;
+
 export class ExecTable {
+  readonly files: ExecFiles;
   readonly #execs = new Map<string, Exec>();
 
-  add(id: ExecId, of: Pick<Exec, 'containerId' | 'config' | 'user'>): Exec {
+  constructor(files: ExecFiles) {
+    this.files = files;
+  }
+
+  /** Its file is there when this returns. */
+  async add(of: Wanted): Promise<Exec> {
     this.#sweep();
+    await this.files.save({ ...of, failedWith: null });
+    return this.restore(of);
+  }
+
+  /** One that has a file already. */
+  restore(of: Wanted): Exec {
     const { promise, resolve } = Promise.withResolvers<void>();
     const exec: Exec = {
-      id,
       ...of,
       started: false,
       running: false,
@@ -51,7 +65,7 @@ export class ExecTable {
       ended: promise,
       resolveEnded: resolve,
     };
-    this.#execs.set(id, exec);
+    this.#execs.set(exec.id, exec);
     return exec;
   }
 
@@ -84,6 +98,9 @@ export class ExecTable {
   #sweep(): void {
     const limit = Date.now() - KEEP_MS;
     for (const [id, exec] of this.#execs)
-      if (exec.endedAtMs > 0 && exec.endedAtMs < limit) this.#execs.delete(id);
+      if (exec.endedAtMs > 0 && exec.endedAtMs < limit) {
+        this.#execs.delete(id);
+        void this.files.remove(exec).catch(() => undefined);
+      }
   }
 }

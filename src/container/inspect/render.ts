@@ -13,6 +13,8 @@ export interface InspectSources {
   readonly execIds: readonly string[];
   /** Where the record's directory is. */
   readonly directory: string;
+  /** Of hosts, hostname and resolv.conf: with a joined network the other container's. */
+  readonly filesDirectory: string;
   readonly graphDriver: { readonly name: string; readonly data: Readonly<Record<string, string>> };
   readonly networkIdOf: NetworkIdOf;
   readonly sizes: { readonly writableBytes: number; readonly rootfsBytes: number } | null;
@@ -64,10 +66,9 @@ function networkSettings({ record, sandbox, networkIdOf, apiVersion }: InspectSo
 
 /** The whole answer of inspect, fields in the reference's order. */
 export function renderInspect(sources: InspectSources): JsonObject {
-  const { record, directory, graphDriver, sizes } = sources;
+  const { record, directory, filesDirectory, graphDriver, sizes } = sources;
   const { hasBeenStarted: hasFiles, id } = record;
   const hasLog = hasFiles && record.hostConfig.LogConfig.Type === 'json-file';
-  // Joined networks have the files of the other container.
   return {
     Id: id,
     Created: record.created,
@@ -75,9 +76,9 @@ export function renderInspect(sources: InspectSources): JsonObject {
     Args: [...record.args],
     State: stateView(record),
     Image: record.imageId,
-    ResolvConfPath: hasFiles ? join(directory, 'resolv.conf') : '',
-    HostnamePath: hasFiles ? join(directory, 'hostname') : '',
-    HostsPath: hasFiles ? join(directory, 'hosts') : '',
+    ResolvConfPath: hasFiles ? join(filesDirectory, 'resolv.conf') : '',
+    HostnamePath: hasFiles ? join(filesDirectory, 'hostname') : '',
+    HostsPath: hasFiles ? join(filesDirectory, 'hosts') : '',
     LogPath: hasLog ? join(directory, `${id}-json.log`) : '',
     Name: `/${record.name}`,
     RestartCount: record.restartCount,

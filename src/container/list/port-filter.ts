@@ -37,8 +37,8 @@ function portSet(values: readonly string[], key: string): ReadonlySet<string> {
 }
 
 /**
- * `expose` looks at the ports inside, `publish` at those of the host; one that fits is enough. Null: neither is asked.
- * Errors: `invalidArgument`.
+ * `expose` looks at the ports inside, `publish` at those of the host; one that fits is enough. Null: neither
+ * is asked. Errors: `invalidArgument`.
  */
 export function portPredicate(filters: Filters): ((ports: readonly ListedPort[]) => boolean) | null {
   const expose = portSet(filters.get('expose') ?? [], 'expose');

@@ -37,6 +37,8 @@ export interface Entry {
   hasOomNotice: boolean;
   /** A restart is on: auto-remove waits. */
   keepAfterExit: boolean;
+  /** While a start is on: gives it up. */
+  starting: AbortController | null;
 }
 
 function newEntry(record: ContainerRecord): Entry {
@@ -54,6 +56,7 @@ function newEntry(record: ContainerRecord): Entry {
     restartDelayMs: 0,
     hasOomNotice: false,
     keepAfterExit: false,
+    starting: null,
   };
 }
 
@@ -107,14 +110,20 @@ export class Ledger {
   }
 
   /**
-   * Runs `task` under the container's lock; looked up again inside, since it may have gone while we waited.
+   * Runs `task` under the container's lock. A container that went while we waited is looked up again: its
+   * name may be another's by now.
    */
   async locked<T>(reference: string, task: (entry: Entry) => Promise<T>): Promise<T> {
-    const { id } = this.find(reference).record;
-    return await this.locks.run(id, async () => {
-      const entry = this.#entries.get(id);
-      return await task(entry ?? this.find(reference));
-    });
+    for (;;) {
+      const found = this.find(reference);
+      const { id } = found.record;
+      const release = await this.locks.acquire(id);
+      try {
+        if (this.#entries.get(id) === found) return await task(found);
+      } finally {
+        release();
+      }
+    }
   }
 
   setState(entry: Entry, change: Partial<RunState>): void {

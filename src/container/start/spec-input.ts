@@ -6,6 +6,7 @@ import type {
   ResourceInput,
   SpecInput,
 } from '#runtime/spec.ts';
+import { TASK_SHM } from '#runtime/spec.ts';
 import type { ResolvedUser } from '#runtime/user.ts';
 import type { MountPoint } from '#volume/model.ts';
 import { joined } from '../normalize/modes.ts';
@@ -33,7 +34,7 @@ function joinable(mode: string, id: string | null): JoinableMode {
 }
 
 function ipcMode(mode: string, id: string | null): IpcMode {
-  if (joined(mode) !== null && id !== null) return { mode: 'container', id };
+  if (joined(mode) !== null && id !== null) return { mode: 'container', id, shmPath: TASK_SHM };
   return { mode: mode === 'none' || mode === 'host' || mode === 'shareable' ? mode : 'private' };
 }
 
