@@ -4,14 +4,32 @@ import type { DaemonConfig } from './config.ts';
 import { checkSupported } from './config/supported.ts';
 import { lockDataRoot, readInstance, writePidFile, type RootLock } from './data-root.ts';
 import { openListeners } from './listeners.ts';
+import type { LiveSettings } from './live-settings.ts';
 import { PRODUCT } from './product.ts';
 import type { Route } from './server/call.ts';
 import { allRoutes } from './server/routes/all.ts';
 import { ApiServer } from './server/server.ts';
-import { openKernel, wire } from './wire.ts';
+import { openKernel, wire, type Engine } from './wire.ts';
 
 export interface RunningDaemon {
+  /** Takes over what may change at run time. Errors leave everything as it was. */
+  reload(next: DaemonConfig): void;
   stop(): Promise<void>;
+}
+
+export interface BootOptions {
+  readonly config: DaemonConfig;
+  readonly live: LiveSettings;
+  readonly log: Log;
+}
+
+function reload(next: DaemonConfig, to: Pick<BootOptions, 'live' | 'log'> & { engine: Engine }): void {
+  checkSupported(next);
+  for (const key of to.live.replace(next))
+    to.log.warn('this change of the configuration takes a restart of the daemon', { key });
+  const { debug, labels } = to.live.now;
+  to.engine.tellReload({ debug: String(debug), labels: JSON.stringify(labels) });
+  to.log.info('configuration reloaded', { debug, labels: labels.join(' ') });
 }
 
 /**
@@ -19,7 +37,7 @@ export interface RunningDaemon {
  * only then answer. Whoever gets an answer sees the whole truth; who connects early waits instead of being
  * refused.
  */
-export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemon> {
+export async function boot({ config, live, log }: BootOptions): Promise<RunningDaemon> {
   const began = performance.now();
   checkSupported(config);
   const kernel = openKernel();
@@ -42,7 +60,7 @@ export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemo
       readInstance(config.dataRoot),
     ]);
     locks.push({ release: listeners.close });
-    const engine = await wire({ config, kernel, instance, log });
+    const engine = await wire({ config, live, kernel, instance, log });
     await engine.restore();
     routes.resolve(allRoutes(engine.backends));
     log.info('daemon is up', { pid: process.pid, ms: Math.round(performance.now() - began) });
@@ -50,6 +68,7 @@ export async function boot(config: DaemonConfig, log: Log): Promise<RunningDaemo
     // A daemon that is killed would leave its compiled code unsaved.
     setImmediate(flushCompileCache);
     return {
+      reload: (next) => reload(next, { live, log, engine }),
       async stop() {
         await listeners.close();
         await engine.close();

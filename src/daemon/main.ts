@@ -4,7 +4,8 @@ import { ACTION_TEXTS } from './usage.ts';
 import { loadConfig, type DaemonConfig } from './config.ts';
 import { parseFlags } from './config/flags.ts';
 import { boot } from './boot.ts';
-import { handleSignals } from './shutdown.ts';
+import { LiveSettings } from './live-settings.ts';
+import { handleSignals } from './signals.ts';
 
 const LEVELS: Readonly<Record<string, LogLevel>> = {
   trace: 'debug',
@@ -17,11 +18,13 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   panic: 'fatal',
 };
 
-function logOf(config: DaemonConfig): Log {
+function logOf(config: DaemonConfig, live: LiveSettings): Log {
   const onTerminal = process.stderr.isTTY === true;
   const pretty = config.logFormat === null ? onTerminal : config.logFormat === 'text';
   return createLog({
-    level: LEVELS[config.logLevel] ?? 'info',
+    get level() {
+      return LEVELS[live.now.logLevel] ?? 'info';
+    },
     format: pretty ? 'pretty' : 'json',
     write: (line) => void process.stderr.write(line),
   });
@@ -33,8 +36,10 @@ function fail(error: unknown): never {
   process.exit(1);
 }
 
-async function run(config: DaemonConfig): Promise<void> {
-  const log = logOf(config);
+async function run(load: () => DaemonConfig): Promise<void> {
+  const config = load();
+  const live = new LiveSettings(config);
+  const log = logOf(config, live);
   process.on('uncaughtException', (error) =>
     log.error('uncaught exception', { error: error.message, stack: error.stack ?? '' }),
   );
@@ -46,8 +51,8 @@ async function run(config: DaemonConfig): Promise<void> {
   });
   if (process.getuid?.() !== 0)
     throw new EngineError('permissionDenied', 'gantryd needs to be started with root privileges');
-  const daemon = await boot(config, log);
-  handleSignals(daemon, log);
+  const daemon = await boot({ config, live, log });
+  handleSignals(daemon, { load, log });
 }
 
 function main(argv: readonly string[]): void {
@@ -55,9 +60,10 @@ function main(argv: readonly string[]): void {
     const flags = parseFlags(argv);
     const text = ACTION_TEXTS[flags.action];
     if (text !== undefined) return void process.stdout.write(text());
-    const config = loadConfig(flags.values);
-    if (flags.action === 'validate') return void process.stdout.write('configuration OK\n');
-    run(config).catch(fail);
+    const load = (): DaemonConfig => loadConfig(flags.values);
+    if (flags.action !== 'validate') return void run(load).catch(fail);
+    load();
+    process.stdout.write('configuration OK\n');
   } catch (error) {
     fail(error);
   }

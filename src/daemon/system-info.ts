@@ -6,11 +6,13 @@ import type { ContainerService } from '#container/container-service.ts';
 import type { Kernel } from '#host/kernel.ts';
 import type { ImageService } from '#image/image-service.ts';
 import type { NetworkService } from '#network/service.ts';
-import type { RuntimeVersion } from '#runtime/runtimes.ts';
+import type { Runtimes, RuntimeVersion } from '#runtime/runtimes.ts';
 import type { Storage } from '#storage/storage.ts';
 import type { VolumeView } from '#volume/model.ts';
 import type { VolumeService } from '#volume/service.ts';
 import type { DaemonConfig } from './config.ts';
+import { findInit } from './config/supported.ts';
+import type { LiveSettings } from './live-settings.ts';
 import { ENGINE_VERSION, GANTRY_VERSION, PLATFORM_NAME } from './product.ts';
 import type { SystemBackend } from './server/backends.ts';
 
@@ -18,9 +20,9 @@ export interface SystemParts {
   readonly config: DaemonConfig;
   readonly kernel: Pick<Kernel, 'system' | 'cgroups' | 'files'>;
   readonly instance: string;
-  readonly runtimeNames: readonly string[];
-  /** Empty until the runtime's program was asked. */
-  readonly runtimeVersion: () => RuntimeVersion;
+  readonly live: LiveSettings;
+  readonly runtimes: Runtimes;
+  readonly runtimeVersion: () => Promise<RuntimeVersion>;
   readonly listeners: () => number;
   readonly containers: ContainerService;
   readonly images: ImageService;
@@ -31,10 +33,10 @@ export interface SystemParts {
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
 
-function versionReply({ kernel, runtimeVersion }: SystemParts): JsonObject {
+async function versionReply({ kernel, runtimeVersion }: SystemParts): Promise<JsonObject> {
   const facts = kernel.system.facts();
   const arch = ARCHITECTURES[facts.machine] ?? facts.machine;
-  const runc = runtimeVersion();
+  const runc = await runtimeVersion();
   const engine = {
     ApiVersion: API_VERSION,
     Arch: arch,
@@ -126,7 +128,7 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
   const { config, kernel } = parts;
   const facts = kernel.system.facts();
   const counts = parts.containers.counts();
-  const runc = parts.runtimeVersion();
+  const runc = await parts.runtimeVersion();
   return {
     ID: parts.instance,
     Containers: counts.total,
@@ -144,7 +146,7 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     },
     ...limits(parts),
     IPv4Forwarding: parts.networks.forwarding().ipv4,
-    Debug: config.debug,
+    Debug: parts.live.now.debug,
     NFd: openDescriptors(),
     NGoroutines: 0,
     SystemTime: rfc3339Nano(nowNanos()),
@@ -165,11 +167,11 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     DockerRootDir: config.dataRoot,
     ...NO_PROXIES,
     Name: facts.hostname,
-    Labels: [...config.labels],
+    Labels: [...parts.live.now.labels],
     ExperimentalBuild: false,
     ServerVersion: ENGINE_VERSION,
     Runtimes: Object.fromEntries(
-      parts.runtimeNames.map((name) => [name, { path: config.runtimes[name]?.path ?? name }]),
+      parts.runtimes.names().map((name) => [name, { path: parts.runtimes.get(name).path }]),
     ),
     DefaultRuntime: config.defaultRuntime,
     Swarm: {
@@ -182,7 +184,7 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     },
     LiveRestoreEnabled: true,
     Isolation: '',
-    InitBinary: config.initPath ?? 'docker-init',
+    InitBinary: findInit(config.initPath) ?? '',
     ContainerdCommit: { ID: '' },
     RuncCommit: { ID: runc.commit },
     InitCommit: { ID: '' },

@@ -11,6 +11,7 @@ import { createKernel, packageRoot } from '#host/real.ts';
 import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
+import { defaultApparmorProfile } from '#runtime/apparmor.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { probeVersion, Runtimes, type RuntimeVersion } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
@@ -20,6 +21,7 @@ import { createVolumeService } from '#volume/volume-service.ts';
 import type { DaemonConfig } from './config.ts';
 import { findInit } from './config/supported.ts';
 import { createEventsService, type EventsService } from './events.ts';
+import type { LiveSettings } from './live-settings.ts';
 import { withNetworkEvents } from './network-events.ts';
 import { ENGINE_VERSION } from './product.ts';
 import { createRootTree } from './root-tree.ts';
@@ -35,12 +37,15 @@ export interface Engine {
   restore(): Promise<void>;
   /** Starts what its restart policy wants to run. Does not wait. */
   startByPolicy(): void;
+  /** An event for whoever listens. */
+  tellReload(attributes: Readonly<Record<string, string>>): void;
   /** Lets go of everything; containers run on. */
   close(): Promise<void>;
 }
 
 export interface WireOptions {
   readonly config: DaemonConfig;
+  readonly live: LiveSettings;
   readonly kernel: Kernel;
   readonly instance: string;
   readonly log: Log;
@@ -59,7 +64,18 @@ function runtimesOf(config: DaemonConfig): Runtimes {
   return new Runtimes({ runc: { path: found ?? 'runc' }, ...config.runtimes }, config.defaultRuntime);
 }
 
-function machineFacts(kernel: Kernel): MachineFacts {
+/** A profile that cannot be loaded is said loudly and costs no container: '' runs them without one. */
+async function apparmorDefault({ kernel, config, log }: WireOptions): Promise<string | undefined> {
+  try {
+    return (await defaultApparmorProfile(kernel, config.execRoot)) ?? undefined;
+  } catch (error) {
+    const hint = error instanceof EngineError ? error.hint : undefined;
+    log.warn(errorMessage(error), hint === undefined ? {} : { hint });
+    return '';
+  }
+}
+
+function machineFacts(kernel: Kernel, apparmor: string | undefined): MachineFacts {
   const facts = kernel.system.facts();
   const v2 = kernel.cgroups.version === 'v2';
   const weight = v2
@@ -72,20 +88,14 @@ function machineFacts(kernel: Kernel): MachineFacts {
     hostname: facts.hostname,
     bootId: facts.bootId,
     spec: readHostFacts(kernel),
+    ...(apparmor !== undefined && { apparmor }),
   };
 }
 
-/** Asks the runtime's program once, behind everybody's back: nothing waits for it. */
-function versionProbe(options: WireOptions, runtimes: Runtimes): () => RuntimeVersion {
-  let known: RuntimeVersion = { version: '', commit: '' };
-  const { kernel, config, log } = options;
-  probeVersion(kernel, runtimes.get('runc'), config.execRoot).then(
-    (version) => {
-      known = version;
-    },
-    (error: unknown) => log.warn('the OCI runtime does not tell its version', { error: String(error) }),
-  );
-  return () => known;
+/** Asks the runtime's program once, not before somebody wants to know: it costs a start milliseconds. */
+function versionProbe({ kernel, config }: WireOptions, runtimes: Runtimes): () => Promise<RuntimeVersion> {
+  const asked: { answer?: Promise<RuntimeVersion> } = {};
+  return () => (asked.answer ??= probeVersion(kernel, runtimes.get('runc'), config.execRoot));
 }
 
 function emitters(events: EventsService): Pick<Parameters<typeof createContainerService>[0], 'emit'> {
@@ -102,7 +112,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
   await mkdir(execRoot, { recursive: true, mode: 0o711 });
   const events = createEventsService();
   const runtimes = runtimesOf(config);
-  const facts = machineFacts(kernel);
+  const facts = machineFacts(kernel, await apparmorDefault(options));
   const storage = await openStorage({
     root: dataRoot,
     kernel,
@@ -148,6 +158,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
   later.containers = containers;
   const system = createSystemBackend({
     config,
+    live: options.live,
     kernel,
     instance,
     containers,
@@ -155,7 +166,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     networks,
     volumes,
     storage,
-    runtimeNames: runtimes.names(),
+    runtimes,
     runtimeVersion: versionProbe(options, runtimes),
     listeners: () => events.listeners(),
   });
@@ -163,6 +174,8 @@ export async function wire(options: WireOptions): Promise<Engine> {
     backends: { containers, execs: containers, images, networks, volumes, system, events },
     restore: () => restore({ containers, networks, volumes, log }),
     startByPolicy: () => startByPolicy(containers, log),
+    tellReload: (attributes) =>
+      events.emit({ type: 'daemon', action: 'reload', id: instance, attributes, timeNanos: nowNanos() }),
     async close() {
       await containers.close();
       await tasks.close();

@@ -47,7 +47,7 @@ export type VolumeBackend = Pick<
 
 export interface SystemBackend {
   /** `SystemVersion` of the API. */
-  version(): JsonObject;
+  version(): Promise<JsonObject>;
   /** `SystemInfo` of the API. */
   info(apiVersion: string): Promise<JsonObject>;
   /** `types`: which of container, image, volume, build-cache; empty: all. */

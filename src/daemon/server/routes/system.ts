@@ -14,7 +14,7 @@ export function systemRoutes({ system, events }: Pick<Backends, 'system' | 'even
   return [
     ['GET', '/_ping', ping],
     ['HEAD', '/_ping', ping],
-    ['GET', '/version', async ({ reply }) => reply.json(OK, system.version())],
+    ['GET', '/version', async ({ reply }) => reply.json(OK, await system.version())],
     ['GET', '/info', async ({ reply, apiVersion }) => reply.json(OK, await system.info(apiVersion))],
     ['GET', '/events', (call) => getEvents(events, call)],
     [

@@ -1,12 +1,19 @@
 import { errorMessage } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { RunningDaemon } from './boot.ts';
+import type { DaemonConfig } from './config.ts';
 
 /** A second signal, or this time, ends the wait for an orderly end. */
 const PATIENCE_MS = 15_000;
 
-/** SIGTERM and SIGINT end the daemon; containers run on. SIGHUP must not end it. */
-export function handleSignals(daemon: RunningDaemon, log: Log): void {
+export interface SignalOptions {
+  /** Reads flags and configuration file again. */
+  readonly load: () => DaemonConfig;
+  readonly log: Log;
+}
+
+/** SIGTERM and SIGINT end the daemon; containers run on. SIGHUP reads the configuration again. */
+export function handleSignals(daemon: RunningDaemon, { load, log }: SignalOptions): void {
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1);
@@ -23,5 +30,11 @@ export function handleSignals(daemon: RunningDaemon, log: Log): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGHUP', () => log.info('configuration is read at start only; SIGHUP changes nothing'));
+  process.on('SIGHUP', () => {
+    try {
+      daemon.reload(load());
+    } catch (error) {
+      log.error('the configuration stays as it was', { error: errorMessage(error) });
+    }
+  });
 }
