@@ -2,6 +2,7 @@ import type { JsonObject } from '#base/json.ts';
 import { isEngineError } from '#base/errors.ts';
 import { isFullId, type ContainerId } from '#base/ids.ts';
 import { renderInspect } from './inspect/render.ts';
+import { apparmorProfile } from './normalize/security.ts';
 import { joined } from './normalize/modes.ts';
 import type { ContainerRecord } from './record.ts';
 import type { Room } from './room.ts';
@@ -55,6 +56,7 @@ export async function inspectContainer(
     networkIdOf: networkIdOf(room),
     sizes: options.size ? await sizesOf(room, record) : null,
     apiVersion: options.apiVersion,
+    apparmorProfile: apparmorProfile(record.hostConfig, room.deps.facts.apparmor),
   });
 }
 

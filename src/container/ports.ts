@@ -44,6 +44,7 @@ export type TaskPort = Pick<
   | 'pids'
   | 'pause'
   | 'resume'
+  | 'update'
   | 'get'
   | 'isExecRunning'
   | 'execs'
@@ -106,6 +107,11 @@ export interface MachineFacts {
   readonly bootId: string;
   /** What runtime specs depend on. */
   readonly spec: SpecHostFacts;
+  /**
+   * The profile of containers that ask for none: '' when it could not be loaded, absent where the host has no
+   * AppArmor.
+   */
+  readonly apparmor?: string;
 }
 
 export interface ContainerEvent {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nowNanos, systemClock } from '#base/clock.ts';
+import { EngineError, errorMessage } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { ContainerService } from '#container/container-service.ts';
 import type { MachineFacts } from '#container/ports.ts';

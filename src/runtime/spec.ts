@@ -174,6 +174,7 @@ export function buildExecProcess(container: SpecInput, exec: ExecProcessInput): 
   process.env = replaceOrAppend(process.env ?? [], exec.env);
   if (exec.cwd !== '') process.cwd = exec.cwd;
   if (exec.privileged) process.capabilities = capabilitySets(container.host.capabilities);
+  if (exec.privileged && process.apparmorProfile !== undefined) process.apparmorProfile = 'unconfined';
   delete process.consoleSize;
   if (exec.terminal && exec.consoleSize !== undefined) process.consoleSize = { ...exec.consoleSize };
   return process;

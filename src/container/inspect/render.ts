@@ -19,6 +19,7 @@ export interface InspectSources {
   readonly networkIdOf: NetworkIdOf;
   readonly sizes: { readonly writableBytes: number; readonly rootfsBytes: number } | null;
   readonly apiVersion: string;
+  readonly apparmorProfile: string;
 }
 
 function stateView({ state }: ContainerRecord): JsonObject {
@@ -86,7 +87,7 @@ export function renderInspect(sources: InspectSources): JsonObject {
     Platform: record.platform.os,
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: hasFiles ? sources.apparmorProfile : '',
     ExecIDs: sources.execIds.length === 0 ? null : [...sources.execIds],
     HostConfig: record.hostConfig as unknown as JsonObject,
     GraphDriver: { Data: { ID: id, ...graphDriver.data }, Name: graphDriver.name },

@@ -67,6 +67,16 @@ export function parseSecurityOptions(
   return { noNewPrivileges, seccomp, apparmor };
 }
 
+/** The profile that a container gets, as inspect shows it: '' where the host has no AppArmor. */
+export function apparmorProfile(
+  host: Pick<HostConfig, 'Privileged' | 'SecurityOpt'>,
+  hostDefault: string | undefined,
+): string {
+  if (hostDefault === undefined) return '';
+  if (host.Privileged) return 'unconfined';
+  return parseSecurityOptions(host.SecurityOpt).apparmor ?? hostDefault;
+}
+
 export type Security = Pick<
   HostConfig,
   | 'CapAdd'

@@ -10,7 +10,12 @@ import { TASK_SHM } from '#runtime/spec.ts';
 import type { ResolvedUser } from '#runtime/user.ts';
 import type { MountPoint } from '#volume/model.ts';
 import { joined } from '../normalize/modes.ts';
-import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, parseSecurityOptions } from '../normalize/security.ts';
+import {
+  apparmorProfile,
+  DEFAULT_MASKED_PATHS,
+  DEFAULT_READONLY_PATHS,
+  parseSecurityOptions,
+} from '../normalize/security.ts';
 import type { ContainerSettings, MachineFacts } from '../ports.ts';
 import type { ContainerRecord } from '../record.ts';
 
@@ -112,7 +117,7 @@ export function specInput(
       capabilities: { add: host.CapAdd ?? [], drop: host.CapDrop ?? [] },
       noNewPrivileges: security.noNewPrivileges,
       seccomp: security.seccomp,
-      apparmor: security.apparmor ?? '',
+      apparmor: apparmorProfile(host, machine.facts.apparmor),
       // The record shows the fixed list; the host's own additions belong to the default only.
       maskedPaths: same(host.MaskedPaths, DEFAULT_MASKED_PATHS) ? null : host.MaskedPaths,
       readonlyPaths: same(host.ReadonlyPaths, DEFAULT_READONLY_PATHS) ? null : host.ReadonlyPaths,
