@@ -18,6 +18,8 @@ export interface DaemonOptions {
   readonly executable?: string;
   /** Cgroup parent instead of one of the test's own; `null` keeps the daemon's default. */
   readonly cgroupParent?: string | null;
+  /** Lives in this one's network namespace instead of one of its own. */
+  readonly neighbour?: TestDaemon;
 }
 
 /** A `gantryd` with roots, a socket and a network namespace of its own. */
@@ -54,10 +56,17 @@ export class TestDaemon {
     return `${this.root}/daemon.log`;
   }
 
+  /** Of the network namespace. */
+  get network(): string {
+    return this.#options.neighbour?.network ?? this.name;
+  }
+
   /** Makes the network namespace: `lo`, and a bridge `ext0` with a non-loopback address, 198.18.0.1. */
   async prepare(): Promise<void> {
     await mkdir(this.root, { recursive: true });
     await mkdir(`${this.root}/cli`, { recursive: true });
+    await writeFile(`${this.root}/daemon.json`, JSON.stringify(this.#options.config ?? {}));
+    if (this.#options.neighbour !== undefined) return;
     await must('ip', ['netns', 'add', this.name]);
     const commands = [
       'link set lo up',
@@ -67,7 +76,6 @@ export class TestDaemon {
       'route add default via 198.18.0.254',
     ];
     for (const command of commands) await must('ip', ['-n', this.name, ...command.split(' ')]);
-    await writeFile(`${this.root}/daemon.json`, JSON.stringify(this.#options.config ?? {}));
   }
 
   arguments(): string[] {
@@ -83,11 +91,15 @@ export class TestDaemon {
   async start(): Promise<void> {
     const log = openSync(this.logFile, 'a');
     const executable = this.#options.executable ?? join(REPOSITORY, 'bin/gantryd');
-    const child = spawn('nsenter', [`--net=/run/netns/${this.name}`, '--', executable, ...this.arguments()], {
-      env: { ...PLAIN_ENV, ...this.#options.env },
-      stdio: ['ignore', log, log],
-      detached: true,
-    });
+    const child = spawn(
+      'nsenter',
+      [`--net=/run/netns/${this.network}`, '--', executable, ...this.arguments()],
+      {
+        env: { ...PLAIN_ENV, ...this.#options.env },
+        stdio: ['ignore', log, log],
+        detached: true,
+      },
+    );
     closeSync(log);
     this.#child = child;
     await until(
@@ -146,7 +158,7 @@ export class TestDaemon {
 
   /** A program inside of the daemon's network namespace. */
   inNetwork(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    return run('nsenter', [`--net=/run/netns/${this.name}`, '--', ...args], options);
+    return run('nsenter', [`--net=/run/netns/${this.network}`, '--', ...args], options);
   }
 
   async loadImage(archive: string): Promise<void> {
@@ -180,7 +192,7 @@ export class TestDaemon {
   async #sweep(): Promise<void> {
     const { killProcessesNaming, removeCgroups } = await import('./leaks.ts');
     await killProcessesNaming(this.execRoot);
-    await run('ip', ['netns', 'del', this.name]);
+    if (this.#options.neighbour === undefined) await run('ip', ['netns', 'del', this.name]);
     if (this.cgroupParent !== null) await removeCgroups(this.cgroupParent);
     const instance = await readFile(`${this.dataRoot}/instance`, 'utf8').catch(() => '');
     if (instance !== '') await removeCgroups(`/gantry-${instance.slice(0, 6)}`);
