@@ -7,8 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { buildAll } from './build.ts';
-import { filesBelow } from './build-steps/target.ts';
+import { filesBelow, make } from './build-steps/target.ts';
 import { ROOT } from './paths.ts';
+import { debianTarget } from './set-up/debian.ts';
 import { findLeaks, machineState } from './test-run/machine-state.ts';
 import { type FileResult, runFile } from './test-run/run-file.ts';
 import { runLanes } from './test-run/schedule.ts';
@@ -122,6 +123,8 @@ async function main(): Promise<void> {
   const limits = process.argv.slice(2);
   const files = findFiles(limits);
   await buildAll();
+  // Made once, and longer than a test file may take beside others.
+  if (files.includes('test/e2e/real-images.test.ts')) await make(debianTarget());
   const before = machineState();
   const scratch = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   try {

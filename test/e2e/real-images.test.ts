@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { before, test } from 'node:test';
+import { before } from 'node:test';
 import { make } from '../../tools/build-steps/target.ts';
 import { DEBIAN, debianTarget } from '../../tools/set-up/debian.ts';
 import { e2e } from '../support/e2e.ts';
@@ -94,10 +93,6 @@ async function useTerminal(daemon: TestDaemon, image: string): Promise<void> {
 
 before(async () => {
   await make(debianTarget());
-});
-
-test('the archives of the distribution are there', () => {
-  for (const { archive } of Object.values(DEBIAN)) assert.ok(existsSync(archive), archive);
 });
 
 for (const [format, { archive, reference }] of Object.entries(DEBIAN)) {
