@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { startDaemon, type DaemonOptions, type TestDaemon } from '../support/daemon.ts';
-import { until } from '../support/command.ts';
+import { startDaemon, type DaemonOptions } from '../support/daemon.ts';
+import { removeEverything, settledViolations } from './checks.ts';
 import { runClients, seeded } from './clients.ts';
-import { Ledger, type Entry } from './ledger.ts';
-import { violationsOf, type Violation } from './rules.ts';
-import { takeWitness } from './witness.ts';
+import { Ledger } from './ledger.ts';
+import type { Violation } from './rules.ts';
 
 export interface KillOptions {
   readonly kills: number;
@@ -14,45 +13,6 @@ export interface KillOptions {
   readonly daemon?: DaemonOptions;
   /** Hears of each round. */
   readonly report?: (line: string) => void;
-}
-
-/** Rules that need a moment (an exit arriving, an auto-remove) get ten seconds to come true. */
-async function settledViolations(daemon: TestDaemon, entries: readonly Entry[]): Promise<Violation[]> {
-  let violations: Violation[] = [];
-  await until(
-    async () => {
-      violations = violationsOf(entries, await takeWitness(daemon));
-      return violations.length === 0 ? true : undefined;
-    },
-    { timeoutMs: 10_000, what: 'every rule holds' },
-  ).catch(() => undefined);
-  return violations;
-}
-
-/** S7 and S8: everything can be removed, and a removed container's name is free. */
-async function removeEverything(
-  daemon: TestDaemon,
-  entries: readonly Entry[],
-  image: string,
-): Promise<Violation[]> {
-  const violations: Violation[] = [];
-  await daemon.removeAll();
-  const left = (await daemon.api('/containers/json?all=1')).json as { Id: string; Status: string }[];
-  for (const container of left)
-    violations.push({
-      rule: 'S7',
-      text: `${container.Id.slice(0, 12)} cannot be removed: ${container.Status}`,
-    });
-  const name = entries[0]?.name;
-  if (name === undefined) return violations;
-  const again = await daemon.api(`/containers/create?name=${name}`, {
-    method: 'POST',
-    body: { Image: image },
-  });
-  if (again.status !== 201)
-    violations.push({ rule: 'S8', text: `the name ${name} is not free: ${again.body.toString()}` });
-  await daemon.removeAll();
-  return violations;
 }
 
 /**

@@ -14,6 +14,7 @@ export interface Entry {
   pid: number | undefined;
   create: Progress;
   start: Progress;
+  stop: Progress;
   remove: Progress;
 }
 
@@ -25,7 +26,15 @@ export class Ledger {
   readonly unexpected: string[] = [];
 
   add(entry: Pick<Entry, 'name' | 'kind' | 'exitCode'>): Entry {
-    const full: Entry = { ...entry, id: undefined, pid: undefined, create: 'no', start: 'no', remove: 'no' };
+    const full: Entry = {
+      ...entry,
+      id: undefined,
+      pid: undefined,
+      create: 'no',
+      start: 'no',
+      stop: 'no',
+      remove: 'no',
+    };
     this.entries.push(full);
     return full;
   }

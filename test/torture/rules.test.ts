@@ -5,7 +5,7 @@ import { violationsOf, type ListedContainer, type Witness } from './rules.ts';
 
 const entry = (over: Partial<Entry>): Entry => ({
   ...{ name: 'c', kind: 'sleeper', exitCode: 0, id: 'a', pid: 7 },
-  ...{ create: 'acknowledged', start: 'acknowledged', remove: 'no' },
+  ...{ create: 'acknowledged', start: 'acknowledged', stop: 'no', remove: 'no' },
   ...over,
 });
 const listed = (over: Partial<ListedContainer>): ListedContainer => ({
@@ -47,6 +47,7 @@ const sabotage: readonly (readonly [string, string, Entry, Witness])[] = [
   ['a removed container that came back', 'S2', entry({ remove: 'acknowledged' }), witness({})],
   ['another process', 'S3', entry({ pid: 8 }), witness({})],
   ['a stopped sleeper', 'S3', entry({}), ended({})],
+  ['a stopped one that runs again', 'S10', entry({ stop: 'acknowledged' }), witness({})],
   ['a ghost', 'S4', entry({}), witness({ alive: new Set() })],
   [
     'an orphan',

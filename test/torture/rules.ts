@@ -43,7 +43,9 @@ function checkEntry(entry: Entry, found: ListedContainer | undefined): Violation
   if (entry.remove === 'acknowledged' && found !== undefined)
     say('S2', `its removal was acknowledged and it is ${found.status}`);
   if (found === undefined) return violations;
-  const started = entry.start === 'acknowledged' && entry.remove === 'no';
+  if (entry.stop === 'acknowledged' && entry.remove === 'no' && found.status !== 'exited')
+    say('S10', `it was stopped, and it is ${found.status}`);
+  const started = entry.start === 'acknowledged' && entry.stop === 'no' && entry.remove === 'no';
   if (entry.kind === 'sleeper' && started) {
     if (found.status !== 'running')
       say('S3', `it was started and nobody stopped it, but it is ${found.status}`);
