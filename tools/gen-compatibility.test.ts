@@ -17,7 +17,7 @@ const made = (operations: Evidence['operations']): Facts => ({
     { m: 'GET', path: '/a', op: 'A', tag: 'T', since: '1.24' },
     { m: 'GET', path: '/b', op: 'B', tag: 'T' },
   ],
-  evidence: { operations, passed: [] },
+  evidence: { operations, passed: [], recorded: { date: '', system: '', groups: {} } },
   answer: async ({ op }) => (op === 'A' ? 'served' : 501),
   hasTest: (name) => name === 'there.test.ts',
 });

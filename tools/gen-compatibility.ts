@@ -45,6 +45,12 @@ interface Run {
 export interface Evidence {
   readonly operations: Readonly<Record<string, Served>>;
   readonly passed: readonly Run[];
+  /** A run of `npm run goldens`: equal and comparable results per group. */
+  readonly recorded: {
+    readonly date: string;
+    readonly system: string;
+    readonly groups: Readonly<Record<string, readonly [equal: number, comparable: number]>>;
+  };
 }
 
 export interface Facts {
@@ -116,8 +122,8 @@ Written by \`tools/gen-compatibility.ts\` from the daemon's table of routes and 
 - **untested**: the daemon does it, and no test asks for it through the API yet.
 - **501**: known and not there yet; the answer says so. **503**: the answer of an engine outside of a swarm, which this one always is.
   **404**: no such page.
-- *goldens* names a group of \`npm run goldens\` that has recorded commands for this operation; its share of equal results is
-  in \`test/goldens/floors.json\`.
+- *goldens* names a group of \`npm run goldens\` that has recorded commands for this operation; the last section counts how many
+  of their results are equal.
 - *Passed on* names the systems on which tests of this row passed; nothing there means: not run yet, so not known.
 `;
 
@@ -187,7 +193,32 @@ export async function renderPage(facts: Facts): Promise<string> {
     );
     lines.push(...rows.map((endpoint) => row(endpoint, answers.get(endpoint) ?? 404, evidence)));
   }
+  lines.push(...recordedSection(evidence));
   return `${lines.join('\n')}\n`;
+}
+
+function recordedSection({ recorded }: Evidence): string[] {
+  const rows = Object.entries(recorded.groups).map(([group, [equal, comparable]]) => {
+    const percent = ((equal / comparable) * 100).toFixed(0);
+    return `| ${group} | ${equal} | ${comparable} | ${percent} |`;
+  });
+  return [
+    '',
+    '## Recorded results',
+    '',
+    'Commands of the docker CLI whose results the reference engine (28.5.2) left in `test/reference/goldens`, run here: equal means exit',
+    `code, standard output and standard error. System ${recorded.system}, ${recorded.date}; \`npm run goldens -- --verbose\` shows each difference.`,
+    '',
+    '| Group | Equal | Comparable | % |',
+    '|---|---|---|---|',
+    ...rows,
+  ];
+}
+
+function recordedGroups(): ReadonlySet<string> {
+  const text = readFileSync(join(ROOT, 'test/reference/goldens/results.jsonl'), 'utf8');
+  const ids = text.matchAll(/^\{"id":"(\w+)\//gm);
+  return new Set([...ids].map((match) => match[1] ?? ''));
 }
 
 function readJsonFile(path: string): unknown {
@@ -195,15 +226,13 @@ function readJsonFile(path: string): unknown {
 }
 
 export function factsOfRepository(): Facts {
-  const groups = readJsonFile('test/goldens/floors.json') as Readonly<Record<string, number>>;
+  const groups = recordedGroups();
   return {
     endpoints: readJsonFile('test/reference/endpoints.json') as readonly Endpoint[],
     evidence: readJsonFile('docs/api/evidence.json') as Evidence,
     answer: answerOfRoutes(),
     hasTest: (name) =>
-      name.startsWith(GOLDENS)
-        ? Object.hasOwn(groups, name.slice(GOLDENS.length))
-        : existsSync(join(ROOT, name)),
+      name.startsWith(GOLDENS) ? groups.has(name.slice(GOLDENS.length)) : existsSync(join(ROOT, name)),
   };
 }
 
