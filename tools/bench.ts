@@ -98,7 +98,8 @@ async function memoryRows(
     const perContainer: number[] = [];
     for (const ports of [{}, { PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '' }] } }]) {
       for (let i = 0; i < CONTAINERS; i++) {
-        const id = await engine.create({ Cmd: ['sleep', '3600'], HostConfig: ports });
+        const exposed = { ExposedPorts: { '80/tcp': {} } };
+        const id = await engine.create({ Cmd: ['sleep', '3600'], ...exposed, HostConfig: ports });
         await engine.must('POST', `/containers/${id}/start`);
       }
       const busy = await engineMemory(processes);

@@ -60,7 +60,9 @@ async function lookOnce(daemon: TestDaemon): Promise<string[]> {
   const mounts = await readFile(`/proc/${daemon.pid}/mountinfo`, 'utf8');
   for (const line of mounts.split('\n')) if (line.includes(` ${daemon.root}/`)) leaks.push(`mount: ${line}`);
   const links = await run('ip', ['-n', daemon.network, '-o', 'link']);
-  for (const line of links.stdout.split('\n')) if (line.includes('veth')) leaks.push(`link: ${line}`);
+  const instance = (await readFile(join(daemon.dataRoot, 'instance'), 'utf8').catch(() => '')).trim();
+  for (const line of links.stdout.split('\n'))
+    if (line.includes('veth') && line.includes(instance)) leaks.push(`link: ${line}`);
   for (const pid of await processesNaming(`${daemon.execRoot}/tasks`)) leaks.push(`process: ${pid}`);
   if (daemon.cgroupParent !== null) {
     for (const path of await leftCgroups(daemon.cgroupParent)) leaks.push(`cgroup: ${path}`);
@@ -71,7 +73,8 @@ async function lookOnce(daemon: TestDaemon): Promise<string[]> {
   }
   const writable = await readdir(join(daemon.dataRoot, 'containers')).catch(() => []);
   for (const name of writable.filter((n) => /^[0-9a-f]{64}$/.test(n))) leaks.push(`container: ${name}`);
-  const rules = await run('nsenter', [`--net=/run/netns/${daemon.network}`, '--', 'nft', 'list', 'ruleset']);
+  const table = ['list', 'table', 'inet', `gantry-${instance.slice(0, 6)}`];
+  const rules = await run('nsenter', [`--net=/run/netns/${daemon.network}`, '--', 'nft', ...table]);
   for (const line of rules.stdout.split('\n'))
     if (/172\.\d+\.\d+\.\d+ \. \d+/.test(line)) leaks.push(`nft: ${line.trim()}`);
   return leaks;
