@@ -100,8 +100,8 @@ function shellFor(daemon: TestDaemon): Shell {
 }
 
 /**
- * Sizes are part of the recorded results, and every distribution's busybox has another one. Zeros behind a program or
- * behind an archive mean nothing, so the image gets the recorded size.
+ * Sizes are part of the recorded results, and every distribution's busybox has another one. Zeros behind a
+ * program or behind an archive mean nothing, so the image gets the recorded size.
  */
 async function growTo(path: string, sizeBytes: number): Promise<void> {
   if ((await stat(path)).size < sizeBytes) await truncate(path, sizeBytes);
@@ -212,8 +212,8 @@ function print(counts: readonly GroupCount[], verbose: boolean): void {
 }
 
 /**
- * The work folder has one name for all runs on a machine: the second one waits until the first one's process is
- * gone.
+ * The work folder has one name for all runs on a machine: the second one waits until the first one's process
+ * is gone.
  */
 async function takeWork(): Promise<void> {
   const lock = `${WORK}.pid`;

@@ -144,6 +144,11 @@ export const execAlreadyRun = (id: string): string => `exec command ${id} has al
 export const execAlreadyRunning = (id: string): string => `exec command ${id} is already running`;
 export const execNoProcess = (id: string): string => `NotFound: process does not exist ${id}: not found`;
 
+export const cannotUpdate = (id: string, reason: string): string =>
+  `Cannot update container ${id}: ${reason}`;
+export const memoryAboveOldSwap = (): string =>
+  'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time';
+
 // Images
 
 export const noSuchImage = (reference: string): string => `No such image: ${reference}`;

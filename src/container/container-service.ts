@@ -123,6 +123,10 @@ export interface ContainerService {
   pause(reference: string): Promise<void>;
   unpause(reference: string): Promise<void>;
   rename(reference: string, newName: string): Promise<void>;
+  update(
+    reference: string,
+    body: JsonObject | null,
+  ): Promise<{ readonly Warnings: readonly string[] | null }>;
   remove(reference: string, request: RemoveRequest): Promise<void>;
   /** Resolves once the condition is set up; the reply follows when it is met or `signal` aborts. */
   wait(

@@ -25,6 +25,7 @@ import { startContainer } from './start.ts';
 import { countsAsRunning } from './state.ts';
 import { killContainer, stopContainer } from './stop.ts';
 import { topContainer } from './top.ts';
+import { updateContainer } from './update.ts';
 import { waitForContainer } from './wait.ts';
 
 function counts(ledger: Ledger): ReturnType<ContainerService['counts']> {
@@ -61,6 +62,7 @@ export function createContainerService(deps: ContainerDeps): ContainerService {
     pause: (reference) => pauseContainer(room, reference),
     unpause: (reference) => unpauseContainer(room, reference),
     rename: (reference, newName) => renameContainer(room, reference, newName),
+    update: (reference, body) => updateContainer(room, reference, body),
     remove: (reference, request) => removeContainer(room, reference, request),
     wait: async (reference, condition, signal) => waitForContainer(room, reference, { condition, signal }),
     resize: (reference, size) => resizeContainer(room, reference, size),

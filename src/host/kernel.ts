@@ -300,6 +300,15 @@ export interface Cgroups {
    * null if absent.
    */
   read(path: string, controller: string, file: string): string | null;
+  /**
+   * Writes such a file. ENOENT when there is none; EBUSY or EINVAL when the kernel does not take the value. May
+   * wait for memory to be written out.
+   */
+  write(
+    path: string,
+    controller: string,
+    entry: { readonly file: string; readonly value: string },
+  ): Promise<void>;
 }
 
 /** Names one process for ever: a pid alone is used again. */

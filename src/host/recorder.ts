@@ -227,6 +227,7 @@ function modelCgroups(): Cgroups {
     isFrozen: (path) => frozen.has(path),
     oomKills: () => 0,
     read: () => null,
+    write: () => Promise.resolve(),
   };
 }
 

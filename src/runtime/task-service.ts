@@ -11,6 +11,7 @@ import { connectShim } from './shim/spawn.ts';
 import { type TaskContext, taskDirectory } from './task/context.ts';
 import { execInTask } from './task/exec.ts';
 import { launch } from './task/launch.ts';
+import { limitWrites, type LimitChange } from './task/limit-writes.ts';
 import { killCgroup, type LiveTask } from './task/live-task.ts';
 import { reattachAll } from './task/reattach.ts';
 import type {
@@ -179,6 +180,14 @@ class Tasks implements TaskService {
     const task = this.#running(id);
     await this.#context.kernel.cgroups.thaw(task.meta.cgroupPath);
     task.paused = false;
+  }
+
+  async update(id: string, change: LimitChange): Promise<void> {
+    const { cgroupPath } = this.#running(id).meta;
+    const { cgroups } = this.#context.kernel;
+    const now = Number(cgroups.read(cgroupPath, 'memory', 'memory.limit_in_bytes') ?? 0);
+    for (const { controller, ...entry } of limitWrites(cgroups.version, change, now))
+      await cgroups.write(cgroupPath, controller, entry);
   }
 
   get(id: string): RunningTask | undefined {

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { SpecProcess } from '#oci/runtime-spec.ts';
 import type { ContainerSpec } from './spec.ts';
+import type { LimitChange } from './task/limit-writes.ts';
 
 /*
  * A task is the running side of a container: one shim, one init process, its execs. It exists from start to
@@ -158,6 +159,8 @@ export interface TaskService {
   pids(id: string): Promise<number[]>;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
+  /** New limits for what runs; what is not named stays. Errors: the kernel's, when it does not take one. */
+  update(id: string, change: LimitChange): Promise<void>;
   /** The running task, or nothing. Synchronous: memory only. */
   get(id: string): RunningTask | undefined;
   isExecRunning(id: string, execId: string): boolean;

@@ -20,6 +20,7 @@ export type ContainerBackend = Pick<
   | 'pause'
   | 'unpause'
   | 'rename'
+  | 'update'
   | 'remove'
   | 'wait'
   | 'resize'

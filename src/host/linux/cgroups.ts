@@ -8,6 +8,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '#base/errors.ts';
@@ -204,6 +205,22 @@ class LinuxCgroups implements CgroupsInside {
   read(path: string, controller: string, file: string): string | null {
     const top = controller === '' ? this.#v2() : this.#v1(controller);
     return top === undefined || top === '' ? null : readOrNull(join(top, checked(path), file));
+  }
+
+  async write(
+    path: string,
+    controller: string,
+    entry: { readonly file: string; readonly value: string },
+  ): Promise<void> {
+    const top = controller === '' ? this.#v2() : this.#v1(controller);
+    if (top === undefined || top === '') throw kernelError(errnoNumber('ENOENT'), 'write', entry.file);
+    // No `O_CREAT`: a file that is not there is a setting the kernel does not have.
+    const file = await open(join(top, checked(path), entry.file), 'r+');
+    try {
+      await file.writeFile(entry.value);
+    } finally {
+      await file.close();
+    }
   }
 
   entry(path: string): CgroupEntry {

@@ -29,6 +29,8 @@ export interface Engine {
   readonly images: ImageService;
   readonly networks: NetworkService;
   readonly volumes: VolumeService;
+  /** What the kernel holds of a running container: a file of its cgroup, by its name on each version. */
+  limitOf(id: string, file: { controller: string; v1: string; v2: string }): string;
   /** Lets go, as a daemon that is stopped: containers go on. */
   close(): Promise<void>;
   /** After the last container: the test's own parents. */
@@ -101,6 +103,12 @@ function openTasks(of: {
   });
 }
 
+function limitOf(path: string, file: { controller: string; v1: string; v2: string }): string {
+  const isV2 = kernel.cgroups.version === 'v2';
+  const value = kernel.cgroups.read(path, isV2 ? '' : file.controller, isV2 ? file.v2 : file.v1);
+  return value?.trim() ?? '';
+}
+
 export async function openEngine(root: string, image?: string): Promise<Engine> {
   const [dataRoot, execRoot] = [join(root, 'data'), join(root, 'exec')];
   for (const path of [dataRoot, execRoot]) mkdirSync(path, { recursive: true });
@@ -155,6 +163,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
     images,
     networks,
     volumes,
+    limitOf: (id, file) => limitOf(`${cgroupParent}/${id}`, file),
     close: async () => {
       await service().close();
       await tasks.close();

@@ -10,6 +10,7 @@ import { collector, create, newRoot, openEngine, type Engine } from './engine.ts
 
 const root = newRoot();
 let engine: Engine = await openEngine(root, join(packageRoot(), 'dist/images/busybox.tar'));
+const MIB = 1024 * 1024;
 const none: JsonObject = { NetworkMode: 'none' };
 const STREAMS = { stdin: true, stdout: true, stderr: true };
 const silent = (): AbortSignal => new AbortController().signal;
@@ -163,6 +164,34 @@ test('pause, unpause, kill, rename, restart', async () => {
     await refusal(engine.containers.kill('living', 'KILL')),
     /^cannot kill container: living: container .* is not running$/,
   );
+});
+
+test('new limits reach the kernel, wrong ones change nothing', async () => {
+  const HostConfig = { ...none, Memory: 64 * MIB, MemorySwap: 64 * MIB };
+  const id = await create(engine, { Cmd: ['sleep', '300'], HostConfig }, 'limited');
+  await engine.containers.start(id);
+  const kernelLimits = (): string =>
+    [
+      engine.limitOf(id, { controller: 'memory', v1: 'memory.limit_in_bytes', v2: 'memory.max' }),
+      engine.limitOf(id, { controller: 'pids', v1: 'pids.max', v2: 'pids.max' }),
+    ].join(' ');
+  assert.equal(kernelLimits(), `${64 * MIB} max`);
+  await engine.containers.update(id, { Memory: 32 * MIB, MemorySwap: 32 * MIB, PidsLimit: 20 });
+  assert.equal(kernelLimits(), `${32 * MIB} 20`);
+  assert.match(
+    await refusal(engine.containers.update(id, { Memory: 128 * MIB })),
+    /^Cannot update container .*: Memory limit should be smaller than already set memoryswap limit/,
+  );
+  assert.equal(
+    await refusal(engine.containers.update(id, { Memory: 5 })),
+    'Minimum memory limit allowed is 6MB',
+  );
+  const view = await engine.containers.inspect(id, { size: false, apiVersion: '1.51' });
+  const { Memory, MemorySwap, PidsLimit } = view['HostConfig'] as JsonObject;
+  assert.deepEqual([Memory, MemorySwap, PidsLimit], [32 * MIB, 32 * MIB, 20]);
+  await engine.containers.update(id, { Memory: 128 * MIB, MemorySwap: -1, PidsLimit: 0 });
+  assert.equal(kernelLimits(), `${128 * MIB} max`);
+  await engine.containers.kill(id, 'KILL');
 });
 
 test('a policy restarts what failed, as often as it says', async () => {

@@ -29,6 +29,7 @@ export function containerRoutes(containers: ContainerBackend): readonly Route[] 
     ['POST', '/containers/{id}/restart', on(postContainersRestart)],
     ['POST', '/containers/{id}/start', on(postContainersStart)],
     ['POST', '/containers/{id}/stop', on(postContainersStop)],
+    ['POST', '/containers/{id}/update', on(postContainersUpdate)],
     ['POST', '/containers/{id}/wait', on(postContainersWait)],
     ['DELETE', '/containers/{id}', on(deleteContainers)],
   ];
@@ -126,6 +127,10 @@ async function postContainersPause(containers: ContainerBackend, call: Call): Pr
 async function postContainersUnpause(containers: ContainerBackend, call: Call): Promise<void> {
   await containers.unpause(call.param('id'));
   call.reply.empty();
+}
+
+async function postContainersUpdate(containers: ContainerBackend, call: Call): Promise<void> {
+  call.reply.json(OK, await containers.update(call.param('id'), await containerBody(call)));
 }
 
 async function postContainersRename(containers: ContainerBackend, call: Call): Promise<void> {

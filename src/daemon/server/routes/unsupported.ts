@@ -21,7 +21,6 @@ const NOT_YET: readonly NotYet[] = [
   ['GET', '/containers/{id}/changes', 'listing the changes of a container', checkContainer],
   ['GET', '/containers/{id}/export', 'exporting a container', checkContainer],
   ['GET', '/containers/{id}/stats', 'resource statistics', checkContainer],
-  ['POST', '/containers/{id}/update', 'updating a container', checkContainer],
   ['POST', '/commit', 'committing a container', checkCommit],
   ['POST', '/build', 'building images'],
   ['POST', '/build/prune', 'building images'],
