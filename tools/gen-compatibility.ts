@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '#base/errors.ts';
 import type { Backends } from '../src/daemon/server/backends.ts';
-import type { Call, Route } from '../src/daemon/server/call.ts';
+import type { Call } from '../src/daemon/server/call.ts';
 import { statusOf } from '../src/daemon/server/http-status.ts';
 import { Router } from '../src/daemon/server/router.ts';
 import { allRoutes } from '../src/daemon/server/routes/all.ts';
@@ -73,7 +73,7 @@ function answerOfRoutes(): Facts['answer'] {
     ([method, pattern]) => !isRefusal.has(`${method} ${pattern}`),
   );
   const served = new Router(verbs);
-  const refused = new Router(refusals as readonly Route[]);
+  const refused = new Router(refusals);
   return async ({ m, path }) => {
     const sample = path.replace(/\{\w+\}/g, 'x');
     if (served.find(m, sample) !== null) return 'served';

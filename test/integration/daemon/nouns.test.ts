@@ -26,7 +26,7 @@ test('images: history, archives of one and of several, prune', { timeout: 60_000
   const { daemon, image } = await daemonWithImage();
   await using running = daemon;
   const history = await get<{ Size: number; CreatedBy: string }[]>(running, `/images/${image}/history`);
-  assert.ok(history.length > 0 && history.some((step) => step.Size > 0));
+  assert.ok(history.some((step) => step.Size > 0));
 
   const { Id } = await get<{ Id: string }>(running, `/images/${image}/json`);
   for (const path of [`/images/${image}/get`, `/images/get?names=${image}`]) {

@@ -1,0 +1,156 @@
+/**
+ * `node tools/profile-run.ts [--runs N] [--network MODE]`: where the time of one `run --rm busybox true` goes. The engine runs inside of this
+ * process, in a network namespace of its own; a wrapper around the kernel interface takes the times. Prints medians of each call.
+ */
+import { spawnSync } from 'node:child_process';
+import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Kernel } from '#host/kernel.ts';
+import { createLog } from '#base/log.ts';
+import { loadConfig } from '../src/daemon/config.ts';
+import { parseFlags } from '../src/daemon/config/flags.ts';
+import { readInstance } from '../src/daemon/data-root.ts';
+import { LiveSettings } from '../src/daemon/live-settings.ts';
+import { openKernel, wire, type Engine } from '../src/daemon/wire.ts';
+import { busyboxArchive } from '../test/support/images.ts';
+import { removeCgroups } from '../test/support/leaks.ts';
+
+interface Span {
+  readonly call: string;
+  readonly beganMs: number;
+  readonly tookMs: number;
+}
+
+/** The kernel interface, with every call's begin and duration told to `onCall`. */
+function watched(kernel: Kernel, onCall: (span: Span) => void): Kernel {
+  const wrap = <T extends object>(target: T, path: string): T =>
+    new Proxy(target, {
+      get(object, key): unknown {
+        const value: unknown = Reflect.get(object, key);
+        const name = path === '' ? String(key) : `${path}.${String(key)}`;
+        if (typeof value === 'object' && value !== null && !Array.isArray(value)) return wrap(value, name);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]): unknown => {
+          const beganMs = performance.now();
+          const done = (): void => onCall({ call: name, beganMs, tookMs: performance.now() - beganMs });
+          const result: unknown = Reflect.apply(value, object, args);
+          if (result instanceof Promise) result.then(done, done);
+          else done();
+          return result;
+        };
+      },
+    });
+  return wrap(kernel, '');
+}
+
+interface Run {
+  readonly createMs: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Begin of each call after the start was asked for, and how long it took. */
+  readonly calls: ReadonlyMap<string, readonly [sinceStartMs: number, tookMs: number]>;
+}
+
+async function oneRun(engine: Engine, spans: Span[], network: string): Promise<Run> {
+  const { containers } = engine.backends;
+  const body = { Image: 'busybox', Cmd: ['true'], HostConfig: { AutoRemove: true, NetworkMode: network } };
+  const began = performance.now();
+  const { Id } = await containers.create({ name: '', body, platform: null, apiVersion: '1.51' });
+  const createMs = performance.now() - began;
+  const { reply } = await containers.wait(Id, 'removed', new AbortController().signal);
+  spans.length = 0;
+  const asked = performance.now();
+  await containers.start(Id);
+  const started = performance.now();
+  await reply;
+  const endMs = performance.now() - started;
+  const counts = new Map<string, number>();
+  const calls = new Map<string, readonly [number, number]>();
+  for (const { call, beganMs, tookMs } of spans.toSorted((a, b) => a.beganMs - b.beganMs)) {
+    const count = (counts.get(call) ?? 0) + 1;
+    counts.set(call, count);
+    if (beganMs >= asked) calls.set(count === 1 ? call : `${call} (${count})`, [beganMs - asked, tookMs]);
+  }
+  return { createMs, startMs: started - asked, endMs, calls };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function report(runs: readonly Run[]): string {
+  const figure = (value: number): string => value.toFixed(2).padStart(8);
+  const names = new Set(runs.flatMap((run) => [...run.calls.keys()]));
+  const rows = [...names].flatMap((name) => {
+    const pairs = runs.map((run) => run.calls.get(name)).filter((pair) => pair !== undefined);
+    if (pairs.length < runs.length / 2) return [];
+    return [{ name, at: median(pairs.map(([at]) => at)), took: median(pairs.map(([, took]) => took)) }];
+  });
+  const lines = rows
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ name, at, took }) => `${figure(at)} ${figure(took)}  ${name}`);
+  const whole = [
+    ['create', median(runs.map((run) => run.createMs))],
+    ['start', median(runs.map((run) => run.startMs))],
+    ['exit and removal', median(runs.map((run) => run.endMs))],
+    ['together', median(runs.map((run) => run.createMs + run.startMs + run.endMs))],
+  ] as const;
+  const sums = whole.map(([name, value]) => `${' '.repeat(9)}${figure(value)}  ${name}`);
+  return [`medians of ${runs.length} runs, ms`, '   start     took', ...lines, ...sums, ''].join('\n');
+}
+
+async function profile(runs: number, network: string): Promise<void> {
+  const root = mkdtempSync('/tmp/gantry-profile-');
+  const parent = `/${root.slice('/tmp/'.length)}`;
+  const flags = [
+    '--data-root',
+    join(root, 'data'),
+    '--exec-root',
+    join(root, 'exec'),
+    '--cgroup-parent',
+    parent,
+  ];
+  const config = loadConfig(parseFlags(flags).values);
+  mkdirSync(config.dataRoot);
+  const spans: Span[] = [];
+  const kernel = watched(openKernel(), (span) => void spans.push(span));
+  const log = createLog({
+    level: 'warn',
+    format: 'pretty',
+    write: (line) => void process.stderr.write(line),
+  });
+  const instance = await readInstance(config.dataRoot);
+  const engine = await wire({ config, kernel, instance, log, live: new LiveSettings(config) });
+  try {
+    await engine.restore();
+    const { archive } = await busyboxArchive();
+    await engine.backends.images.load(createReadStream(archive), {
+      quiet: true,
+      onProgress: () => undefined,
+    });
+    const done: Run[] = [];
+    for (let i = 0; i < runs + 3; i++) done.push(await oneRun(engine, spans, network));
+    process.stdout.write(report(done.slice(3)));
+  } finally {
+    await engine.close();
+    await removeCgroups(parent);
+    await removeCgroups(`/gantry-${instance.slice(0, 6)}`);
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '50' },
+    network: { type: 'string', default: 'bridge' },
+    inside: { type: 'boolean', default: false },
+  },
+});
+if (values.inside) {
+  await profile(Number(values.runs), values.network);
+  process.exit(0);
+}
+const again = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), '--inside'];
+process.exitCode =
+  spawnSync('unshare', ['--net', process.execPath, ...again], { stdio: 'inherit' }).status ?? 1;
