@@ -107,8 +107,10 @@ static noreturn void serve(unsigned ports) {
 	record_shim();
 	listen_open();
 	connection_add(FD_CONTROL);
-	while (needed())
+	while (needed()) {
+		stdio_gather();
 		loop_once(wait_ms());
+	}
 	listen_close();
 	record_remove_shim();
 	_exit(0);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -15,6 +16,7 @@
 #include "process.h"
 #include "protocol.h"
 
+static bool had_little; /* a pipe was emptied and gave only a little */
 static uint8_t chunk[FRAME_HEADER_BYTES + CHUNK_BYTES];
 
 #define OWNER(source, member) ((struct process *)((char *)(source) - offsetof(struct process, member)))
@@ -93,9 +95,26 @@ static void read_output(struct process *process, struct source *source, int read
 			return;
 		}
 		deliver(process, source, (size_t)got);
-		if ((size_t)got < CHUNK_BYTES && !process->terminal && process->state == PROCESS_RUNNING)
+		if ((size_t)got < CHUNK_BYTES && !process->terminal && process->state == PROCESS_RUNNING) {
+			had_little = had_little || got < GATHER_BELOW_BYTES;
 			return;
+		}
 	}
+}
+
+/*
+ * A quick writer of small pieces would wake us for each of them, which costs both of us more than the bytes do. A pause lets
+ * one read take many; it comes only when little was read twice in a row, so that a single line is never late.
+ */
+void stdio_gather(void) {
+	static uint64_t last_ns;
+	const struct timespec pause = {.tv_nsec = GATHER_PAUSE_NS};
+	if (!had_little)
+		return;
+	had_little = false;
+	if (steady_clock_ns() - last_ns < GATHER_WITHIN_NS)
+		nanosleep(&pause, NULL);
+	last_ns = steady_clock_ns();
 }
 
 static void out_ready(struct source *source, uint32_t events) {

@@ -10,6 +10,8 @@ struct process;
 void stdio_watch(struct process *process);
 /* The process has ended: takes what it has written; what others still hold open gets a time limit. */
 void stdio_drain(struct process *process);
+/* Before waiting again: a short pause when output comes in many small pieces. */
+void stdio_gather(void);
 /* Clients have taken output: a waiting process may go on. */
 void stdio_room(struct process *process);
 void stdio_close(struct process *process);
