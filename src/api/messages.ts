@@ -162,6 +162,9 @@ export const platformMismatch = (options: {
 }): string =>
   `image with reference ${options.name} was found but its platform (${options.actual}) ` +
   `does not match the specified platform (${options.wanted})`;
+export const foreignPlatform = (platforms: { readonly image: string; readonly host: string }): string =>
+  `The requested image's platform (${platforms.image}) does not match the detected host platform ` +
+  `(${platforms.host}) and no specific platform was requested`;
 export const pullUnavailable = (name: string): string =>
   `cannot pull ${name}: this engine does not talk to registries yet; load the image from an archive instead`;
 

@@ -1,8 +1,9 @@
+import * as messages from '#api/messages.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { newContainerId, shortId, type ContainerId } from '#base/ids.ts';
 import { ZERO_TIME } from '#base/clock.ts';
 import { Rollback } from '#base/rollback.ts';
-import { parsePlatform } from '#oci/platform.ts';
+import { formatPlatform, parsePlatform, platformRuns, type Platform } from '#oci/platform.ts';
 import type { Image } from '#image/image-service.ts';
 import type { MountPoint } from '#volume/model.ts';
 import type { CreateReply, CreateRequest } from './container-service.ts';
@@ -69,6 +70,15 @@ function checkLinks(room: Pick<Room, 'ledger'>, links: readonly string[] | null)
   }
 }
 
+/** An image for other machines runs where something interprets it, so it is no error. */
+function warnAboutPlatform(image: Image, host: Platform, warnings: string[]): void {
+  const { os, architecture, variant } = image.config;
+  const offered = { os: os || 'linux', architecture, variant };
+  if (architecture === '' || platformRuns(host, offered)) return;
+  const texts = { image: formatPlatform(offered), host: formatPlatform(host) };
+  warnings.push(messages.foreignPlatform(texts));
+}
+
 interface Parts {
   readonly id: ContainerId;
   readonly name: string;
@@ -124,6 +134,7 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
     deps.log.warn('undoing a create failed', { reason: String(error) }),
   );
   try {
+    if (platform === undefined) warnAboutPlatform(image, deps.facts.platform, warnings);
     const id = newContainerId();
     const plain = normalizeContainer(checked, image.config.defaults, {
       shortId: shortId(id),

@@ -11,6 +11,7 @@ const FACTS: MachineFacts = {
   cgroupVersion: 1,
   hasBlkioWeight: false,
   hostname: 'machine',
+  platform: { os: 'linux', architecture: 'amd64' },
   bootId: 'boot',
   spec: { arch: 'x64', kernelVersion: '6.1.0', capabilities: [], extraMaskedPaths: [] },
 };

@@ -3,6 +3,7 @@ import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { ImageService } from '#image/image-service.ts';
 import type { NetworkService } from '#network/service.ts';
+import type { Platform } from '#oci/platform.ts';
 import type { HostFacts as SpecHostFacts } from '#runtime/spec.ts';
 import type { TaskHandlers, TaskService } from '#runtime/task.ts';
 import type { Snapshotter } from '#storage/snapshotter.ts';
@@ -105,6 +106,8 @@ export interface MachineFacts {
   readonly hasBlkioWeight: boolean;
   readonly hostname: string;
   readonly bootId: string;
+  /** Its platform, with the level of its processors as variant. */
+  readonly platform: Platform;
   /** What runtime specs depend on. */
   readonly spec: SpecHostFacts;
   /**

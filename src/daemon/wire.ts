@@ -13,11 +13,13 @@ import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
 import { defaultApparmorProfile } from '#runtime/apparmor.ts';
+import { hostPlatform } from '#oci/platform.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { probeVersion, Runtimes, type RuntimeVersion } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
 import type { TaskService } from '#runtime/task.ts';
 import { openStorage, type Storage } from '#storage/storage.ts';
+import type { VolumeService } from '#volume/service.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import type { DaemonConfig } from './config.ts';
 import { findInit } from './config/supported.ts';
@@ -88,6 +90,10 @@ function machineFacts(kernel: Kernel, apparmor: string | undefined): MachineFact
     hasBlkioWeight: weight,
     hostname: facts.hostname,
     bootId: facts.bootId,
+    platform: {
+      ...hostPlatform(),
+      ...(!['', 'v1'].includes(facts.processorLevel) && { variant: facts.processorLevel }),
+    },
     spec: readHostFacts(kernel),
     ...(apparmor !== undefined && { apparmor }),
   };
@@ -135,13 +141,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     }),
     events,
   );
-  const volumes = createVolumeService({
-    dataRoot,
-    kernel,
-    log: log.with({ room: 'volume' }),
-    onEvent: ({ action, name, attributes }) =>
-      events.emit({ type: 'volume', action, id: name, attributes, timeNanos: nowNanos() }),
-  });
+  const volumes = openVolumes(options, events);
   const tasks = openTasks({ options, runtimes, containersNow });
   const containers = createContainerService({
     settings: containerSettings(config, runtimes),
@@ -189,6 +189,16 @@ export async function wire(options: WireOptions): Promise<Engine> {
 function startByPolicy(containers: ContainerService, log: Log): void {
   const failed = (error: unknown): void => log.error('restart policies failed', { error: String(error) });
   containers.startByPolicy().catch(failed);
+}
+
+function openVolumes({ config, kernel, log }: WireOptions, events: EventsService): VolumeService {
+  return createVolumeService({
+    dataRoot: config.dataRoot,
+    kernel,
+    log: log.with({ room: 'volume' }),
+    onEvent: ({ action, name, attributes }) =>
+      events.emit({ type: 'volume', action, id: name, attributes, timeNanos: nowNanos() }),
+  });
 }
 
 interface ImageParts {

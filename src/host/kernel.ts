@@ -301,8 +301,8 @@ export interface Cgroups {
    */
   read(path: string, controller: string, file: string): string | null;
   /**
-   * Writes such a file. ENOENT when there is none; EBUSY or EINVAL when the kernel does not take the value. May
-   * wait for memory to be written out.
+   * Writes such a file. ENOENT when there is none; EBUSY or EINVAL when the kernel does not take the value.
+   * May wait for memory to be written out.
    */
   write(
     path: string,
@@ -418,6 +418,8 @@ export interface SystemFacts {
   readonly osVersion: string;
   /** As uname says (`x86_64`, `aarch64`). */
   readonly machine: string;
+  /** How far the processors go beyond the first of their kind: `v1` to `v4` on amd64, else empty. */
+  readonly processorLevel: string;
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly swapBytes: number;

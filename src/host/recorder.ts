@@ -37,6 +37,7 @@ const FACTS: SystemFacts = {
   operatingSystem: 'Recorder Linux',
   osVersion: '1',
   machine: 'x86_64',
+  processorLevel: 'v1',
   cpus: 2,
   memoryBytes: 2 ** 31,
   swapBytes: 0,

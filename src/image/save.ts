@@ -81,8 +81,8 @@ async function plainLayers(deps: ImageDeps, image: Image): Promise<Layer[]> {
 }
 
 /**
- * What archives of the first format have besides each layer: a description that names the one below. Readers of that
- * format find the image by it.
+ * What archives of the first format have besides each layer: a description that names the one below. Readers
+ * of that format find the image by it.
  */
 function legacyDescriptions(image: Image, layers: readonly Layer[]): Buffer[] {
   const { created, architecture, os } = image.config;

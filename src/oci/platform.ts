@@ -88,3 +88,13 @@ export function platformMatches(wanted: Platform, offered: Platform): boolean {
   if (a.os !== b.os || a.architecture !== b.architecture) return false;
   return wanted.variant === undefined || wanted.variant === '' || a.variant === b.variant;
 }
+
+/** Whether a machine runs what was built for `offered`: its own architecture, not beyond its variant. */
+export function platformRuns(host: Platform, offered: Platform): boolean {
+  const has = normalizePlatform(host);
+  const needs = normalizePlatform(offered);
+  if (has.os !== needs.os) return false;
+  if (has.architecture === 'arm64' && needs.architecture === 'arm') return true;
+  if (has.architecture !== needs.architecture) return false;
+  return needs.variant === undefined || needs.variant === '' || needs.variant <= (has.variant ?? 'v1');
+}

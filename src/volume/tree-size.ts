@@ -2,8 +2,8 @@ import { isKernelError } from '#host/kernel-error.ts';
 import type { Files } from '#host/kernel.ts';
 
 /**
- * Bytes of the files below a directory, a file with several names once. Containers write there meanwhile: every step is
- * taken on a descriptor of the directory before, and no link is followed.
+ * Bytes of the files below a directory, a file with several names once. Containers write there meanwhile:
+ * every step is taken on a descriptor of the directory before, and no link is followed.
  */
 export async function treeSize(files: Pick<Files, 'slow' | 'openRoot'>, path: string): Promise<number> {
   const root = files.openRoot(path);

@@ -143,20 +143,18 @@ export class ApiServer {
 
   #report(request: IncomingMessage, error: unknown): void {
     const status = statusOf(error);
-    const fields = {
-      method: request.method ?? '',
-      path: request.url ?? '',
-      status,
-      error: errorMessage(error),
-    };
-    if (status < INTERNAL || request.socket.destroyed) this.#options.log.debug('request refused', fields);
-    else this.#options.log.error('request failed', { ...fields, ...stackOf(error) });
+    const what = { method: request.method ?? '', path: request.url ?? '' };
+    const { log } = this.#options;
+    if (request.socket.destroyed) return log.debug('the client left before its answer', what);
+    const fields = { ...what, status, error: errorMessage(error) };
+    if (status < INTERNAL) log.debug('request refused', fields);
+    else log.error('request failed', { ...fields, ...stackOf(error) });
   }
 }
 
 /**
- * A client that still sends its body reads the answer only if its writes do not fail: they are taken for a moment
- * (node discards a body that nobody reads), then the connection ends.
+ * A client that still sends its body reads the answer only if its writes do not fail: they are taken for a
+ * moment (node discards a body that nobody reads), then the connection ends.
  */
 function discardBody(request: IncomingMessage): void {
   const timer = setTimeout(() => {

@@ -22,6 +22,24 @@ export function parseOsRelease(text: string): ReadonlyMap<string, string> {
   return values;
 }
 
+/** What each level of the x86-64 psABI adds, in the kernel's words (`abm` has lzcnt, `pni` is SSE3). */
+const AMD64_LEVELS: readonly (readonly [level: string, flags: string])[] = [
+  ['v2', 'cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3'],
+  ['v3', 'abm avx avx2 bmi1 bmi2 f16c fma movbe xsave'],
+  ['v4', 'avx512f avx512bw avx512cd avx512dq avx512vl'],
+];
+
+/** The level of the first processor in /proc/cpuinfo. */
+export function amd64Level(cpuinfo: string): string {
+  const flags = new Set(/^flags\s*:\s*(.*)$/m.exec(cpuinfo)?.[1]?.split(' ') ?? []);
+  let reached = 'v1';
+  for (const [level, needed] of AMD64_LEVELS) {
+    if (!needed.split(' ').every((flag) => flags.has(flag))) break;
+    reached = level;
+  }
+  return reached;
+}
+
 function memoryField(meminfo: string, name: string): number {
   const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1];
   return Number(kib ?? 0) * 1024;
@@ -37,6 +55,7 @@ function readFacts(): SystemFacts {
     operatingSystem: osRelease.get('PRETTY_NAME') ?? osRelease.get('NAME') ?? 'Linux',
     osVersion: osRelease.get('VERSION_ID') ?? '',
     machine: os.machine(),
+    processorLevel: os.arch() === 'x64' ? amd64Level(textOf('/proc/cpuinfo')) : '',
     cpus: os.availableParallelism(),
     memoryBytes: memoryField(meminfo, 'MemTotal'),
     swapBytes: memoryField(meminfo, 'SwapTotal'),

@@ -96,7 +96,9 @@ function v2Writes(change: LimitChange): LimitWrite[] {
   ];
 }
 
-/** What to write, in this order, into the cgroup of a container. Pure but for the present memory limit it is given. */
+/**
+ * What to write, in this order, into the cgroup of a container. `memoryLimitNow`: what is there, in bytes.
+ */
 export function limitWrites(
   version: Cgroups['version'],
   change: LimitChange,

@@ -11,6 +11,7 @@ import { createContainerService } from '#container/service.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
 import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
+import { hostPlatform } from '#oci/platform.ts';
 import { createNetworkService } from '#network/network-service.ts';
 import type { NetworkService } from '#network/service.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
@@ -73,6 +74,7 @@ function machine(of: {
       hasBlkioWeight: false,
       hostname: hostname(),
       bootId: facts.bootId,
+      platform: hostPlatform(),
       spec: readHostFacts(kernel),
     },
   };

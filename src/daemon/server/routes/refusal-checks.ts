@@ -6,8 +6,8 @@ import { jsonBody, type Call } from '../call.ts';
 import { queryText } from '../query.ts';
 
 /*
- * A request that is wrong in itself is told so, even where the verb does not exist yet: a script that asks for a container
- * that is not there gets the answer it knows.
+ * A request that is wrong in itself is told so, even where the verb does not exist yet: a script that asks
+ * for a container that is not there gets the answer it knows.
  */
 
 export interface Known {
