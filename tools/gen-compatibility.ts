@@ -116,15 +116,15 @@ export async function problemsOf(facts: Facts): Promise<string[]> {
 
 const HEAD = `# Compatibility with the Engine API
 
-Written by \`tools/gen-compatibility.ts\` from the daemon's table of routes and from \`docs/api/evidence.json\`; not edited by hand.
+Written by \`tools/gen-compatibility.ts\` from the daemon's routes and from \`docs/api/evidence.json\`; not edited by hand.
 
 - **works**: the whole operation, shown by the tests named. **partly**: the note says what is missing.
 - **untested**: the daemon does it, and no test asks for it through the API yet.
-- **501**: known and not there yet; the answer says so. **503**: the answer of an engine outside of a swarm, which this one always is.
-  **404**: no such page.
-- *goldens* names a group of \`npm run goldens\` that has recorded commands for this operation; the last section counts how many
-  of their results are equal.
-- *Passed on* names the systems on which tests of this row passed; nothing there means: not run yet, so not known.
+- **501**: known and not there yet; the answer says so. **503**: what an engine outside of a swarm answers, and
+  this one always is. **404**: no such page.
+- *goldens* names a group of \`npm run goldens\` that has recorded commands for this operation; the last section
+  counts how many of their results are equal.
+- *Passed on* names the systems on which tests of this row passed; nothing there: not run yet, so not known.
 `;
 
 const LINK = '../../';
