@@ -12,7 +12,7 @@ const MAX_MESSAGE_BYTES = 4096;
 /**
  * All that is not said is allowed: file permissions, capabilities and seccomp stay in charge of it. Denied are
  * mounts, the kernel's control files in /proc and /sys, and signals and ptrace that leave the profile. It
- * includes nothing, so that it does not depend on the distribution's abstractions.
+ * includes nothing, so that it does not depend on the abstractions of a distribution.
  */
 const POLICY = `profile ${PROFILE} flags=(attach_disconnected,mediate_deleted) {
   network,

@@ -19,6 +19,8 @@ export interface ServiceOptions {
   /** The service manager opens the socket and starts the daemon at the first connection. */
   readonly isSocketActivated?: boolean;
   readonly images?: readonly (keyof typeof ARCHIVES)[];
+  /** Kept at the end, unlike the usual one. */
+  readonly dataRoot?: string;
 }
 
 export interface Finished {
@@ -64,12 +66,19 @@ export class Service {
     this.#options = options;
   }
 
+  get dataRoot(): string {
+    return this.#options.dataRoot ?? DATA_ROOT;
+  }
+
   async start(): Promise<void> {
     const { config = {}, isSocketActivated = false } = this.#options;
     await mkdir('/etc/gantry', { recursive: true });
     await writeFile('/etc/gantry/daemon.json', JSON.stringify(config));
     const host = isSocketActivated ? 'fd://' : `unix://${SOCKET}`;
-    await writeFile('/run/systemd/system/gantry.service', serviceUnit(['-H', host]));
+    await writeFile(
+      '/run/systemd/system/gantry.service',
+      serviceUnit(['-H', host, '--data-root', this.dataRoot]),
+    );
     await writeFile('/run/systemd/system/gantry.socket', SOCKET_UNIT);
     await must('systemctl', ['daemon-reload']);
     await must('systemctl', ['start', isSocketActivated ? 'gantry.socket' : 'gantry.service']);
@@ -169,17 +178,17 @@ export class Service {
     try {
       const list = (await this.must('/containers/json?all=1')).json as { Id: string }[];
       for (const { Id } of list) await this.must(`/containers/${Id}?force=1&v=1`, { method: 'DELETE' });
-      leaks = await findLeaks();
+      leaks = await findLeaks(this.dataRoot);
     } finally {
       await run('systemctl', ['stop', 'gantry.socket', 'gantry.service']);
-      await rm(DATA_ROOT, { recursive: true, force: true });
+      if (this.#options.dataRoot === undefined) await rm(DATA_ROOT, { recursive: true, force: true });
       await rm(SOCKET, { force: true });
     }
     if (leaks.length > 0) throw new Error(`left behind:\n${leaks.join('\n')}`);
   }
 }
 
-async function lookOnce(): Promise<string[]> {
+async function lookOnce(dataRoot: string): Promise<string[]> {
   const leaks: string[] = [];
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
   for (const line of mounts.split('\n')) if (line.includes(' - overlay ')) leaks.push(`mount: ${line}`);
@@ -191,7 +200,7 @@ async function lookOnce(): Promise<string[]> {
   const cgroups = await readdir('/sys/fs/cgroup', { recursive: true, withFileTypes: true });
   for (const { parentPath, name } of cgroups)
     if (/^[0-9a-f]{64}$/.test(name)) leaks.push(`cgroup: ${join(parentPath, name)}`);
-  for (const folder of ['/run/gantry/tasks', '/run/gantry/netns', `${DATA_ROOT}/containers`]) {
+  for (const folder of ['/run/gantry/tasks', '/run/gantry/netns', `${dataRoot}/containers`]) {
     const names = existsSync(folder) ? await readdir(folder) : [];
     for (const name of names.filter((text) => /^[0-9a-f]{12,64}$/.test(text)))
       leaks.push(`${folder}/${name}`);
@@ -202,11 +211,11 @@ async function lookOnce(): Promise<string[]> {
   return leaks;
 }
 
-async function findLeaks(): Promise<string[]> {
+async function findLeaks(dataRoot: string): Promise<string[]> {
   let leaks: string[] = [];
   await until(
     async () => {
-      leaks = await lookOnce();
+      leaks = await lookOnce(dataRoot);
       return leaks.length === 0 ? true : undefined;
     },
     { timeoutMs: 30_000, what: 'nothing left behind' },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { type Target } from '../build-steps/target.ts';
+import type { Target } from '../build-steps/target.ts';
 import { DIST } from '../paths.ts';
 import { dockerEntries, layoutEntries, type LayerBlob } from './image-archive.ts';
 import { writeTar } from './tar.ts';
