@@ -81,7 +81,10 @@ export async function createExec(
  */
 async function execUser(room: Room, entry: Entry, user: string): Promise<ResolvedUser> {
   const { record } = entry;
-  const root = await open(`/proc/${record.state.pid}/root`, 'r');
+  // What has ended has no root.
+  const root = await open(`/proc/${record.state.pid}/root`, 'r').catch((error: unknown) => {
+    throw new EngineError('conflict', messages.containerNotRunning(record.id), { cause: error });
+  });
   try {
     if (room.deps.tasks.get(record.id)?.pid !== record.state.pid)
       throw new EngineError('conflict', messages.containerNotRunning(record.id));

@@ -1,12 +1,16 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { EngineError, isEngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import { deniedCommand, execFailure } from '../runc/errors.ts';
 import { writeJson } from '../shim/files.ts';
 import { EXEC_FLAG, FIELD, Fields, FRAME } from '../shim/protocol.ts';
 import type { ExecRequest } from '../task.ts';
+import { bounded } from './bounded.ts';
 import type { TaskContext } from './context.ts';
 import { failureOf, isDirectory, sized } from './launch.ts';
 import { type LiveTask, processOf } from './live-task.ts';
+import { killRuntimeCall } from './stragglers.ts';
 
 /** Long enough to be unique within a task, short enough for a socket's path. */
 const STEM_LENGTH = 32;
@@ -43,7 +47,7 @@ export async function execInTask(
   await writeJson(join(task.directory, files.processFile), sized(request.process, request));
   task.execs.set(request.execId, { execId: request.execId, pid: 0 });
   try {
-    const frames = await task.control.request(FRAME.exec, [
+    const work = task.control.request(FRAME.exec, [
       [FIELD.execId, request.execId],
       [FIELD.argv, runtime.execArgv(terminal ? { ...call, consoleSocket } : call)],
       [FIELD.pidFile, files.pidFile],
@@ -57,6 +61,10 @@ export async function execInTask(
       [FIELD.width, consoleSize?.width],
       [FIELD.height, consoleSize?.height],
     ]);
+    const frames = await bounded(work, {
+      limitMs: context.startLimitMs ?? LIMITS.taskStartMs,
+      late: `OCI runtime exec failed: ${runtime.name} has not finished in time: context deadline exceeded`,
+    }).catch((error: unknown) => giveUp(context, task, { error, processFile: files.processFile }));
     const last = frames.at(-1);
     const fields = new Fields(last?.payload ?? Buffer.alloc(0));
     if (last?.type !== FRAME.started) {
@@ -75,6 +83,20 @@ export async function execInTask(
   } finally {
     void removeFiles(task, files);
   }
+}
+
+/** An OCI runtime that hangs in the container's tree would stay until the container ends. */
+function giveUp(
+  context: TaskContext,
+  task: LiveTask,
+  { error, processFile }: { error: unknown; processFile: string },
+): never {
+  const { directory, meta } = task;
+  if (isEngineError(error, 'internal'))
+    killRuntimeCall(context, { directory, cgroupPath: meta.cgroupPath }, processFile);
+  // The task ended before the exec: the shim knows no such process, or is gone itself.
+  const gone = isEngineError(error, 'notFound') || isEngineError(error, 'unavailable');
+  throw gone ? new EngineError('conflict', `container ${task.id} is not running`, { cause: error }) : error;
 }
 
 async function removeFiles(task: LiveTask, files: ExecFiles): Promise<void> {

@@ -31,7 +31,10 @@ const NO_TASK = 'failed to create task for container';
 const PID_FILE = 'init.pid';
 const RUNTIME_LOG = 'runtime.log';
 const CONSOLE_SOCKET = 'console.sock';
-/** crun before 1.9 refuses later versions, and nothing that we write needs one: runtimes skip what they do not know. */
+/**
+ * crun before 1.9 refuses later versions, and nothing that we write needs one: runtimes skip what they do not
+ * know.
+ */
 const READABLE_VERSION = '1.0.2';
 /** Directory where the shim attaches the copy of another task's /dev/shm. */
 const SHM = 'shm';

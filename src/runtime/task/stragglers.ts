@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import type { TaskContext } from './context.ts';
@@ -14,11 +14,10 @@ const LIMIT_MS = 5000;
  * nothing. (The runtime changes its directory only once its child is in the container's cgroup.)
  */
 
+type Context = Pick<TaskContext, 'kernel' | 'shimCgroup'>;
+
 /** Ends the shim of a task directory and what it started that has not reached the container's cgroup. */
-export async function killStragglers(
-  context: Pick<TaskContext, 'kernel' | 'shimCgroup'>,
-  directory: string,
-): Promise<void> {
+export async function killStragglers(context: Context, directory: string): Promise<void> {
   const { cgroups, processes } = context.kernel;
   const place = placeOf(directory);
   if (place === null || !cgroups.exists(context.shimCgroup)) return;
@@ -34,6 +33,37 @@ export async function killStragglers(
     if (Date.now() > deadline) throw new EngineError('internal', 'what a start left behind does not end');
     for (const found of left) processes.signal(found, SIGKILL);
     await sleep(POLL_MS);
+  }
+}
+
+/** Ends the one call of an OCI runtime that has `argument` on its command line, with all its children. */
+export function killRuntimeCall(
+  context: Context,
+  task: { readonly directory: string; readonly cgroupPath: string },
+  argument: string,
+): void {
+  const { cgroups, processes } = context.kernel;
+  const place = placeOf(task.directory);
+  const found = [context.shimCgroup, task.cgroupPath]
+    .flatMap((path) => (cgroups.exists(path) ? cgroups.processes(path) : []))
+    .map((pid) => processes.facts(pid))
+    .filter((facts) => facts !== null);
+  const doomed = new Set<number>();
+  for (const { pid } of found)
+    if (placeOf(`/proc/${pid}/cwd`) === place && argumentsOf(pid).includes(argument)) doomed.add(pid);
+  let known = -1;
+  while (known !== doomed.size) {
+    known = doomed.size;
+    for (const { pid, parentPid } of found) if (doomed.has(parentPid)) doomed.add(pid);
+  }
+  for (const facts of found) if (doomed.has(facts.pid)) processes.signal(facts, SIGKILL);
+}
+
+function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
   }
 }
 

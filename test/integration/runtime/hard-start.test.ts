@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { newContainerId } from '#base/ids.ts';
 import { isKernelError } from '#host/kernel-error.ts';
-import { TASK_SHM } from '#runtime/spec.ts';
+import { buildRuntimeSpec, TASK_SHM } from '#runtime/spec.ts';
 import type { AttachOptions } from '#runtime/task.ts';
 import { cannotRun, makeWorld, readAll, waitFor, type World } from './support.ts';
 
@@ -43,6 +43,21 @@ describe('starts that go wrong in hard ways', { skip: cannotRun() }, () => {
         'failed to create task for container: runc has not finished within 0.3 s: context deadline exceeded',
     });
     nothingIsLeft(world, id);
+  });
+
+  test('an exec whose runtime hangs ends with the limit, alone', async (t) => {
+    const world = makeWorld(t);
+    const script = 'case "$*" in *" exec "*) sleep 1000;; esac; exec runc "$@"';
+    const tasks = world.service(scripted(world, script), { startLimitMs: 2000 });
+    const { id } = await world.run(tasks, ['sleep', '1000']);
+    const { process } = buildRuntimeSpec(world.input(id, { args: ['true'] }));
+    await assert.rejects(
+      tasks.exec(id, { execId: newContainerId(), process, terminal: false, stdin: false, detach: true }),
+      /^EngineError: OCI runtime exec failed: runc has not finished in time: context deadline exceeded$/,
+    );
+    await waitFor(() => world.kernel.cgroups.processes(world.shimCgroup).length === 1);
+    assert.equal(tasks.get(id)?.state, 'running');
+    await tasks.delete(id);
   });
 
   test('a start that hangs can be given up', async (t) => {
