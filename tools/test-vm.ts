@@ -1,8 +1,8 @@
 /**
- * `npm run test:vm [-- NAME…]`: the tests of test/vm in a virtual machine with Debian 12: kernel 6.1, systemd,
- * cgroup v2, AppArmor, runc and crun. Then the power of the machine is cut while the daemon works, and it boots
- * again. Without hardware virtualisation it is emulated and takes minutes. GANTRY_VM_DIR says where the files
- * of the machine are kept (gantry-vm in /var/tmp).
+ * `npm run test:vm [-- NAME…]`: the tests of test/vm in a virtual machine with Debian 12: kernel 6.1,
+ * systemd, cgroup v2, AppArmor, runc and crun. Then the power of the machine is cut while the daemon works,
+ * and it boots again. Without hardware virtualisation it is emulated and takes minutes. GANTRY_VM_DIR says
+ * where the files of the machine are kept (gantry-vm in /var/tmp).
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { arch } from 'node:os';

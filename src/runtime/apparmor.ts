@@ -10,8 +10,8 @@ const PARSERS = ['/usr/sbin/apparmor_parser', '/sbin/apparmor_parser'];
 const MAX_MESSAGE_BYTES = 4096;
 
 /**
- * All that is not said is allowed: file permissions, capabilities and seccomp stay in charge of it. Denied are
- * mounts, the kernel's control files in /proc and /sys, and signals and ptrace that leave the profile. It
+ * All that is not said is allowed: file permissions, capabilities and seccomp stay in charge of it. Denied
+ * are mounts, the kernel's control files in /proc and /sys, and signals and ptrace that leave the profile. It
  * includes nothing, so that it does not depend on the abstractions of a distribution.
  */
 const POLICY = `profile ${PROFILE} flags=(attach_disconnected,mediate_deleted) {
