@@ -17,6 +17,7 @@ if [ "${1:-}" = sanitize ]; then
 fi
 if command -v musl-gcc >/dev/null 2>&1; then compiler=musl-gcc; else compiler=${CC:-cc}; fi
 # The new file takes its name only when it is whole: a running test keeps the old one.
-"$compiler" $warnings -O2 -static -s -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,-z,norelro \
+"$compiler" $warnings -Os -static -s -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none \
 	-o "$out/gantry-shim.new" native/shim/*.c
 mv "$out/gantry-shim.new" "$out/gantry-shim"

@@ -15,6 +15,7 @@
 #include "attach.h"
 #include "control.h"
 #include "error.h"
+#include "idle.h"
 #include "limits.h"
 #include "protocol.h"
 
@@ -134,6 +135,7 @@ static void receive(struct connection *connection) {
 
 static void connection_ready(struct source *source, uint32_t events) {
 	struct connection *connection = (struct connection *)source;
+	idle_not_now();
 	bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
 	if (hung_up)
 		connection->dead = true;
@@ -172,6 +174,13 @@ void connection_close(struct connection *connection) {
 	madvise(connection->in, BUFFER_BYTES, MADV_DONTNEED);
 	if (role == ROLE_ATTACH)
 		attach_closed(connection);
+}
+
+void connection_give_back(struct connection *connection) {
+	if (connection->in_length == 0)
+		madvise(connection->in, IN_BYTES, MADV_DONTNEED);
+	if (connection->out_length == 0)
+		madvise(connection->out, OUTPUT_QUEUE_BYTES, MADV_DONTNEED);
 }
 
 bool connection_flush(struct connection *connection) {

@@ -41,6 +41,8 @@ void connection_close(struct connection *connection);
 /* Handles buffered frames, sends what can be sent, closes what has to be closed. */
 void connection_work(struct connection *connection);
 void connection_queue(struct connection *connection, const struct writer *writer);
+/* Memory of buffers that hold nothing. */
+void connection_give_back(struct connection *connection);
 bool connection_flush(struct connection *connection);
 void connection_each(void (*visit)(struct connection *connection));
 int connection_count(enum role role);

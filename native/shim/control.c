@@ -16,14 +16,14 @@
 #include "protocol.h"
 #include "record.h"
 #include "runtime.h"
+#include "scratch.h"
 #include "stdio-streams.h"
 
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
 
-static uint8_t bytes[REPLY_BYTES];
-static struct writer writer = {.bytes = bytes, .capacity = sizeof(bytes)};
+static struct writer writer = {.bytes = scratch.reply, .capacity = sizeof(scratch.reply)};
 static bool released;
 
 static void begin(uint8_t type, uint16_t tag) {
@@ -81,7 +81,7 @@ static void put_end(const struct process *process) {
 static void put_exec_state(struct process *process) {
 	if (process == process_main() || (process->state != PROCESS_STARTING && process->state != PROCESS_RUNNING))
 		return;
-	uint16_t tag = (uint16_t)(bytes[6] | bytes[7] << 8);
+	uint16_t tag = (uint16_t)(scratch.reply[6] | scratch.reply[7] << 8);
 	if (writer.capacity - writer.length < 256)
 		return;
 	frame_begin(&writer, FRAME_EXEC_STATE, tag);
@@ -127,15 +127,13 @@ void control_started(struct process *process) {
 }
 
 static void put_stderr(const struct process *process) {
-	static uint8_t text[64 * KIB];
-	ssize_t got = process->err.fd < 0 ? 0 : read(process->err.fd, text, sizeof(text));
+	ssize_t got = process->err.fd < 0 ? 0 : read(process->err.fd, scratch.runtime_stderr, sizeof(scratch.runtime_stderr));
 	size_t length = got < 0 ? 0 : (size_t)got;
 	size_t kept = length < STDERR_TAIL_BYTES ? length : STDERR_TAIL_BYTES;
-	put_bytes(&writer, FIELD_STDERR_TAIL, text + length - kept, kept);
+	put_bytes(&writer, FIELD_STDERR_TAIL, scratch.runtime_stderr + length - kept, kept);
 }
 
 void control_failed(struct process *process, int status, const struct child_error *failure) {
-	static uint8_t tail[LOG_TAIL_BYTES];
 	struct connection *connection = process->requester;
 	process->requester = NULL;
 	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
@@ -143,7 +141,8 @@ void control_failed(struct process *process, int status, const struct child_erro
 	begin(FRAME_FAILED, process->tag);
 	put_id(process);
 	put_int(&writer, FIELD_RUNTIME_STATUS, (uint64_t)status);
-	put_bytes(&writer, FIELD_LOG_TAIL, tail, record_tail(process->runtime_log, tail, sizeof(tail)));
+	size_t tail_length = record_tail(process->runtime_log, scratch.runtime_log, sizeof(scratch.runtime_log));
+	put_bytes(&writer, FIELD_LOG_TAIL, scratch.runtime_log, tail_length);
 	put_stderr(process);
 	if (failure->error) {
 		put_int(&writer, FIELD_ERRNO, (uint64_t)failure->error);
@@ -202,28 +201,25 @@ static bool prepare(struct process *process, const struct frame *frame) {
 }
 
 static int prepare_main(const struct frame *frame) {
-	static char log_path[MAX_PATH_BYTES + 1], attrs[MAX_ATTRS_BYTES + 1];
-	static char oom_v1[MAX_PATH_BYTES + 1], oom_v2[MAX_PATH_BYTES + 1], spill[MAX_PATH_BYTES + 1];
-	if (!field_text(frame, FIELD_LOG_PATH, log_path, sizeof(log_path)) ||
-		!field_text(frame, FIELD_LOG_ATTRS, attrs, sizeof(attrs)) ||
-		!field_text(frame, FIELD_OOM_V1_DIR, oom_v1, sizeof(oom_v1)) ||
-		!field_text(frame, FIELD_OOM_V2_DIR, oom_v2, sizeof(oom_v2)) ||
-		!field_text(frame, FIELD_SPILL_DIR, spill, sizeof(spill)))
+	struct scratch *to = &scratch;
+	if (!field_text(frame, FIELD_LOG_PATH, to->log_path, sizeof(to->log_path)) ||
+		!field_text(frame, FIELD_LOG_ATTRS, to->log_attrs, sizeof(to->log_attrs)) ||
+		!field_text(frame, FIELD_OOM_V1_DIR, to->oom_v1, sizeof(to->oom_v1)) ||
+		!field_text(frame, FIELD_OOM_V2_DIR, to->oom_v2, sizeof(to->oom_v2)) ||
+		!field_text(frame, FIELD_SPILL_DIR, to->spill_directory, sizeof(to->spill_directory)))
 		return EINVAL;
 	struct log_options options = {
-		.path = log_path,
-		.attrs = attrs,
+		.path = to->log_path,
+		.attrs = to->log_attrs,
 		.max_size_bytes = field_int(frame, FIELD_LOG_MAX_SIZE, 0),
 		.max_files = field_int(frame, FIELD_LOG_MAX_FILE, 1),
 	};
 	int error = log_open(&options);
-	oom_remember(oom_v1, oom_v2);
-	char *slash = strrchr(log_path, '/');
-	if (spill[0] == 0 && slash) {
+	oom_remember(to->oom_v1, to->oom_v2);
+	char *slash = strrchr(to->log_path, '/');
+	if (slash)
 		*slash = 0;
-		memcpy(spill, log_path, strlen(log_path) + 1);
-	}
-	ring_limits(field_int(frame, FIELD_SPILL_LIMIT, SPILL_DEFAULT_BYTES), spill);
+	ring_limits(field_int(frame, FIELD_SPILL_LIMIT, SPILL_DEFAULT_BYTES), to->spill_directory[0] ? to->spill_directory : to->log_path);
 	return error;
 }
 

@@ -1,10 +1,12 @@
 /* Job: turn the streams into lines of the json-file log, one write per batch, and rotate the files. */
+#define _GNU_SOURCE
 #include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,24 +14,23 @@
 #include "error.h"
 #include "json-line.h"
 #include "limits.h"
+#include "scratch.h"
 
 #define LINE_OVERHEAD_BYTES (MAX_ATTRS_BYTES + 128u)
-#define BATCH_BYTES (128u * KIB)
 
 /* An unfinished line. A long one is cut into pieces that carry the time of the first. */
 struct partial {
-	uint8_t bytes[LINE_BYTES];
+	uint8_t *bytes; /* LINE_BYTES */
 	size_t length;
 	bool continued;
 	char time[TIME_TEXT_BYTES];
 	size_t time_length;
 };
 
-static struct partial partials[2];
-static char batch[BATCH_BYTES];
+static uint8_t lines[2][LINE_BYTES] __attribute__((aligned(4096)));
+static struct partial partials[2] = {{.bytes = lines[0]}, {.bytes = lines[1]}};
 static size_t batched;
-static char log_path[MAX_PATH_BYTES + 1];
-static char log_attrs[MAX_ATTRS_BYTES + 1];
+static const char *log_path, *log_attrs;
 static size_t attrs_length;
 static uint64_t max_size, max_files, file_size;
 static int log_fd = -1;
@@ -48,8 +49,8 @@ static int open_file(int extra_flags) {
 int log_open(const struct log_options *options) {
 	if (options->path[0] == 0)
 		return 0;
-	snprintf(log_path, sizeof(log_path), "%s", options->path);
-	snprintf(log_attrs, sizeof(log_attrs), "%s", options->attrs);
+	log_path = keep_text(options->path);
+	log_attrs = keep_text(options->attrs);
 	attrs_length = strlen(log_attrs);
 	max_size = options->max_size_bytes;
 	max_files = options->max_files < 1 ? 1 : options->max_files;
@@ -60,7 +61,7 @@ int log_open(const struct log_options *options) {
 static void flush_batch(void) {
 	size_t done = 0;
 	while (done < batched && log_fd >= 0) {
-		ssize_t written = write(log_fd, batch + done, batched - done);
+		ssize_t written = write(log_fd, scratch.log_batch + done, batched - done);
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0) {
@@ -111,13 +112,12 @@ struct line {
 };
 
 static const uint8_t *joined(const struct line *line, size_t *length) {
-	static uint8_t whole[LINE_BYTES];
 	*length = line->head_length + line->rest_length;
 	if (line->head_length == 0)
 		return line->rest;
-	memcpy(whole, line->head, line->head_length);
-	memcpy(whole + line->head_length, line->rest, line->rest_length);
-	return whole;
+	memcpy(scratch.log_line, line->head, line->head_length);
+	memcpy(scratch.log_line + line->head_length, line->rest, line->rest_length);
+	return scratch.log_line;
 }
 
 static void put_line(enum log_stream stream, const struct line *line) {
@@ -126,9 +126,9 @@ static void put_line(enum log_stream stream, const struct line *line) {
 	const uint8_t *bytes = joined(line, &length);
 	if (max_size > 0 && file_size + batched >= max_size)
 		rotate();
-	if (BATCH_BYTES - batched < length * ESCAPED_BYTES + LINE_OVERHEAD_BYTES)
+	if (LOG_BATCH_BYTES - batched < length * ESCAPED_BYTES + LINE_OVERHEAD_BYTES)
 		flush_batch();
-	char *out = append(batch + batched, "{\"log\":\"", 8);
+	char *out = append(scratch.log_batch + batched, "{\"log\":\"", 8);
 	out = json_escape(out, bytes, length);
 	if (line->newline)
 		out = append(out, "\\n", 2);
@@ -140,7 +140,7 @@ static void put_line(enum log_stream stream, const struct line *line) {
 	out = append(out, ",\"time\":\"", 9);
 	out = append(out, line->time, line->time_length);
 	out = append(out, "\"}\n", 3);
-	batched = (size_t)(out - batch);
+	batched = (size_t)(out - scratch.log_batch);
 }
 
 /* Writes the partial line and `rest`; `newline` ends the line, else it goes on with the next piece. */
@@ -197,4 +197,10 @@ void log_finish(enum log_stream stream) {
 	emit(stream, (const uint8_t *)"", 0, false);
 	partial->continued = false;
 	flush_batch();
+}
+
+void log_give_back(void) {
+	for (int stream = 0; stream < 2; stream++)
+		if (partials[stream].length == 0)
+			madvise(lines[stream], sizeof(lines[stream]), MADV_DONTNEED);
 }

@@ -16,5 +16,7 @@ struct log_options {
 /* 0, or an errno. */
 int log_open(const struct log_options *options);
 void log_write(enum log_stream stream, const uint8_t *bytes, size_t length);
+/* Pages of buffers that hold nothing. */
+void log_give_back(void);
 /* What is left of an unfinished line goes out without a newline. */
 void log_finish(enum log_stream stream);

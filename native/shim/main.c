@@ -17,6 +17,7 @@
 #include "control.h"
 #include "error.h"
 #include "exit.h"
+#include "idle.h"
 #include "loop.h"
 #include "oom.h"
 #include "overlay.h"
@@ -77,6 +78,7 @@ static int wait_ms(void) {
 	next_ns = 0;
 	process_each(visit_deadline);
 	earliest(oom_deadline(now_ns));
+	earliest(idle_deadline(now_ns));
 	return next_ns == 0 ? -1 : (int)((next_ns - now_ns) / 1000000 + 1);
 }
 

@@ -17,12 +17,13 @@
 #include "control.h"
 #include "limits.h"
 #include "loop.h"
+#include "scratch.h"
 
 #define RECHECK_FIRST_NS 5000000ull
 #define RECHECK_LAST_NS 1000000000ull
 
 static struct source notice = {.fd = -1};
-static char v1_path[MAX_PATH_BYTES + 1], v2_path[MAX_PATH_BYTES + 1];
+static const char *v1_path = "", *v2_path = "";
 static int counter_fd = -1;
 static uint64_t counted;
 /* v1 tells before it kills: the counter is read again, at growing distances. */
@@ -101,8 +102,8 @@ static bool watch_v2(const char *directory) {
 }
 
 void oom_remember(const char *v1_directory, const char *v2_directory) {
-	snprintf(v1_path, sizeof(v1_path), "%s", v1_directory);
-	snprintf(v2_path, sizeof(v2_path), "%s", v2_directory);
+	v1_path = keep_text(v1_directory);
+	v2_path = keep_text(v2_directory);
 }
 
 void oom_watch(void) {

@@ -15,14 +15,15 @@
 
 #include "error.h"
 #include "limits.h"
+#include "scratch.h"
 
 static uint64_t spill_limit = SPILL_DEFAULT_BYTES;
-static char spill_directory[MAX_PATH_BYTES + 1] = ".";
+static const char *spill_directory = ".";
 
 void ring_limits(uint64_t spill_limit_bytes, const char *directory) {
 	spill_limit = spill_limit_bytes;
 	if (directory[0])
-		snprintf(spill_directory, sizeof(spill_directory), "%s", directory);
+		spill_directory = keep_text(directory);
 }
 
 static int open_spill(void) {
@@ -108,16 +109,15 @@ ssize_t ring_send(struct ring *ring, int socket, uint64_t position, size_t limit
 		 * Not sendfile: the socket would hold the file's own pages, and a hole punched later would zero what is in
 		 * flight.
 		 */
-		static uint8_t copy[CHUNK_BYTES];
 		uint64_t left = ring->tail - position;
 		if (left > limit)
 			left = limit;
-		if (left > sizeof(copy))
-			left = sizeof(copy);
-		ssize_t got = pread(ring->spill_fd, copy, left, (off_t)(position - ring->spill_base));
+		if (left > sizeof(scratch.from_spill))
+			left = sizeof(scratch.from_spill);
+		ssize_t got = pread(ring->spill_fd, scratch.from_spill, left, (off_t)(position - ring->spill_base));
 		if (got == 0)
 			errno = EIO;
-		return got <= 0 ? -1 : send(socket, copy, (size_t)got, MSG_NOSIGNAL | MSG_DONTWAIT);
+		return got <= 0 ? -1 : send(socket, scratch.from_spill, (size_t)got, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 	size_t offset = position % RING_BYTES;
 	uint64_t left = ring->head - position;

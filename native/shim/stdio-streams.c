@@ -11,13 +11,15 @@
 
 #include "attach.h"
 #include "clock.h"
+#include "idle.h"
 #include "limits.h"
 #include "log.h"
 #include "process.h"
 #include "protocol.h"
+#include "scratch.h"
 
 static bool had_little; /* a pipe was emptied and gave only a little */
-static uint8_t chunk[FRAME_HEADER_BYTES + CHUNK_BYTES];
+static uint8_t *const chunk = scratch.output;
 
 #define OWNER(source, member) ((struct process *)((char *)(source) - offsetof(struct process, member)))
 
@@ -81,7 +83,7 @@ static void hang_up(struct process *process, struct source *source) {
 static void read_output(struct process *process, struct source *source, int reads) {
 	while (source->fd >= 0 && reads-- > 0) {
 		uint64_t slowest;
-		if (attach_slowest(process, &slowest) && !ring_reserve(&process->ring, sizeof(chunk), slowest)) {
+		if (attach_slowest(process, &slowest) && !ring_reserve(&process->ring, sizeof(scratch.output), slowest)) {
 			pause_output(process);
 			return;
 		}
@@ -94,6 +96,7 @@ static void read_output(struct process *process, struct source *source, int read
 			hang_up(process, source);
 			return;
 		}
+		idle_not_now();
 		deliver(process, source, (size_t)got);
 		if ((size_t)got < CHUNK_BYTES && !process->terminal && process->state == PROCESS_RUNNING) {
 			had_little = had_little || got < GATHER_BELOW_BYTES;
@@ -162,8 +165,14 @@ void stdio_room(struct process *process) {
 	uint64_t slowest;
 	bool any = attach_slowest(process, &slowest);
 	ring_trim(&process->ring, any ? slowest : process->ring.head);
-	if (process->paused && (!any || ring_reserve(&process->ring, sizeof(chunk), slowest)))
+	if (process->paused && (!any || ring_reserve(&process->ring, sizeof(scratch.output), slowest)))
 		stdio_watch(process);
+}
+
+void stdio_give_back(struct process *process) {
+	uint64_t slowest;
+	if (!attach_slowest(process, &slowest) || slowest == process->ring.head)
+		ring_clear(&process->ring);
 }
 
 void stdin_close(struct process *process) {

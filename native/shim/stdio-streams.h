@@ -14,6 +14,8 @@ void stdio_drain(struct process *process);
 void stdio_gather(void);
 /* Clients have taken output: a waiting process may go on. */
 void stdio_room(struct process *process);
+/* Memory of output that everybody has. */
+void stdio_give_back(struct process *process);
 void stdio_close(struct process *process);
 void stdin_close(struct process *process);
 /* Acts on a deadline that has passed; returns the next one, 0 = none. */

@@ -38,7 +38,9 @@ function makeWriter(t: TestContext): string {
 }
 
 function cpuMs(pid: number): number {
-  const words = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+  const words = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
   return (Number(words[11]) + Number(words[12])) * 10;
 }
 

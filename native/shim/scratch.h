@@ -1,0 +1,25 @@
+/* Buffers that are empty between two events, all in one place, so that their pages can be given back. */
+#pragma once
+#include <stdint.h>
+
+#include "limits.h"
+#include "protocol.h"
+
+struct scratch {
+	uint8_t output[FRAME_HEADER_BYTES + CHUNK_BYTES]; /* one read of a stream, with room for its frame's header */
+	uint8_t from_spill[CHUNK_BYTES];
+	char log_batch[LOG_BATCH_BYTES];
+	uint8_t log_line[LINE_BYTES];
+	uint8_t reply[REPLY_BYTES];
+	uint8_t runtime_log[LOG_TAIL_BYTES];
+	uint8_t runtime_stderr[64 * KIB];
+	char log_path[MAX_PATH_BYTES + 1], log_attrs[MAX_ATTRS_BYTES + 1];
+	char oom_v1[MAX_PATH_BYTES + 1], oom_v2[MAX_PATH_BYTES + 1], spill_directory[MAX_PATH_BYTES + 1];
+};
+
+extern struct scratch scratch;
+
+/* Gives every page of it back; it is zero afterwards. */
+void scratch_give_back(void);
+/* A copy that stays for ever: for the few texts of START. Texts lie side by side, not each on a page of its own. */
+const char *keep_text(const char *text);
