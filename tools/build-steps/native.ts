@@ -31,6 +31,7 @@ interface NativePart {
 const PARTS: readonly NativePart[] = [
   { name: 'addon', script: 'addon/build.sh', output: 'gantry.node', folders: ['addon'] },
   { name: 'shim', script: 'build.sh', output: 'gantry-shim', folders: ['shim', 'launcher'] },
+  { name: 'init', script: 'init/build.sh', output: 'gantry-init', folders: ['init'] },
 ];
 
 /** Programs of C, each by a shell script of its own, so that it can also be built by hand. */

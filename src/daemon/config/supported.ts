@@ -1,17 +1,19 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { EngineError } from '#base/errors.ts';
 import { checkLogging } from '#container/log-defaults.ts';
+import { packageRoot } from '#host/real.ts';
 import type { DaemonConfig } from '../config.ts';
 
-/** Static, so that it runs in every container; other init programs are named by `--init-path`. */
-const INIT_PLACES = ['/usr/libexec/docker/docker-init', '/usr/local/bin/docker-init', '/usr/bin/docker-init'];
+/** Our own one is static, so that it runs in every container; others are named by `--init-path`. */
+const OWN_INIT = join(packageRoot(), 'dist/native/gantry-init');
 
 const bad = (message: string): EngineError => new EngineError('invalidArgument', message);
 
 /** The init program of `--init` on this host; null when none is installed. */
 export function findInit(configured: string | null): string | null {
   if (configured !== null) return configured;
-  return INIT_PLACES.find((path) => existsSync(path)) ?? null;
+  return existsSync(OWN_INIT) ? OWN_INIT : null;
 }
 
 function checkRuntimes({
