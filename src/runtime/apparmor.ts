@@ -90,10 +90,11 @@ async function load(kernel: Pick<Kernel, 'processes'>, parser: string, folder: s
 export async function defaultApparmorProfile(
   kernel: Pick<Kernel, 'system' | 'processes'>,
   execRoot: string,
+  parsers: readonly string[] = PARSERS,
 ): Promise<string | null> {
   if (!kernel.system.facts().apparmor) return null;
   if (kernel.system.hasApparmorProfile(PROFILE)) return PROFILE;
-  const parser = PARSERS.find((path) => existsSync(path));
+  const parser = parsers.find((path) => existsSync(path));
   if (parser === undefined)
     throw new EngineError(
       'unavailable',
