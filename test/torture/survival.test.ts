@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { busyboxArchive } from '../support/images.ts';
+import { fillDisk } from './disk-full.ts';
+import { killLoads } from './loads.ts';
+import { killUnderLogs } from './log-kills.ts';
+import { sweepPoints } from './points.ts';
+
+test('a full disk gives clean errors, and everything works on it and after it', {
+  timeout: 100_000,
+}, async () => {
+  const { archive, reference } = await busyboxArchive();
+  assert.deepEqual((await fillDisk({ archive, image: reference })).violations, []);
+});
+
+test('no line is lost and the published port answers while the daemon is killed', {
+  timeout: 100_000,
+}, async () => {
+  const { archive, reference } = await busyboxArchive();
+  const result = await killUnderLogs({ kills: 3, archive, image: reference });
+  assert.deepEqual(result.violations, []);
+  assert.ok(result.lines > 100, `${result.lines} lines`);
+});
+
+test('four kill points inside of one sequence of operations', { timeout: 150_000 }, async () => {
+  const { archive, reference } = await busyboxArchive();
+  const seed = Date.now() & 0xffff;
+  const result = await sweepPoints({ points: 4, archive, image: reference, seed });
+  assert.deepEqual(result.violations, [], `seed ${seed}`);
+});
+
+test('killed loads leave whole images or none', { timeout: 100_000 }, async () => {
+  const seed = Date.now() & 0xffff;
+  assert.deepEqual((await killLoads({ kills: 4, seed })).violations, [], `seed ${seed}`);
+});
