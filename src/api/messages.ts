@@ -165,6 +165,9 @@ export const platformMismatch = (options: {
 export const foreignPlatform = (platforms: { readonly image: string; readonly host: string }): string =>
   `The requested image's platform (${platforms.image}) does not match the detected host platform ` +
   `(${platforms.host}) and no specific platform was requested`;
+export const noImportSource = (): string => 'Get "http:": http: no Host in request URL';
+export const noClusterVolumes = (): string =>
+  'volume update only valid for cluster volumes, but swarm is unavailable';
 export const pullUnavailable = (name: string): string =>
   `cannot pull ${name}: this engine does not talk to registries yet; load the image from an archive instead`;
 

@@ -1,9 +1,10 @@
 import { EngineError } from '#base/errors.ts';
 import type { StopRequest } from '#container/container-service.ts';
 import { parseFilters } from '#api/filters.ts';
-import { badResize } from '#api/messages.ts';
+import { badResize, bodyMissing } from '#api/messages.ts';
 import { encodeFrame } from '#api/multiplex.ts';
 import type { ContainerBackend } from '../backends.ts';
+import { hasBody } from '../body.ts';
 import { atLeast, containerBody, type Call, type Route } from '../call.ts';
 import { CREATED, OK } from '../http-status.ts';
 import { queryFlag, queryInteger, queryText } from '../query.ts';
@@ -48,6 +49,7 @@ async function getContainersJson(containers: ContainerBackend, { query, reply }:
 }
 
 async function postContainersCreate(containers: ContainerBackend, call: Call): Promise<void> {
+  if (!hasBody(call.request)) throw new EngineError('invalidArgument', bodyMissing());
   const body = await containerBody(call);
   const platform = queryText(call.query, 'platform');
   const created = await containers.create({

@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 import { parseFilters } from '#api/filters.ts';
-import { pullUnavailable, scratchReserved } from '#api/messages.ts';
+import { noImportSource, pullUnavailable, scratchReserved } from '#api/messages.ts';
 import { parsePlatform, type Platform } from '#oci/platform.ts';
 import { familiarReference, parseReference, withDefaultTag } from '#oci/reference.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
@@ -9,6 +9,7 @@ import { atLeast, type Call, type Route } from '../call.ts';
 import { CREATED, OK } from '../http-status.ts';
 import { queryFlag, queryText } from '../query.ts';
 import { ProgressStream } from '../reply.ts';
+import { detailsFor, summaryFor } from './image-legacy.ts';
 
 export function imageRoutes(images: ImageBackend): readonly Route[] {
   const on = (verb: (backend: ImageBackend, call: Call) => Promise<void>) => (call: Call) =>
@@ -43,16 +44,21 @@ function platformQuery(query: URLSearchParams): { readonly platform?: Platform }
   return platform === undefined ? {} : { platform };
 }
 
-async function getImagesJson(images: ImageBackend, { query, reply }: Call): Promise<void> {
+async function getImagesJson(images: ImageBackend, { query, reply, apiVersion }: Call): Promise<void> {
   const filters = new Map(parseFilters(query.get('filters')));
   const name = queryText(query, 'filter');
   if (name !== '') filters.set('reference', [...(filters.get('reference') ?? []), name]);
   const options = { all: queryFlag(query, 'all'), sharedSize: queryFlag(query, 'shared-size'), filters };
-  reply.json(OK, await images.list(options));
+  reply.json(
+    OK,
+    (await images.list(options)).map((image) => summaryFor(image, apiVersion)),
+  );
 }
 
-async function getImagesByName(images: ImageBackend, { query, reply, param }: Call): Promise<void> {
-  reply.json(OK, await images.inspect(param('name'), platformQuery(query).platform));
+async function getImagesByName(images: ImageBackend, call: Call): Promise<void> {
+  const { query, reply, param, apiVersion } = call;
+  const image = await images.inspect(param('name'), platformQuery(query).platform);
+  reply.json(OK, detailsFor(image, apiVersion));
 }
 
 async function getImagesHistory(images: ImageBackend, { query, reply, param }: Call): Promise<void> {
@@ -93,6 +99,8 @@ async function postImagesLoad(images: ImageBackend, call: Call): Promise<void> {
 /** Pull and import share one operation of the API. */
 async function postImagesCreate(images: ImageBackend, call: Call): Promise<void> {
   const { query } = call;
+  if (queryText(query, 'fromSrc') === '' && queryText(query, 'fromImage') === '')
+    throw new EngineError('internal', noImportSource());
   if (query.get('fromSrc') === null) return refusePull(query);
   if (queryText(query, 'fromSrc') !== '-') {
     throw new EngineError(

@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
-import { notExperimental, notInSwarm, notSwarmNode } from '#api/messages.ts';
-import type { Handler, Route } from '../call.ts';
+import { noClusterVolumes, notExperimental, noSuchPlugin, notInSwarm, notSwarmNode } from '#api/messages.ts';
+import type { Call, Handler, Route } from '../call.ts';
 import {
   checkCommit,
   checkContainer,
@@ -35,15 +35,19 @@ const NOT_YET: readonly NotYet[] = [
   ['POST', '/networks/{id}/connect', 'connecting a container to a network', checkNetworkConnect],
   ['POST', '/networks/{id}/disconnect', 'disconnecting a container from a network', checkNetworkDisconnect],
   ['POST', '/networks/prune', 'pruning networks'],
-  ['PUT', '/volumes/{name}', 'cluster volumes'],
   ['GET', '/plugins', 'plugins'],
   ['GET', '/plugins/privileges', 'plugins'],
-  ['GET', '/plugins/{name...}/json', 'plugins'],
+  ['GET', '/plugins/{name...}/json', 'plugins', refuseUnknownPlugin],
   ['POST', '/plugins/{name...}', 'plugins'],
-  ['DELETE', '/plugins/{name...}', 'plugins'],
+  ['DELETE', '/plugins/{name...}', 'plugins', refuseUnknownPlugin],
 ];
 
 const SWARM: readonly string[] = ['/swarm', '/nodes', '/services', '/tasks', '/secrets', '/configs'];
+
+/** There are none, so nobody can mean one. */
+async function refuseUnknownPlugin(_known: Known, { param }: Call): Promise<void> {
+  throw new EngineError('notFound', noSuchPlugin(param('name')));
+}
 
 function refuse(message: string, kind: 'notImplemented' | 'unavailable' = 'notImplemented'): Handler {
   return async () => {
@@ -73,7 +77,9 @@ export function unsupportedRoutes(known: Known | null): readonly Route[] {
   ]);
   return [
     ...missing,
+
     ['POST', '/swarm/leave', refuse(notInSwarm(), 'unavailable')],
+    ['PUT', '/volumes/{name}', refuse(noClusterVolumes(), 'unavailable')],
     ...swarm,
     ...checkpoints,
   ];

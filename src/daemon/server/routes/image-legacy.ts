@@ -1,0 +1,47 @@
+import type { JsonObject } from '#base/json.ts';
+import { isAtLeast } from '#api/version.ts';
+
+/** Fields of a container's configuration that an image's has for old clients only. */
+const CONTAINER_ONLY = {
+  Hostname: '',
+  Domainname: '',
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Image: '',
+};
+
+/** The container that an image was committed from, of which this engine keeps nothing. */
+const NO_CONTAINER = {
+  ...CONTAINER_ONLY,
+  User: '',
+  Env: null,
+  Cmd: null,
+  Volumes: null,
+  WorkingDir: '',
+  Entrypoint: null,
+  OnBuild: null,
+  Labels: null,
+};
+
+/** An image as clients before 1.44 list it. */
+export function summaryFor<T extends { readonly Size: number }>(image: T, apiVersion: string): T {
+  return isAtLeast(apiVersion, '1.44') ? image : { ...image, VirtualSize: image.Size };
+}
+
+/** An image's details as a client of that version knows them. */
+export function detailsFor<T extends { readonly Size?: number; readonly Config?: object }>(
+  image: T,
+  apiVersion: string,
+): T | JsonObject {
+  if (isAtLeast(apiVersion, '1.50')) return image;
+  return {
+    ...(image as unknown as JsonObject),
+    Config: { ...CONTAINER_ONLY, ...image.Config },
+    ...(!isAtLeast(apiVersion, '1.45') && { ContainerConfig: NO_CONTAINER }),
+    ...(!isAtLeast(apiVersion, '1.44') && { VirtualSize: image.Size ?? 0 }),
+  };
+}
