@@ -5,7 +5,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   writeFileSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -16,7 +15,8 @@ import type { Cgroups } from '../kernel.ts';
 import { cgroupLayout, type Hierarchy } from './cgroup-layout.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { parseMountTable } from './mount-table.ts';
-import type { Sys } from './sys.ts';
+import { AT } from './file-paths.ts';
+import { type Call, check, type Operation, type Sys } from './sys.ts';
 
 const SIGKILL = 9;
 const KILL_TIMEOUT_MS = 5000;
@@ -85,24 +85,26 @@ function makeGroup(hierarchy: Hierarchy, path: string): void {
   }
 }
 
-/** True when it is gone; false when processes are still in it. */
-function removeGroups(directory: string): boolean {
+const REMOVE_DIRECTORY = 0x200;
+
+/**
+ * One thread for all of them: a removal waits for the kernel's one lock over all groups, which can take
+ * hundreds of milliseconds. True when they are gone; false when something is still in one of them.
+ */
+function* removeGroups(groups: readonly string[]): Operation<boolean> {
+  const calls = groups.map((group): Call => ['unlinkat', AT.FDCWD, group, REMOVE_DIRECTORY]);
+  const results = yield calls;
   let gone = true;
-  for (const group of descendants(directory)) {
-    try {
-      rmdirSync(group);
-    } catch (error) {
-      const code = errorCode(error);
-      if (code === 'EBUSY' || code === 'ENOTEMPTY') gone = false;
-      else if (code !== 'ENOENT') throw error;
-    }
+  for (const [i, result] of results.entries()) {
+    if (result === -errnoNumber('EBUSY') || result === -errnoNumber('ENOTEMPTY')) gone = false;
+    else if (result < 0 && result !== -errnoNumber('ENOENT')) check(result, 'rmdir', groups[i]);
   }
   return gone;
 }
 
-async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+async function until(condition: () => boolean | Promise<boolean>, timeoutMs: number): Promise<boolean> {
   const end = performance.now() + timeoutMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) return false;
     await sleep(POLL_MS);
   }
@@ -169,14 +171,11 @@ class LinuxCgroups implements CgroupsInside {
   }
 
   async remove(path: string): Promise<void> {
-    checked(path);
-    const removed = await until(
-      () =>
-        this.#directories(path)
-          .map(removeGroups)
-          .every((gone) => gone),
-      SETTLE_MS,
-    );
+    const tops = this.#directories(path);
+    // Most have none below them, and looking costs more than trying.
+    if (await this.#sys.later(removeGroups(tops))) return;
+    const all = (): string[] => tops.flatMap((top) => [...descendants(top)]);
+    const removed = await until(() => this.#sys.later(removeGroups(all())), SETTLE_MS);
     if (!removed) throw kernelError(errnoNumber('EBUSY'), 'rmdir', path);
   }
 

@@ -60,7 +60,8 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   rollback.push(() => abandon(context, task));
   await rm(meta.runtimeState, { recursive: true, force: true });
   await createTaskDirectory(directory, meta);
-  context.kernel.cgroups.create(context.shimCgroup);
+  // Making what is there already waits for the kernel's lock over all groups.
+  if (!context.kernel.cgroups.exists(context.shimCgroup)) context.kernel.cgroups.create(context.shimCgroup);
   const control = task.connect(
     await spawnShim(context.kernel, { ...shimOptions(context, request), directory }),
   );

@@ -189,12 +189,18 @@ export function makeWorld(t: TestContext): World {
   const world = joinWorld(mkdtempSync('/run/gantry-test-'));
   makeRootfs(world.rootfs);
   t.after(async () => {
-    const tasks = world.service();
-    for (const id of (await tasks.reattach()).keys()) await tasks.delete(id);
-    await tasks.close();
-    await waitFor(() => world.kernel.cgroups.processes(world.parent).length === 0);
-    await world.kernel.cgroups.remove(world.parent);
-    rmSync(world.execRoot, { recursive: true, force: true });
+    const { cgroups } = world.kernel;
+    try {
+      const tasks = world.service();
+      for (const id of (await tasks.reattach()).keys()) await tasks.delete(id);
+      await tasks.close();
+      await waitFor(() => cgroups.processes(world.parent).length === 0);
+    } finally {
+      // A test that failed, also because of this very check, leaves nothing to the next one.
+      await cgroups.kill(world.parent);
+      await cgroups.remove(world.parent);
+      rmSync(world.execRoot, { recursive: true, force: true });
+    }
   });
   return world;
 }
