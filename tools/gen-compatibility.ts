@@ -120,8 +120,8 @@ Written by \`tools/gen-compatibility.ts\` from the daemon's routes and from \`do
 
 - **works**: the whole operation, shown by the tests named. **partly**: the note says what is missing.
 - **untested**: the daemon does it, and no test asks for it through the API yet.
-- **501**: known and not there yet; the answer says so. **503**: what an engine outside of a swarm answers; this
-  one always is outside. **404**: no such page.
+- **501**: known and not there yet; the answer says so. **503**: what an engine outside of a swarm answers;
+  this one always is outside. **404**: no such page.
 - *goldens* names a group of \`npm run goldens\` that has recorded commands for this operation; the last section
   counts how many of their results are equal.
 - *Passed on* names the systems on which tests of this row passed; nothing there: not run yet, so not known.
