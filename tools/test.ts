@@ -20,7 +20,9 @@ const KERNEL_FILES_AT_ONCE = 2;
 const TIME_LIMIT_MS = 180_000;
 const LEAK_PATIENCE_MS = 10_000;
 /** Files here start daemons and containers. */
-const KERNEL_FOLDERS = ['test/e2e/', 'test/integration/', 'test/torture/', 'test/goldens/', 'test/bench/'];
+const KERNEL_FOLDERS = ['e2e', 'integration', 'torture', 'fuzz', 'goldens', 'bench'].map(
+  (name) => `test/${name}/`,
+);
 
 function findFiles(limits: readonly string[]): string[] {
   const all = ['src', 'tools', 'test'].flatMap((folder) => filesBelow(join(ROOT, folder), /\.test\.ts$/));

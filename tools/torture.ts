@@ -1,7 +1,7 @@
 /**
- * `npm run torture [-- --kills N --points N --loads N --gigabytes N --fuzz N --seed S]`: the long versions of what `npm test`
- * shows in short. A part that is asked for by name runs alone; without any, all of them run, in a quarter of an hour or so.
- * Dates and results stand in docs/RELIABILITY.md.
+ * `npm run torture [-- --kills N --points N --loads N --gigabytes N --fuzz N --seed S]`: the long versions
+ * of what `npm test` shows in short. A part that is asked for by name runs alone; without any, all of them
+ * run, in a quarter of an hour or so. Dates and results stand in docs/RELIABILITY.md.
  */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';

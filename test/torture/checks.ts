@@ -18,7 +18,7 @@ export async function settledViolations(daemon: TestDaemon, entries: readonly En
   return violations;
 }
 
-/** R2, S7 and S8: everything can be removed, nothing is left of it, and a removed container's name is free. */
+/** R2, S7, S8: everything can be removed, nothing is left of it, a removed container's name is free. */
 export async function removeEverything(
   daemon: TestDaemon,
   entries: readonly Entry[],

@@ -80,7 +80,10 @@ class SmallDisk {
   }
 }
 
-/** P3: a full disk gives clean errors; the daemon survives it, starts on it, stops and removes on it, and goes on after it. */
+/**
+ * P3: a full disk gives clean errors; the daemon survives it, starts on it, stops and removes on it, and goes
+ * on after it.
+ */
 export async function fillDisk(options: DiskFullOptions): Promise<{ violations: Violation[] }> {
   const daemon = new TestDaemon({});
   await daemon.prepare();

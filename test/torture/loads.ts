@@ -158,7 +158,7 @@ class Round {
   }
 }
 
-/** Kills the daemon in the middle of load, import and rmi: images are whole or absent, and nothing half stays. */
+/** Kills the daemon in the middle of load, import and rmi: images are whole or absent, nothing half stays. */
 export async function killLoads(options: LoadOptions): Promise<{ violations: Violation[] }> {
   const random = seeded(options.seed);
   const violations: Violation[] = [];

@@ -46,8 +46,9 @@ async function answers(daemon: TestDaemon, host: string): Promise<boolean> {
 }
 
 /**
- * Kills the daemon while a container prints numbered lines and another serves a published port: no line is lost, repeated or
- * torn (L1), the port answers while the daemon is dead and after it, and is free when its container is gone (S8).
+ * Kills the daemon while a container prints numbered lines and another serves a published port: no line is
+ * lost, repeated or torn (L1), the port answers while the daemon is dead and after it, and is free when its
+ * container is gone (S8).
  */
 export async function killUnderLogs(
   options: LogKillOptions,

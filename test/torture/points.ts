@@ -186,8 +186,9 @@ async function record(daemon: TestDaemon, sequence: Sequence, which: Threads): P
 }
 
 /**
- * Kills the daemon as it enters one of its changing system calls, at many points of one sequence of operations, and holds
- * what was promised against what is. Half of the points are calls of the main thread, half of the others.
+ * Kills the daemon as it enters one of its changing system calls, at many points of one sequence of
+ * operations, and holds what was promised against what is. Half of the points are calls of the main thread,
+ * half of the others.
  */
 export async function sweepPoints(
   options: PointOptions,
