@@ -12,6 +12,7 @@ import { createKernel, packageRoot } from '#host/real.ts';
 import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
+import type { NetworkService } from '#network/service.ts';
 import { defaultApparmorProfile } from '#runtime/apparmor.ts';
 import { hostPlatform } from '#oci/platform.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
@@ -133,14 +134,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     return later.containers;
   };
   const images = await openImages({ options, storage, events, containersNow });
-  const networks = withNetworkEvents(
-    createNetworkService({
-      kernel,
-      log: log.with({ room: 'network' }),
-      settings: { instance, dataRoot, execRoot, ...config.network },
-    }),
-    events,
-  );
+  const networks = openNetworks(options, events);
   const volumes = openVolumes(options, events);
   const tasks = openTasks({ options, runtimes, containersNow });
   const containers = createContainerService({
@@ -184,6 +178,16 @@ export async function wire(options: WireOptions): Promise<Engine> {
       await storage.close();
     },
   };
+}
+
+function openNetworks({ config, kernel, instance, log }: WireOptions, events: EventsService): NetworkService {
+  const { dataRoot, execRoot } = config;
+  const networks = createNetworkService({
+    kernel,
+    log: log.with({ room: 'network' }),
+    settings: { instance, dataRoot, execRoot, ...config.network },
+  });
+  return withNetworkEvents(networks, events);
 }
 
 function startByPolicy(containers: ContainerService, log: Log): void {
@@ -276,7 +280,7 @@ function containerSettings(
 
 interface Restoring {
   readonly containers: ContainerService;
-  readonly networks: ReturnType<typeof createNetworkService>;
+  readonly networks: NetworkService;
   readonly volumes: ReturnType<typeof createVolumeService>;
   readonly log: Log;
 }

@@ -168,7 +168,7 @@ function convert(option: Option, value: JsonValue): OptionValue {
       return runtimes(value, option);
     case 'any':
       return null;
-    default:
+    case 'string':
       return text(value, option.key);
   }
 }

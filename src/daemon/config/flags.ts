@@ -105,7 +105,8 @@ function collect(option: Option, given: GivenFlag): OptionValue {
         [key]: { path, args: [] },
       };
     }
-    default:
+    case 'string':
+    case 'any':
       return text;
   }
 }

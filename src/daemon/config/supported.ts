@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '#base/errors.ts';
-import { checkLogging } from '#container/log-defaults.ts';
+import { checkLogDefaults } from '#container/log-defaults.ts';
 import { packageRoot } from '#host/real.ts';
 import type { DaemonConfig } from '../config.ts';
 
@@ -45,7 +45,7 @@ function checkExecOptions(options: readonly string[]): void {
 export function checkSupported(config: DaemonConfig): void {
   checkRuntimes(config);
   checkExecOptions(config.execOptions);
-  checkLogging(config.logDriver, config.logOptions);
+  checkLogDefaults(config);
   const init = findInit(config.initPath);
   if (config.init && init === null)
     throw bad('init is the default, and no init program is installed: name one with --init-path');

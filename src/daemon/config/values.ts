@@ -22,5 +22,6 @@ export function goFormat(value: unknown): string {
     const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, one]) => `${key}:${goFormat(one)}`).join(' ')}]`;
   }
-  return value === null ? '<nil>' : String(value);
+  if (value === null || value === undefined) return '<nil>';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

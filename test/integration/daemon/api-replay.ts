@@ -2,7 +2,7 @@ import { request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { normalize } from '../../goldens/normalize.ts';
 
-/** One recorded exchange: what was asked, and the answer with everything that differs between runs taken out. */
+/** One recorded exchange: what was asked, and the answer without what differs between runs. */
 export interface Golden {
   readonly id: string;
   readonly method: string;

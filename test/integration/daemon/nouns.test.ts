@@ -4,7 +4,10 @@ import { must } from '../../support/command.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
 import { busyboxArchive } from '../../support/images.ts';
 
-/* Endpoints that no command of the other tests asks for, as their answers are: images, networks, volumes, disk use. */
+/*
+ * Endpoints that no command of the other tests asks for, as their answers are: images, networks, volumes,
+ * disk use.
+ */
 
 async function daemonWithImage(): Promise<{ daemon: TestDaemon; image: string }> {
   const daemon = await startDaemon();
