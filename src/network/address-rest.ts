@@ -9,6 +9,8 @@ import type { IpamPool } from './ipam.ts';
  * ourselves.
  */
 const LINGER_MS = 3000;
+/** Links that went before we heard that their container ended; more of them than ends can be on their way. */
+const MAX_GONE = 1024;
 
 interface Resting {
   readonly addresses: readonly { readonly pool: IpamPool; readonly address: Address }[];
@@ -24,6 +26,7 @@ export class AddressRest {
   readonly #kernel: Pick<Kernel, 'links'>;
   readonly #log: Log;
   readonly #resting = new Map<string, Resting>();
+  readonly #gone = new Set<string>();
   #watch: Watch | null = null;
 
   constructor(kernel: Pick<Kernel, 'links'>, log: Log) {
@@ -33,7 +36,7 @@ export class AddressRest {
 
   start(): void {
     this.#watch ??= this.#kernel.links.watch((event) => {
-      if (event.kind === 'removed') this.#end(event.link.name);
+      if (event.kind === 'removed' && !this.#end(event.link.name)) this.#remember(event.link.name);
     });
   }
 
@@ -42,8 +45,15 @@ export class AddressRest {
     const timer = setTimeout(() => this.#linger(hostLink), LINGER_MS);
     timer.unref();
     this.#resting.set(hostLink, { addresses, timer });
-    // It may be gone already: a shim that ended before we heard of it.
-    if (this.#kernel.links.find(hostLink) === null) this.#end(hostLink);
+    // It may be gone already: a shim that ended before we heard of it. The kernel is not asked, since it
+    // would answer only after the namespaces that it is taking down.
+    if (this.#gone.delete(hostLink)) this.#end(hostLink);
+  }
+
+  #remember(name: string): void {
+    this.#gone.add(name);
+    const [oldest] = this.#gone;
+    if (this.#gone.size > MAX_GONE && oldest !== undefined) this.#gone.delete(oldest);
   }
 
   get count(): number {
@@ -57,12 +67,13 @@ export class AddressRest {
     this.#resting.clear();
   }
 
-  #end(hostLink: string): void {
+  #end(hostLink: string): boolean {
     const resting = this.#resting.get(hostLink);
-    if (resting === undefined) return;
+    if (resting === undefined) return false;
     clearTimeout(resting.timer);
     this.#resting.delete(hostLink);
     for (const { pool, address } of resting.addresses) pool.rested(address);
+    return true;
   }
 
   /** Nobody waits here, so the slow removal of a link is allowed. */

@@ -14,6 +14,7 @@ const NUMBERS = {
   getsockname: [51, 204],
   getsockopt: [55, 209],
   getxattr: [191, 8],
+  ioctl: [16, 29],
   linkat: [265, 37],
   listen: [50, 201],
   listxattr: [194, 11],
