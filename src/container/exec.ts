@@ -9,7 +9,7 @@ import type { ResolvedUser } from '#runtime/user.ts';
 import { copyStreams, type StreamClient } from './attach/copy.ts';
 import { parseDetachKeys } from './attach/detach-keys.ts';
 import type { ExecStartRequest, StreamSession } from './container-service.ts';
-import type { Exec, ExecConfig } from './exec/table.ts';
+import type { Exec, ExecConfig } from './exec/exec-model.ts';
 import { Fields } from './normalize/fields.ts';
 import type { TerminalSize } from './ports.ts';
 import type { Entry } from './record/ledger.ts';

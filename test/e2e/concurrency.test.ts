@@ -9,8 +9,8 @@ interface Answer {
   readonly message: string;
 }
 
-async function call(daemon: TestDaemon, method: string, path: string, body?: unknown): Promise<Answer> {
-  const answer = await daemon.api(path, { method, ...(body === undefined ? {} : { body }) });
+async function call(daemon: TestDaemon, method: string, path: string): Promise<Answer> {
+  const answer = await daemon.api(path, { method });
   return { status: answer.status, message: (answer.json as { message?: string } | undefined)?.message ?? '' };
 }
 
@@ -55,7 +55,7 @@ e2e('verbs that meet: start and rm, start and stop, exec and stop, rename and re
     const made = await daemon.api(`/containers/${id}/exec`, { method: 'POST', body: { Cmd: ['true'] } });
     if (made.status !== 201) return `create ${made.status}`;
     const { Id } = made.json as { Id: string };
-    return `start ${(await call(daemon, 'POST', `/exec/${Id}/start`, { Detach: true })).status}`;
+    return `start ${(await daemon.api(`/exec/${Id}/start`, { method: 'POST', body: { Detach: true } })).status}`;
   });
   const stop = await call(daemon, 'POST', '/containers/box/stop?t=0');
   assert.equal(stop.status, 204);

@@ -69,7 +69,7 @@ e2e('a joined IPC namespace: shareable donors only, one /dev/shm', {}, async (da
   };
   assert.match(
     await refused('r1', ['--ipc', 'container:closed']),
-    /failed to join IPC namespace: container [0-9a-f]{64}: non-shareable IPC \(hint: use IpcMode:shareable for the donor container\)/,
+    /container [0-9a-f]{64}: non-shareable IPC \(hint: use IpcMode:shareable for the donor container\)/,
   );
   assert.match(await refused('r2', ['--ipc', 'container:nosuch']), /No such container: nosuch/);
   await daemon.mustDocker(['create', '--name', 'idle', '--ipc', 'shareable', 'busybox', 'true']);

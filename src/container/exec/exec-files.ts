@@ -4,7 +4,7 @@ import { errorCode } from '#base/errors.ts';
 import type { ContainerId, ExecId } from '#base/ids.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
-import type { Exec } from './table.ts';
+import type { Exec } from './exec-model.ts';
 
 /** What another daemon needs to answer for an exec: how it was asked for. How it ended the shim knows. */
 export interface StoredExec extends Pick<Exec, 'id' | 'containerId' | 'config' | 'user'> {
