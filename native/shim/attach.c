@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "connection.h"
 #include "limits.h"
 #include "process.h"
 #include "protocol.h"
@@ -50,6 +51,7 @@ static enum handled join(struct connection *connection, const struct frame *fram
 	}
 	unsigned flags = (unsigned)field_int(frame, FIELD_FLAGS, 0);
 	connection->process = process;
+	process->clients++;
 	connection->want = flags & (ATTACH_STDOUT | ATTACH_STDERR);
 	connection->has_stdin = (flags & ATTACH_STDIN) != 0;
 	connection->position = process->ring.head;
@@ -57,7 +59,7 @@ static enum handled join(struct connection *connection, const struct frame *fram
 	return HANDLED;
 }
 
-enum handled attach_frame(struct connection *connection, const struct frame *frame) {
+static enum handled attach_frame(struct connection *connection, const struct frame *frame) {
 	if (frame->type == FRAME_ATTACH)
 		return connection->process ? HANDLED_CLOSE : join(connection, frame);
 	if (!connection->process)
@@ -108,7 +110,7 @@ static bool send_output(struct connection *connection) {
 	return true;
 }
 
-bool attach_pending(const struct connection *connection) {
+static bool attach_pending(const struct connection *connection) {
 	return connection->process && connection->want && connection->position < connection->process->ring.head;
 }
 
@@ -120,7 +122,7 @@ static void end_input(struct connection *connection) {
 		connection->stdin_blocked = true;
 }
 
-bool attach_work(struct connection *connection) {
+static bool attach_work(struct connection *connection) {
 	struct process *process = connection->process;
 	if (process && !connection->end_queued) {
 		if (connection->read_closed)
@@ -144,31 +146,6 @@ bool attach_work(struct connection *connection) {
 	return true;
 }
 
-void attach_closed(struct connection *connection) {
-	struct process *process = connection->process;
-	if (!process)
-		return;
-	connection->process = NULL;
-	if (process->stdin_owner == connection)
-		process->stdin_owner = NULL;
-	stdio_room(process);
-	uint64_t slowest;
-	if (!attach_slowest(process, &slowest))
-		ring_clear(&process->ring);
-	process_settle(process);
-}
-
-static void count_client(struct connection *connection) {
-	clients_found += connection->role == ROLE_ATTACH && connection->process == asked;
-}
-
-int attach_clients(const struct process *process) {
-	asked = process;
-	clients_found = 0;
-	connection_each(count_client);
-	return clients_found;
-}
-
 static void find_slowest(struct connection *connection) {
 	if (connection->role != ROLE_ATTACH || connection->process != asked || !connection->want || connection->dead)
 		return;
@@ -177,13 +154,28 @@ static void find_slowest(struct connection *connection) {
 		slowest_found = connection->position;
 }
 
-bool attach_slowest(const struct process *process, uint64_t *slowest) {
+static bool attach_slowest(const struct process *process, uint64_t *slowest) {
 	asked = process;
 	clients_found = 0;
 	slowest_found = UINT64_MAX;
 	connection_each(find_slowest);
 	*slowest = slowest_found;
 	return clients_found > 0;
+}
+
+static void attach_closed(struct connection *connection) {
+	struct process *process = connection->process;
+	if (!process)
+		return;
+	connection->process = NULL;
+	process->clients--;
+	if (process->stdin_owner == connection)
+		process->stdin_owner = NULL;
+	stdio_room(process);
+	uint64_t slowest;
+	if (!attach_slowest(process, &slowest))
+		ring_clear(&process->ring);
+	process_settle(process);
 }
 
 static void move(struct connection *connection) {
@@ -196,4 +188,16 @@ void attach_progress(struct process *process) {
 	moving = process;
 	connection_each(move);
 	moving = outer;
+}
+
+void attach_open(void) {
+	static const struct role_work work = {
+		.frame = attach_frame,
+		.work = attach_work,
+		.pending = attach_pending,
+		.closed = attach_closed,
+	};
+	static const struct output_clients clients = {.slowest = attach_slowest, .progress = attach_progress};
+	connection_serve(ROLE_ATTACH, &work);
+	stdio_serve(&clients);
 }

@@ -12,20 +12,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "attach.h"
-#include "control.h"
 #include "error.h"
-#include "idle.h"
 #include "limits.h"
 #include "protocol.h"
+#include "scratch.h"
 
 #define IN_BYTES (MAX_REQUEST_BYTES + 4096u)
 #define BUFFER_BYTES (IN_BYTES + OUTPUT_QUEUE_BYTES)
 
 static struct connection table[MAX_CONNECTIONS];
 static uint8_t *buffers;
+static const struct role_work *roles[ROLE_ATTACH + 1];
 static void listener_ready(struct source *source, uint32_t events);
 static struct source listener = {.fd = -1, .ready = listener_ready};
+
+void connection_serve(enum role role, const struct role_work *work) {
+	roles[role] = work;
+}
 
 void connections_open(void) {
 	buffers = mmap(NULL, (size_t)BUFFER_BYTES * MAX_CONNECTIONS, PROT_READ | PROT_WRITE,
@@ -48,7 +51,7 @@ static enum handled dispatch(struct connection *connection, const struct frame *
 		return HANDLED_CLOSE;
 	if (connection->role == ROLE_GREETING && !greet(connection, frame))
 		return HANDLED_CLOSE;
-	return connection->role == ROLE_CONTROL ? control_frame(connection, frame) : attach_frame(connection, frame);
+	return roles[connection->role]->frame(connection, frame);
 }
 
 /* False: the connection is closed. */
@@ -78,6 +81,11 @@ static bool handle_frames(struct connection *connection) {
 	return true;
 }
 
+static bool pending(const struct connection *connection) {
+	const struct role_work *role = roles[connection->role];
+	return role && role->pending && role->pending(connection);
+}
+
 static void want_events(struct connection *connection) {
 	if (connection->dead) {
 		loop_want(&connection->source, 0);
@@ -88,7 +96,7 @@ static void want_events(struct connection *connection) {
 	if (!connection->read_closed && !connection->stdin_blocked && !connection->end_queued &&
 		connection->out_length < OUTPUT_PAUSE_BYTES && connection->in_length < IN_BYTES)
 		events |= EPOLLIN;
-	if (connection->out_length > 0 || (connection->role == ROLE_ATTACH && attach_pending(connection)))
+	if (connection->out_length > 0 || pending(connection))
 		events |= EPOLLOUT;
 	loop_want(&connection->source, events);
 }
@@ -98,8 +106,8 @@ static void work(struct connection *connection) {
 		return;
 	if (!connection->dead && !connection_flush(connection))
 		connection->dead = true;
-	if (connection->role == ROLE_ATTACH) {
-		if (attach_work(connection))
+	if (roles[connection->role] && roles[connection->role]->work) {
+		if (roles[connection->role]->work(connection))
 			want_events(connection);
 	} else if (connection->dead || connection->read_closed) {
 		connection_close(connection);
@@ -135,7 +143,7 @@ static void receive(struct connection *connection) {
 
 static void connection_ready(struct source *source, uint32_t events) {
 	struct connection *connection = (struct connection *)source;
-	idle_not_now();
+	scratch_used();
 	bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
 	if (hung_up)
 		connection->dead = true;
@@ -172,8 +180,8 @@ void connection_close(struct connection *connection) {
 	close(connection->source.fd);
 	connection->role = ROLE_FREE;
 	madvise(connection->in, BUFFER_BYTES, MADV_DONTNEED);
-	if (role == ROLE_ATTACH)
-		attach_closed(connection);
+	if (roles[role] && roles[role]->closed)
+		roles[role]->closed(connection);
 }
 
 void connection_give_back(struct connection *connection) {

@@ -35,6 +35,18 @@ struct connection {
 
 enum handled { HANDLED, HANDLED_BLOCKED, HANDLED_CLOSE };
 
+/* What a role does with its connections. Only `frame` must be there. */
+struct role_work {
+	enum handled (*frame)(struct connection *connection, const struct frame *frame);
+	/* Sends what there is; false: the connection is closed. */
+	bool (*work)(struct connection *connection);
+	/* Something waits to be sent. */
+	bool (*pending)(const struct connection *connection);
+	void (*closed)(struct connection *connection);
+};
+
+void connection_serve(enum role role, const struct role_work *work);
+
 void connections_open(void);
 void connection_add(int fd);
 void connection_close(struct connection *connection);

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "connection.h"
 #include "console.h"
 #include "exit.h"
 #include "log.h"
 #include "oom.h"
+#include "prewarm.h"
 #include "process.h"
 #include "protocol.h"
 #include "record.h"
@@ -113,7 +115,7 @@ static void hello(struct connection *connection, uint16_t tag) {
 	send_to(connection);
 }
 
-void control_started(struct process *process) {
+static void control_started(struct process *process) {
 	struct connection *connection = process->requester;
 	process->requester = NULL;
 	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
@@ -133,7 +135,7 @@ static void put_stderr(const struct process *process) {
 	put_bytes(&writer, FIELD_STDERR_TAIL, scratch.runtime_stderr + length - kept, kept);
 }
 
-void control_failed(struct process *process, int status, const struct child_error *failure) {
+static void control_failed(struct process *process, int status, const struct child_error *failure) {
 	struct connection *connection = process->requester;
 	process->requester = NULL;
 	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
@@ -151,7 +153,7 @@ void control_failed(struct process *process, int status, const struct child_erro
 	send_to(connection);
 }
 
-void control_exit(const struct process *process) {
+static void control_exit(const struct process *process) {
 	begin(process == process_main() ? FRAME_EXIT : FRAME_EXEC_EXIT, 0);
 	put_id(process);
 	put_int(&writer, FIELD_PID, (uint64_t)process->known_pid);
@@ -159,7 +161,7 @@ void control_exit(const struct process *process) {
 	broadcast();
 }
 
-void control_oom(uint64_t count) {
+static void control_oom(uint64_t count) {
 	begin(FRAME_OOM, 0);
 	put_int(&writer, FIELD_COUNT, count);
 	broadcast();
@@ -271,6 +273,7 @@ static void exec(struct connection *connection, const struct frame *frame) {
 		attach_progress(process);
 		process_settle(process);
 	} else {
+		prewarm_cgroups();
 		launch(connection, frame, process);
 	}
 }
@@ -316,7 +319,7 @@ static void release(struct connection *connection, uint16_t tag) {
 	ok(connection, tag);
 }
 
-enum handled control_frame(struct connection *connection, const struct frame *frame) {
+static enum handled control_frame(struct connection *connection, const struct frame *frame) {
 	struct process *process = addressed(frame);
 	int error = ESRCH;
 	switch (frame->type) {
@@ -352,4 +355,12 @@ enum handled control_frame(struct connection *connection, const struct frame *fr
 		refuse(connection, frame->tag, ENOSYS, "request");
 	}
 	return HANDLED;
+}
+
+void control_open(void) {
+	static const struct role_work work = {.frame = control_frame};
+	static const struct exit_listener listener = {.started = control_started, .failed = control_failed, .ended = control_exit};
+	connection_serve(ROLE_CONTROL, &work);
+	exit_listen(&listener);
+	oom_listen(control_oom);
 }

@@ -12,7 +12,6 @@
 #include "attach.h"
 #include "clock.h"
 #include "console.h"
-#include "control.h"
 #include "oom.h"
 #include "process.h"
 #include "record.h"
@@ -28,6 +27,12 @@
  * 255.
  */
 #define LOST_STATUS (255 << 8)
+
+static const struct exit_listener *listener;
+
+void exit_listen(const struct exit_listener *given) {
+	listener = given;
+}
 
 static int exit_code(int status) {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -51,7 +56,7 @@ static void fail(struct process *process, int status, const struct child_error *
 		runtime_drop_ports();
 		record_exit(process);
 	}
-	control_failed(process, status, failure);
+	listener->failed(process, status, failure);
 	stdio_close(process);
 	if (process->console_name[0])
 		unlink(process->console_name);
@@ -100,7 +105,7 @@ static void started(struct process *process) {
 		record_init(process);
 		oom_watch();
 	}
-	control_started(process);
+	listener->started(process);
 	stdio_watch(process);
 	if (process->close_stdin)
 		stdin_close(process);
@@ -140,7 +145,7 @@ static void process_ended(struct process *process, int status) {
 	} else {
 		record_exec(process);
 	}
-	control_exit(process);
+	listener->ended(process);
 	if (process == process_main())
 		process_each(end_reserved);
 	process->ending = false;

@@ -1,8 +1,6 @@
 /* Job: an idle shim is small, also after much output: pages whose content nobody needs go back to the kernel. */
 #include "idle.h"
 
-#include <stdbool.h>
-
 #include "connection.h"
 #include "limits.h"
 #include "log.h"
@@ -10,18 +8,11 @@
 #include "scratch.h"
 #include "stdio-streams.h"
 
-static bool used = true;
 static uint64_t due_ns;
 
-void idle_not_now(void) {
-	used = true;
-}
-
 uint64_t idle_deadline(uint64_t now_ns) {
-	if (used) {
-		used = false;
+	if (scratch_was_used())
 		due_ns = now_ns + IDLE_AFTER_NS;
-	}
 	if (due_ns == 0 || due_ns > now_ns)
 		return due_ns;
 	due_ns = 0;

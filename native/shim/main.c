@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "clock.h"
 #include "connection.h"
 #include "control.h"
@@ -21,6 +22,7 @@
 #include "loop.h"
 #include "oom.h"
 #include "overlay.h"
+#include "prewarm.h"
 #include "process.h"
 #include "protocol.h"
 #include "record.h"
@@ -106,9 +108,12 @@ static noreturn void serve(unsigned ports) {
 	watch_children();
 	processes_open();
 	connections_open();
+	control_open();
+	attach_open();
 	record_shim();
 	listen_open();
 	connection_add(FD_CONTROL);
+	prewarm_cgroups();
 	while (needed()) {
 		stdio_gather();
 		loop_once(wait_ms());

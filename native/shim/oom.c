@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "control.h"
 #include "limits.h"
 #include "loop.h"
 #include "scratch.h"
@@ -25,9 +24,14 @@
 static struct source notice = {.fd = -1};
 static const char *v1_path = "", *v2_path = "";
 static int counter_fd = -1;
+static void (*tell_count)(uint64_t count);
 static uint64_t counted;
 /* v1 tells before it kills: the counter is read again, at growing distances. */
 static uint64_t recheck_at_ns, recheck_distance_ns;
+
+void oom_listen(void (*tell)(uint64_t count)) {
+	tell_count = tell;
+}
 
 static uint64_t read_counter(void) {
 	char text[1024];
@@ -44,7 +48,7 @@ uint64_t oom_check(void) {
 	if (count > counted) {
 		counted = count;
 		recheck_at_ns = 0;
-		control_oom(count);
+		tell_count(count);
 	}
 	return counted;
 }

@@ -2,6 +2,8 @@
 #pragma once
 #include <stdint.h>
 
+/* `tell` hears of every new count. */
+void oom_listen(void (*tell)(uint64_t count));
 void oom_remember(const char *v1_directory, const char *v2_directory);
 /* The cgroup exists now. */
 void oom_watch(void);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "attach.h"
 #include "error.h"
 
 static struct process table[MAX_PROCESSES];
@@ -79,7 +78,7 @@ bool process_any_running(void) {
 }
 
 void process_settle(struct process *process) {
-	if (process->ending || attach_clients(process) > 0)
+	if (process->ending || process->clients > 0)
 		return;
 	if (process == &table[0] || process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
 		return;

@@ -49,6 +49,7 @@ struct process {
 	bool ending; /* its end is being told: it must not be forgotten before that is done */
 	uint64_t deadline_ns; /* 0 = none; see stdio_deadline */
 	struct ring ring;
+	unsigned clients; /* attach connections */
 };
 
 void processes_open(void);

@@ -15,6 +15,17 @@
 struct scratch scratch __attribute__((aligned(4096)));
 static char kept[KEPT_BYTES];
 static size_t kept_length;
+static bool used = true;
+
+void scratch_used(void) {
+	used = true;
+}
+
+bool scratch_was_used(void) {
+	bool answer = used;
+	used = false;
+	return answer;
+}
 
 void scratch_give_back(void) {
 	madvise(&scratch, sizeof(scratch) / PAGE_BYTES * PAGE_BYTES, MADV_DONTNEED);

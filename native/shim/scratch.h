@@ -1,5 +1,6 @@
 /* Buffers that are empty between two events, all in one place, so that their pages can be given back. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "limits.h"
@@ -19,6 +20,10 @@ struct scratch {
 
 extern struct scratch scratch;
 
+/* Something happened: buffers may hold pages now. */
+void scratch_used(void);
+/* Whether anything happened since the last question. */
+bool scratch_was_used(void);
 /* Gives every page of it back; it is zero afterwards. */
 void scratch_give_back(void);
 /* A copy that stays for ever: for the few texts of START. Texts lie side by side, not each on a page of its own. */

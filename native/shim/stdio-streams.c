@@ -9,9 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "attach.h"
 #include "clock.h"
-#include "idle.h"
 #include "limits.h"
 #include "log.h"
 #include "process.h"
@@ -19,9 +17,14 @@
 #include "scratch.h"
 
 static bool had_little; /* a pipe was emptied and gave only a little */
+static const struct output_clients *clients;
 static uint8_t *const chunk = scratch.output;
 
 #define OWNER(source, member) ((struct process *)((char *)(source) - offsetof(struct process, member)))
+
+void stdio_serve(const struct output_clients *given) {
+	clients = given;
+}
 
 static void close_source(struct source *source) {
 	if (source->fd < 0)
@@ -54,11 +57,11 @@ static void deliver(struct process *process, const struct source *source, size_t
 	uint64_t slowest;
 	if (is_main(process))
 		log_write(is_err ? LOG_STDERR : LOG_STDOUT, chunk + FRAME_HEADER_BYTES, length);
-	if (!attach_slowest(process, &slowest))
+	if (!clients->slowest(process, &slowest))
 		return;
 	frame_header(chunk, is_err ? FRAME_STDERR : FRAME_STDOUT, (uint32_t)length);
 	ring_put(&process->ring, chunk, FRAME_HEADER_BYTES + length);
-	attach_progress(process);
+	clients->progress(process);
 }
 
 static void pause_output(struct process *process) {
@@ -83,7 +86,7 @@ static void hang_up(struct process *process, struct source *source) {
 static void read_output(struct process *process, struct source *source, int reads) {
 	while (source->fd >= 0 && reads-- > 0) {
 		uint64_t slowest;
-		if (attach_slowest(process, &slowest) && !ring_reserve(&process->ring, sizeof(scratch.output), slowest)) {
+		if (clients->slowest(process, &slowest) && !ring_reserve(&process->ring, sizeof(scratch.output), slowest)) {
 			pause_output(process);
 			return;
 		}
@@ -96,7 +99,7 @@ static void read_output(struct process *process, struct source *source, int read
 			hang_up(process, source);
 			return;
 		}
-		idle_not_now();
+		scratch_used();
 		deliver(process, source, (size_t)got);
 		if ((size_t)got < CHUNK_BYTES && !process->terminal && process->state == PROCESS_RUNNING) {
 			had_little = had_little || got < GATHER_BELOW_BYTES;
@@ -125,7 +128,7 @@ static void out_ready(struct source *source, uint32_t events) {
 	(void)events;
 	read_output(process, source, READS_PER_WAKE);
 	if (process->streams_ended) {
-		attach_progress(process);
+		clients->progress(process);
 		process_settle(process);
 	}
 }
@@ -135,7 +138,7 @@ static void err_ready(struct source *source, uint32_t events) {
 	(void)events;
 	read_output(process, source, READS_PER_WAKE);
 	if (process->streams_ended) {
-		attach_progress(process);
+		clients->progress(process);
 		process_settle(process);
 	}
 }
@@ -158,12 +161,12 @@ void stdio_drain(struct process *process) {
 		process->deadline_ns = steady_clock_ns() + HANG_UP_GRACE_NS;
 	check_end(process);
 	stdin_close(process);
-	attach_progress(process);
+	clients->progress(process);
 }
 
 void stdio_room(struct process *process) {
 	uint64_t slowest;
-	bool any = attach_slowest(process, &slowest);
+	bool any = clients->slowest(process, &slowest);
 	ring_trim(&process->ring, any ? slowest : process->ring.head);
 	if (process->paused && (!any || ring_reserve(&process->ring, sizeof(scratch.output), slowest)))
 		stdio_watch(process);
@@ -171,7 +174,7 @@ void stdio_room(struct process *process) {
 
 void stdio_give_back(struct process *process) {
 	uint64_t slowest;
-	if (!attach_slowest(process, &slowest) || slowest == process->ring.head)
+	if (!clients->slowest(process, &slowest) || slowest == process->ring.head)
 		ring_clear(&process->ring);
 }
 
@@ -201,7 +204,7 @@ uint64_t stdio_deadline(struct process *process, uint64_t now_ns) {
 	} else {
 		end_of_output(process, &process->out);
 		end_of_output(process, &process->err);
-		attach_progress(process);
+		clients->progress(process);
 		process_settle(process);
 	}
 	return process->deadline_ns;
@@ -212,10 +215,10 @@ static void in_ready(struct source *source, uint32_t events) {
 	loop_want(source, 0);
 	if (events & EPOLLERR)
 		stdin_close(process);
-	attach_progress(process);
+	clients->progress(process);
 	/* Those who were looked at before the owner of the pipe let it go. */
 	if (process->in.fd < 0)
-		attach_progress(process);
+		clients->progress(process);
 }
 
 static bool not_yet(const struct process *process) {
@@ -260,7 +263,7 @@ enum handled stdin_end(struct connection *connection) {
 	bool once = !is_main(process) || (process->flags & START_STDIN_ONCE) != 0;
 	if (once && !process->terminal) {
 		stdin_close(process);
-		attach_progress(process);
+		clients->progress(process);
 	}
 	return HANDLED;
 }

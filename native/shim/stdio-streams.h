@@ -1,11 +1,21 @@
 /* The standard streams of a process: from its pipes or terminal to log and clients, and back. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "connection.h"
 
 struct process;
 
+/* Who takes output. */
+struct output_clients {
+	/* True if somebody takes output; `slowest` is the position of the last of them. */
+	bool (*slowest)(const struct process *process, uint64_t *slowest);
+	/* Output, room on stdin or an end has come: everybody who is attached goes on. */
+	void (*progress)(struct process *process);
+};
+
+void stdio_serve(const struct output_clients *clients);
 /* Output is looked at from now on. */
 void stdio_watch(struct process *process);
 /* The process has ended: takes what it has written; what others still hold open gets a time limit. */
