@@ -145,7 +145,7 @@ export class ApiServer {
     const status = statusOf(error);
     const what = { method: request.method ?? '', path: request.url ?? '' };
     const { log } = this.#options;
-    if (request.socket.destroyed) return log.debug('the client left before its answer', what);
+    if (request.socket?.destroyed ?? true) return log.debug('the client left before its answer', what);
     const fields = { ...what, status, error: errorMessage(error) };
     if (status < INTERNAL) log.debug('request refused', fields);
     else log.error('request failed', { ...fields, ...stackOf(error) });
@@ -157,10 +157,12 @@ export class ApiServer {
  * moment (node discards a body that nobody reads), then the connection ends.
  */
 function discardBody(request: IncomingMessage): void {
+  const { socket } = request;
   const timer = setTimeout(() => {
-    if (!request.complete) request.socket.destroy();
+    if (!request.complete) socket.destroy();
   }, LIMITS.refusedBodyMs);
-  request.once('close', () => clearTimeout(timer));
+  // The request closes with the answer, the connection with its client: only that ends the wait.
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** TLS takes milliseconds to load, and most daemons never use it. */
