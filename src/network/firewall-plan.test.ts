@@ -77,6 +77,8 @@ test('the table of an IPv4 bridge', () => {
     'forward: iifname eq docker0 oifname eq docker0 accept',
     'forward: iifname eq docker0 accept',
     'forward: oifname eq docker0 drop',
+    'forward: iifname eq 67616e7472792d accept',
+    'forward: oifname eq 67616e7472792d accept',
     'forward: nfproto eq 02 drop',
     'chain postrouting nat postrouting 100 accept',
     'postrouting: nfproto eq 02 ip saddr & ff000000 eq 7f000000 oifname eq docker0 masquerade',

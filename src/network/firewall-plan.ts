@@ -15,6 +15,7 @@ import {
   type Prefix,
 } from './address.ts';
 import type { PublishedPort } from './model.ts';
+import { DEFAULT_BRIDGE, INSTANCE_PREFIX } from './names.ts';
 
 /*
  * The firewall of one daemon: one table, whose rules are written once; publishing a port only adds elements
@@ -193,6 +194,21 @@ function natRules(shape: FirewallShape): Record<'prerouting' | 'output' | 'postr
   return { prerouting, output, postrouting };
 }
 
+/** Whatever another engine of this kind calls its bridge: its own table decides about those packets. */
+function neighbourBridges(bridge: string): Rule[] {
+  return (['iifname', 'oifname'] as const).flatMap((key): Rule[] => {
+    const begins: Expression[] = [
+      { kind: 'meta', key },
+      { kind: 'compare', op: 'eq', value: Buffer.from(INSTANCE_PREFIX) },
+    ];
+    const text = 'of another engine';
+    return [
+      [text, [...begins, accept]],
+      ...(bridge === DEFAULT_BRIDGE ? [] : [[text, [...onInterface(key, DEFAULT_BRIDGE), accept]] as Rule]),
+    ];
+  });
+}
+
 function forwardRules(shape: FirewallShape): Rule[] {
   const into = onInterface('oifname', shape.bridge);
   const from = onInterface('iifname', shape.bridge);
@@ -203,6 +219,8 @@ function forwardRules(shape: FirewallShape): Rule[] {
     ['from containers', [...from, accept]],
     ['not published', [...into, drop]],
   ];
+  if (shape.dropOtherForwarding.ipv4 || shape.dropOtherForwarding.ipv6)
+    rules.push(...neighbourBridges(shape.bridge));
   if (shape.dropOtherForwarding.ipv4) rules.push(['not ours', [...family(4), drop]]);
   if (shape.dropOtherForwarding.ipv6) rules.push(['not ours', [...family(6), drop]]);
   return rules;

@@ -7,9 +7,11 @@ import { createHash } from 'node:crypto';
 
 export const DEFAULT_BRIDGE = 'docker0';
 
+export const INSTANCE_PREFIX = 'gantry-';
+
 /** `gantry-` and six digits: our nftables table, and our bridge where `docker0` is somebody else's. */
 export function instanceName(instance: string): string {
-  return `gantry-${instance.slice(0, 6)}`;
+  return `${INSTANCE_PREFIX}${instance.slice(0, 6)}`;
 }
 
 /** Written into a link's alias: says whose it is. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { run, until, type CommandResult } from '../../support/command.ts';
+import { must, run, until, type CommandResult } from '../../support/command.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
 import { busyboxArchive } from '../../support/images.ts';
 
@@ -144,9 +144,24 @@ async function bridges(daemon: TestDaemon): Promise<string[]> {
     .filter((n) => n !== 'ext0');
 }
 
+/** A machine at 198.18.0.2, on the network outside of the daemon's host. */
+async function machineOutside(daemon: TestDaemon): Promise<AsyncDisposable> {
+  const name = `${daemon.name}-out`;
+  await must('ip', ['netns', 'add', name]);
+  for (const command of [
+    `-n ${daemon.network} link add out0 type veth peer name eth0 netns ${name}`,
+    `-n ${daemon.network} link set out0 master ext0 up`,
+    `-n ${name} addr add 198.18.0.2/24 dev eth0`,
+    `-n ${name} link set eth0 up`,
+  ])
+    await must('ip', command.split(' '));
+  return { [Symbol.asyncDispose]: async () => void (await run('ip', ['netns', 'del', name])) };
+}
+
 test('two daemons side by side never meet', { timeout: 60_000 }, async () => {
   await using one = await startDaemon();
   await using two = await startDaemon({ neighbour: one });
+  await using _outside = await machineOutside(one);
   const both = await bridges(one);
   assert.equal(both.length, 2, both.join(' '));
   assert.equal(both[0], 'docker0');
@@ -168,6 +183,13 @@ test('two daemons side by side never meet', { timeout: 60_000 }, async () => {
   assert.equal(await pidOf(two, second.id), second.pid);
   const tables = (await one.inNetwork(['nft', 'list', 'tables'])).stdout.match(/gantry-[0-9a-f]{6}/g) ?? [];
   assert.equal(new Set(tables).size, 2, 'a table of each');
+  for (const [daemon, own] of [
+    [one, first],
+    [two, second],
+  ] as const) {
+    const ping = await daemon.docker(['exec', own.id, 'ping', '-c1', '-W3', '198.18.0.2']);
+    assert.equal(ping.exit, 0, `a container reaches what lies behind the host: ${ping.stdout}`);
+  }
   await one.api(`/containers/${first.id}?force=1`, { method: 'DELETE' });
   assert.equal(existsSync(`/proc/${second.pid}`), true);
   assert.match((await one.inNetwork(['nft', 'list', 'ruleset'])).stdout, /8082/);
