@@ -31,6 +31,11 @@ const MEASURED_GROUPS = [
   'events',
   'netnone',
   'ports',
+  'update',
+  'restart',
+  'volume',
+  'net',
+  'cp',
 ];
 
 interface Step {

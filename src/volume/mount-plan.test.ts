@@ -51,7 +51,7 @@ test('the texts of the reference for wrong mounts', () => {
       () => mount({ Type: 'bind', Source: '/a', Target: '/x', BindOptions: { Propagation: 'x' } }),
       'invalid mount config for type "bind": invalid propagation mode: x',
     ],
-    [() => mountPoints(input({ tmpfs: { '/x': 'nosuch' } })), 'invalid tmpfs option "nosuch"'],
+    [() => specMountsOf(mountPoints(input({ tmpfs: { '/x': 'nosuch' } }))), 'invalid tmpfs option "nosuch"'],
   ];
   for (const [work, message] of cases) assert.throws(work, { kind: 'invalidArgument', message });
 });

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { EngineError } from '#base/errors.ts';
 import type { MountInput, MountPoint, SpecMount } from './model.ts';
 import { anonymousVolume, bindOf, mountPointOf, tmpfsPoint } from './mount-spec.ts';
-import { tmpfsFlagOptions } from './tmpfs-options.ts';
+import { mergeTmpfsOptions, tmpfsFlagOptions } from './tmpfs-options.ts';
 
 /** All mounts of a create request together, and what the runtime spec gets of them. Pure. */
 
@@ -40,7 +40,7 @@ const depth = (path: string): number => path.split('/').filter((part) => part !=
 function specMount(point: MountPoint): SpecMount {
   const { destination } = point;
   if (point.type === 'tmpfs')
-    return { destination, type: 'tmpfs', source: 'tmpfs', options: point.tmpfsOptions };
+    return { destination, type: 'tmpfs', source: 'tmpfs', options: mergeTmpfsOptions(point.tmpfsOptions) };
   const options = point.volumeOptions ?? {};
   if (point.type === 'volume' && (options['type'] !== undefined || options['device'] !== undefined)) {
     const given = (options['o'] ?? '').split(',').filter((option) => option !== '');

@@ -44,9 +44,17 @@ export function mergeTmpfsOptions(options: readonly string[]): readonly string[]
   return kept;
 }
 
-/** `--tmpfs /run:rw,size=64k`: what stands behind the colon. */
+/**
+ * `--tmpfs /run:rw,size=64k`: what stands behind the colon. A wrong option is kept as it is: it fails the start,
+ * not the creation, as in the reference.
+ */
 export function tmpfsFlagOptions(text: string): readonly string[] {
-  return mergeTmpfsOptions([...TMPFS_DEFAULTS, ...text.split(',').filter((option) => option !== '')]);
+  const all = [...TMPFS_DEFAULTS, ...text.split(',').filter((option) => option !== '')];
+  try {
+    return mergeTmpfsOptions(all);
+  } catch {
+    return all;
+  }
 }
 
 function sizeText(bytes: number): string {
