@@ -178,7 +178,8 @@ static void restore_oom_score(void) {
 		complain("oom_score_adj of the runtime", errno);
 }
 
-static noreturn void run_child(const struct process *process, const struct frame *frame, const struct streams *streams, int error_fd) {
+static noreturn void run_child(const struct process *process, const struct frame *frame,
+	const struct streams *streams, int error_fd) {
 	static char shm_of[MAX_PATH_BYTES + 1];
 	static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	size_t used = 0;

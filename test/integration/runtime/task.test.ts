@@ -52,10 +52,13 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { log: string; stream: string });
-    assert.deepEqual(lines.map(({ log, stream }) => [stream, log]).sort(), [
-      ['stderr', 'err\n'],
-      ['stdout', 'out\n'],
-    ]);
+    assert.deepEqual(
+      lines.map(({ log, stream }) => [stream, log]).sort((a, b) => String(a).localeCompare(String(b))),
+      [
+        ['stderr', 'err\n'],
+        ['stdout', 'out\n'],
+      ],
+    );
     assert.equal(tasks.get(id), undefined);
     await tasks.settled(id);
     assert.ok(!world.kernel.cgroups.exists(`${world.parent}/${id}`));
@@ -152,7 +155,7 @@ describe('tasks with runc', { skip: cannotRun() }, () => {
     await waitFor(() => text.includes('ready'));
     await tasks.signal(id, 10);
     assert.equal((await world.exited(id)).exitCode, 5);
-    await waitFor(() => /40 120\r\n$/.test(text));
+    await waitFor(() => text.endsWith('40 120\r\n'));
     await assert.rejects(tasks.signal(id, 9), (error) => isEngineError(error, 'conflict'));
     const killed = await world.run(tasks, ['sleep', '60']);
     await tasks.signal(killed.id, 9);
