@@ -19,10 +19,8 @@ const EVERYWHERE: readonly Rule[] = [
   [/\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d/g, '<time>'],
   [/"(time|Created|created)":\s?\d{10}\b/g, '"$1":<unix>'],
   [/"timeNano":\d{19}/g, '"timeNano":<nano>'],
-  [
-    /\b(?:Less than a second|About an? (?:minute|hour)|\d+ (?:second|minute|hour|day|week|month|year)s?) ago\b/g,
-    '<ago>',
-  ],
+  [/\b(?:Less than a second|About an? (?:minute|hour)) ago\b/g, '<ago>'],
+  [/\b\d+ (?:second|minute|hour|day|week|month|year)s? ago\b/g, '<ago>'],
   [
     /\bUp (?:Less than a second|About a minute|About an hour|\d+ (?:second|minute|hour|day|week)s?)/g,
     'Up <dur>',
