@@ -1,6 +1,7 @@
 #!/bin/sh
-# `build.sh` builds the native program that needs no Node: dist/native/gantry-shim, static. `build.sh sanitize` builds what
-# tests use instead: gantry-shim-sanitized and frame-fuzz, with AddressSanitizer and UndefinedBehaviorSanitizer.
+# `build.sh` builds the native program that needs no Node: dist/native/gantry-shim, static. `build.sh sanitize`
+# builds what tests use instead: gantry-shim-sanitized and frame-fuzz, with AddressSanitizer and
+# UndefinedBehaviorSanitizer.
 set -eu
 cd "$(dirname "$0")/.."
 out=dist/native

@@ -138,7 +138,8 @@ static bool attach_work(struct connection *connection) {
 		}
 	}
 	bool finished = connection->end_queued && connection->out_length == 0;
-	bool abandoned = connection->dead && (!process || !connection->has_stdin || connection->end_queued || process->streams_ended);
+	bool useless = !process || !connection->has_stdin || connection->end_queued || process->streams_ended;
+	bool abandoned = connection->dead && useless;
 	if (finished || abandoned || (connection->read_closed && !process)) {
 		connection_close(connection);
 		return false;

@@ -40,7 +40,12 @@ static int receive_descriptor(int socket) {
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec vector = {.iov_base = byte, .iov_len = sizeof(byte)};
-	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
 	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) <= 0)
 		return -1;
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);

@@ -115,10 +115,17 @@ static void hello(struct connection *connection, uint16_t tag) {
 	send_to(connection);
 }
 
-static void control_started(struct process *process) {
+/* Who asked for it, unless the connection is gone. */
+static struct connection *take_requester(struct process *process) {
 	struct connection *connection = process->requester;
 	process->requester = NULL;
-	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
+	bool same = connection && connection->generation == process->requester_generation;
+	return same && connection->role == ROLE_CONTROL ? connection : NULL;
+}
+
+static void control_started(struct process *process) {
+	struct connection *connection = take_requester(process);
+	if (!connection)
 		return;
 	begin(FRAME_STARTED, process->tag);
 	put_id(process);
@@ -129,16 +136,16 @@ static void control_started(struct process *process) {
 }
 
 static void put_stderr(const struct process *process) {
-	ssize_t got = process->err.fd < 0 ? 0 : read(process->err.fd, scratch.runtime_stderr, sizeof(scratch.runtime_stderr));
+	uint8_t *text = scratch.runtime_stderr;
+	ssize_t got = process->err.fd < 0 ? 0 : read(process->err.fd, text, sizeof(scratch.runtime_stderr));
 	size_t length = got < 0 ? 0 : (size_t)got;
 	size_t kept = length < STDERR_TAIL_BYTES ? length : STDERR_TAIL_BYTES;
-	put_bytes(&writer, FIELD_STDERR_TAIL, scratch.runtime_stderr + length - kept, kept);
+	put_bytes(&writer, FIELD_STDERR_TAIL, text + length - kept, kept);
 }
 
 static void control_failed(struct process *process, int status, const struct child_error *failure) {
-	struct connection *connection = process->requester;
-	process->requester = NULL;
-	if (!connection || connection->role != ROLE_CONTROL || connection->generation != process->requester_generation)
+	struct connection *connection = take_requester(process);
+	if (!connection)
 		return;
 	begin(FRAME_FAILED, process->tag);
 	put_id(process);
@@ -187,7 +194,8 @@ static bool strings_valid(const struct frame *frame) {
 
 /* Reads what START and EXEC have in common. */
 static bool prepare(struct process *process, const struct frame *frame) {
-	if (!strings_valid(frame) || !field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
+	if (!strings_valid(frame) ||
+		!field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
 		!field_text(frame, FIELD_RUNTIME_LOG, process->runtime_log, sizeof(process->runtime_log)) ||
 		!field_text(frame, FIELD_CONSOLE_SOCKET, process->console_name, sizeof(process->console_name)) ||
 		process->pid_file[0] == 0)
@@ -221,7 +229,8 @@ static int prepare_main(const struct frame *frame) {
 	char *slash = strrchr(to->log_path, '/');
 	if (slash)
 		*slash = 0;
-	ring_limits(field_int(frame, FIELD_SPILL_LIMIT, SPILL_DEFAULT_BYTES), to->spill_directory[0] ? to->spill_directory : to->log_path);
+	const char *directory = to->spill_directory[0] ? to->spill_directory : to->log_path;
+	ring_limits(field_int(frame, FIELD_SPILL_LIMIT, SPILL_DEFAULT_BYTES), directory);
 	return error;
 }
 
@@ -291,6 +300,12 @@ static int send_signal(const struct process *process, uint64_t number) {
 	return syscall(SYS_pidfd_send_signal, process->pidfd, (int)number, NULL, 0) < 0 ? errno : 0;
 }
 
+static int resize(struct process *process, const struct frame *frame) {
+	unsigned width = (unsigned)field_int(frame, FIELD_WIDTH, 0);
+	unsigned height = (unsigned)field_int(frame, FIELD_HEIGHT, 0);
+	return console_resize(process, width, height);
+}
+
 static int close_input(struct process *process) {
 	if (process->state >= PROCESS_ENDED)
 		return ESRCH;
@@ -335,7 +350,7 @@ static enum handled control_frame(struct connection *connection, const struct fr
 		break;
 	case FRAME_RESIZE:
 		if (process)
-			error = console_resize(process, (unsigned)field_int(frame, FIELD_WIDTH, 0), (unsigned)field_int(frame, FIELD_HEIGHT, 0));
+			error = resize(process, frame);
 		answer(connection, frame->tag, error, "resize");
 		break;
 	case FRAME_SIGNAL:
@@ -359,7 +374,11 @@ static enum handled control_frame(struct connection *connection, const struct fr
 
 void control_open(void) {
 	static const struct role_work work = {.frame = control_frame};
-	static const struct exit_listener listener = {.started = control_started, .failed = control_failed, .ended = control_exit};
+	static const struct exit_listener listener = {
+		.started = control_started,
+		.failed = control_failed,
+		.ended = control_exit,
+	};
 	connection_serve(ROLE_CONTROL, &work);
 	exit_listen(&listener);
 	oom_listen(control_oom);

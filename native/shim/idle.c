@@ -1,4 +1,4 @@
-/* Job: an idle shim is small, also after much output: pages whose content nobody needs go back to the kernel. */
+/* Job: an idle shim is small, also after much output: pages that nobody needs go back to the kernel. */
 #include "idle.h"
 
 #include "connection.h"

@@ -33,7 +33,12 @@ static void send_descriptor(int socket, int fd) {
 	} control;
 	memset(&control, 0, sizeof(control));
 	struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
@@ -47,7 +52,7 @@ static void send_descriptor(int socket, int fd) {
  * with this process.
  */
 int overlay_main(const char *directory, const char *options) {
-	/* Before unshare, which takes the working directory along: a descriptor would stay in the old namespace, unusable for layers. */
+	/* Before unshare, which takes the working directory along; a descriptor would stay in the old namespace. */
 	check(chdir(directory), "open directory");
 	if (strlen(options) >= OPTION_PAGE_BYTES)
 		die("options", E2BIG);

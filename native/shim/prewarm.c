@@ -1,7 +1,7 @@
 /*
- * Job: let the OCI runtime's move to the container's cgroup not wait. The first move after a quiet time waits for an RCU grace
- * period, about 8 ms; those that follow soon after do not. So a child moves itself to where it already is, while everything
- * else is still being prepared.
+ * Job: let the OCI runtime's move to the container's cgroup not wait. The first move after a quiet time waits
+ * for an RCU grace period, about 8 ms; those that follow soon after do not. So a child moves itself to where
+ * it already is, while everything else is still being prepared.
  */
 #define _GNU_SOURCE
 #include "prewarm.h"
@@ -18,7 +18,7 @@
 #define SYS_close_range 436
 #endif
 
-/* Our own cgroup in any hierarchy: the lock is the same. A named one (name=systemd) has another directory name. */
+/* Our own cgroup in any hierarchy: the lock is the same. A named one has another directory name. */
 static int open_own_cgroup(void) {
 	char lines[4 * KIB], path[MAX_PATH_BYTES + 64];
 	int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);

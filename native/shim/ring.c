@@ -143,8 +143,8 @@ void ring_trim(struct ring *ring, uint64_t slowest) {
 	if (slowest >= ring->tail) {
 		close_spill(ring);
 	} else if (slowest - ring->punched >= SPILL_PUNCH_BYTES) {
-		fallocate(ring->spill_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(ring->punched - ring->spill_base),
-			(off_t)(slowest - ring->punched));
+		off_t from = (off_t)(ring->punched - ring->spill_base), length = (off_t)(slowest - ring->punched);
+		fallocate(ring->spill_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length);
 		ring->punched = slowest;
 	}
 }

@@ -7,7 +7,7 @@
 #include "protocol.h"
 
 struct scratch {
-	uint8_t output[FRAME_HEADER_BYTES + CHUNK_BYTES]; /* one read of a stream, with room for its frame's header */
+	uint8_t output[FRAME_HEADER_BYTES + CHUNK_BYTES]; /* one read, with room for its frame's header */
 	uint8_t from_spill[CHUNK_BYTES];
 	char log_batch[LOG_BATCH_BYTES];
 	uint8_t log_line[LINE_BYTES];
@@ -26,5 +26,5 @@ void scratch_used(void);
 bool scratch_was_used(void);
 /* Gives every page of it back; it is zero afterwards. */
 void scratch_give_back(void);
-/* A copy that stays for ever: for the few texts of START. Texts lie side by side, not each on a page of its own. */
+/* A copy that stays for ever: for the few texts of START, which lie side by side on few pages. */
 const char *keep_text(const char *text);

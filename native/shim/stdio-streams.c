@@ -109,8 +109,9 @@ static void read_output(struct process *process, struct source *source, int read
 }
 
 /*
- * A quick writer of small pieces would wake us for each of them, which costs both of us more than the bytes do. A pause lets
- * one read take many; it comes only when little was read twice in a row, so that a single line is never late.
+ * A quick writer of small pieces would wake us for each of them, which costs both of us more than the bytes.
+ * A pause lets one read take many; it comes only when little was read twice in a row, so that a single line
+ * is never late.
  */
 void stdio_gather(void) {
 	static uint64_t last_ns;

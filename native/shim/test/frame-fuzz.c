@@ -50,7 +50,8 @@ static unsigned long use(const uint8_t *bytes, size_t length) {
 				sum += field.data[i];
 		if (fields_valid(&frame))
 			for (uint16_t number = 0; number < 40; number++)
-				sum += field_int(&frame, number, 1) + field_text(&frame, number, text, sizeof(text)) + field_has(&frame, number);
+				sum += field_int(&frame, number, 1) + field_has(&frame, number) +
+					field_text(&frame, number, text, sizeof(text));
 	}
 	char *escaped = malloc(length * ESCAPED_BYTES + 1);
 	sum += (unsigned long)(json_escape(escaped, exact, length) - escaped);

@@ -1,6 +1,6 @@
 /**
- * How fast the shim takes output into the json-file log, and how late a single line comes to a client. By hand:
- * `node --test test/integration/shim/log-speed.bench.ts`. The writer is C where there is a compiler: a script's own work would count.
+ * How fast the shim takes output into the json-file log. By hand:
+ * `node --test test/integration/shim/log-speed.bench.ts`. The writer is C: a script's own work would count.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -44,7 +44,8 @@ function cpuMs(pid: number): number {
   return (Number(words[11]) + Number(words[12])) * 10;
 }
 
-async function speed(t: TestContext, writer: string, size: number, total: number): Promise<string> {
+async function speed(t: TestContext, size: number, total: number): Promise<string> {
+  const writer = makeWriter(t);
   const shim = await startShim(t);
   const started = await shim.start(`exec ${writer} ${size} ${total}`, [
     [FIELD.logMaxSize, 1 << 28],
@@ -64,7 +65,6 @@ for (const [size, total] of [
   [65536, 400e6],
 ] as const) {
   test(`${size} bytes a write`, async (t) => {
-    const writer = makeWriter(t);
-    for (let round = 0; round < ROUNDS; round++) t.diagnostic(await speed(t, writer, size, total));
+    for (let round = 0; round < ROUNDS; round++) t.diagnostic(await speed(t, size, total));
   });
 }

@@ -1,4 +1,4 @@
-/** A container of busybox by the real runc, below the real shim: its bundle, its mount and its cgroup end with the test. */
+/** A container of busybox by the real runc, below the real shim; all of it ends with the test. */
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,

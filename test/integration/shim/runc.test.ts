@@ -1,4 +1,4 @@
-/** The shim with the real runc: root file system, terminals, memory limits, network namespace, a killed shim. */
+/** The shim with the real runc: root file system, terminals, memory limits, network, a killed shim. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
