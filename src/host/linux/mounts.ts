@@ -81,8 +81,7 @@ function* single(path: string, call: Call): Generator<readonly Call[], number, r
 function probe(sys: Sys): Capabilities {
   const context = sys.raw('fsopen', 'overlay', FSOPEN_CLOEXEC);
   if (context < 0) return { overlay: false, lowerdirAppend: false };
-  const knows = (key: string): boolean =>
-    sys.raw('fsconfig', context, FSCONFIG.SET_STRING, key, '/', 0) >= 0;
+  const knows = (key: string): boolean => sys.raw('fsconfig', context, FSCONFIG.SET_STRING, key, '/', 0) >= 0;
   const lowerdirAppend = knows('lowerdir+') && !knows('no-such-option');
   sys.raw('close', context);
   return { overlay: true, lowerdirAppend };
