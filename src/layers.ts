@@ -79,7 +79,20 @@ export const LAYERS: Readonly<Record<string, Room>> = {
   daemon: {
     purpose: 'HTTP server, configuration and the one place where everything is constructed',
     rooms: ['base', 'oci', 'api', 'host', 'storage', 'network', 'volume', 'runtime', 'image', 'container'],
-    builtins: [...PLAIN, ...FILES, 'http', 'https', 'net', 'tls', 'os', 'url', 'process', 'perf_hooks', 'v8', 'module'],
+    builtins: [
+      ...PLAIN,
+      ...FILES,
+      'http',
+      'https',
+      'net',
+      'tls',
+      'os',
+      'url',
+      'process',
+      'perf_hooks',
+      'v8',
+      'module',
+    ],
   },
   cli: {
     purpose: 'argv to client calls to text',

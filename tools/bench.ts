@@ -163,14 +163,13 @@ async function main(): Promise<void> {
       version: JSON.parse(await engine.must('GET', '/version')) as unknown,
     })),
   );
+  const peerVersion = (versions[1]?.version as { Version?: string } | undefined)?.Version;
   const runc = (await run('runc', ['--version'])).stdout.split('\n')[0];
   process.stdout.write(
     `${'measure'.padEnd(40)} unit         median       p95 spread${peer ? '    median       p95 spread   ratio' : ''}\n`,
   );
   for (const row of rows) process.stdout.write(`${line(row, peer?.label)}\n`);
-  process.stdout.write(
-    `${runc}; peer: ${peer ? JSON.stringify((versions[1]?.version as { Version?: string }).Version) : 'none'}\n`,
-  );
+  process.stdout.write(`${runc}; peer: ${peer ? JSON.stringify(peerVersion) : 'none'}\n`);
   await mkdir('dist', { recursive: true });
   await writeFile(
     values.out,

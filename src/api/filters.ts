@@ -48,15 +48,6 @@ export function checkFilterKeys(filters: Filters, accepted: ReadonlySet<string>)
   }
 }
 
-export function formatFilters(filters: Filters | Readonly<Record<string, readonly string[]>>): string {
-  const entries = filters instanceof Map ? [...filters] : Object.entries(filters);
-  return JSON.stringify(
-    Object.fromEntries(
-      entries.map(([key, values]) => [key, Object.fromEntries(values.map((v: string) => [v, true]))]),
-    ),
-  );
-}
-
 /** `label=a` or `label=a=b` against labels: every wanted one must be there. */
 export function matchLabels(
   wanted: readonly string[],

@@ -11,7 +11,6 @@ export const tooNew = (version: string, maximum: string): string =>
   `client version ${version} is too new. Maximum supported API version is ${maximum}`;
 export const pageNotFound = (): string => 'page not found';
 export const bodyMissing = (): string => 'invalid JSON: got EOF while reading request body';
-export const bodyCut = (): string => 'invalid JSON: unexpected EOF';
 export const bodyTrailing = (): string => 'unexpected content after JSON';
 export const bodyWrongType = (found: string, field: string, wanted: string): string =>
   `invalid JSON: json: cannot unmarshal ${found} into Go struct field .${field} of type ${wanted}`;
@@ -28,7 +27,6 @@ export const badInteger = (fn: string, text: string): string =>
   `strconv.${fn}: parsing ${quote(text)}: invalid syntax`;
 export const badResize = (side: 'height' | 'width', text: string): string =>
   `invalid resize ${side} ${quote(text)}: invalid syntax`;
-export const noUpgrade = (): string => 'no upgrade proto in request';
 export const notSwarmNode = (): string =>
   'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
 export const notInSwarm = (): string => 'This node is not part of a swarm';
@@ -121,21 +119,12 @@ export const unknownLogOption = (option: string, driver: string): string =>
 export const hostnameWithNetworkMode = (): string => 'conflicting options: hostname and the network mode';
 export const hostnameWithUtsMode = (): string => 'conflicting options: hostname and the UTS mode';
 export const invalidIpcMode = (mode: string): string => `invalid IPC mode: ${mode}`;
-export const unknownUser = (name: string): string =>
-  `unable to find user ${name}: no matching entries in passwd file`;
-export const unknownGroup = (name: string): string =>
-  `unable to find group ${name}: no matching entries in group file`;
-export const userIdRange = (): string => 'uids and gids must be in range 0-2147483647';
 export const workingDirectoryNotDirectory = (path: string): string =>
   `Cannot mkdir: ${path} is not a directory`;
 
 // Start and exec: the docker CLI turns "executable file not found" into 127 and "permission denied" into 126
 
 export const createTaskFailed = (reason: string): string => `failed to create task for container: ${reason}`;
-export const runtimeCreateFailed = (reason: string): string =>
-  createTaskFailed(`failed to create shim task: OCI runtime create failed: ${reason}`);
-export const runtimeExecFailed = (reason: string): string =>
-  `OCI runtime exec failed: exec failed: ${reason}`;
 export const networkSetupFailed = (reason: string): string =>
   `failed to set up container networking: ${reason}`;
 export const noExecCommand = (): string => 'No exec command specified';
@@ -173,7 +162,6 @@ export const pullUnavailable = (name: string): string =>
 
 // Networks and volumes
 
-export const noSuchNetwork = (name: string): string => `network ${name} not found`;
 export const predefinedNetwork = (name: string): string =>
   `${name} is a pre-defined network and cannot be removed`;
 export const predefinedNetworkTaken = (name: string): string =>
@@ -186,5 +174,4 @@ export const addressOnDefaultNetwork = (network: string): string =>
   `invalid config for network ${network}: invalid endpoint settings:\n` +
   '* user specified IP address is supported on user defined networks only\n' +
   '* user specified IP address is supported only when connecting to networks with user configured subnets';
-export const noSuchVolume = (name: string): string => `get ${name}: no such volume`;
 export const noSuchPlugin = (name: string): string => `plugin "${name}" not found`;

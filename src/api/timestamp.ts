@@ -17,19 +17,3 @@ export function parseTimestampNanos(text: string | null | undefined): bigint | n
     throw new EngineError('internal', badInteger('ParseInt', fraction));
   return BigInt(whole.replace('+', '')) * NANOS_PER_SECOND + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
 }
-
-/** The form the query parameters have: `1700000000.000000123`. */
-export function formatTimestampNanos(nanos: bigint): string {
-  return `${nanos / NANOS_PER_SECOND}.${(nanos % NANOS_PER_SECOND).toString().padStart(9, '0')}`;
-}
-
-const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)$/;
-
-/** Nanoseconds of an RFC 3339 time; null when it is none. */
-export function parseRfc3339Nanos(text: string): bigint | null {
-  const match = RFC3339.exec(text);
-  if (match === null) return null;
-  const ms = Date.parse(`${text.slice(0, 10)}T${text.slice(11, 19)}${match[8]?.toUpperCase() ?? 'Z'}`);
-  if (Number.isNaN(ms)) return null;
-  return BigInt(ms / 1000) * NANOS_PER_SECOND + BigInt((match[7] ?? '').padEnd(9, '0'));
-}

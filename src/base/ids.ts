@@ -7,7 +7,6 @@ export type Branded<Name extends string> = string & { readonly [brand]: Name };
 /** 64 lower-case hexadecimal digits. */
 export type ContainerId = Branded<'ContainerId'>;
 export type ExecId = Branded<'ExecId'>;
-export type NetworkId = Branded<'NetworkId'>;
 
 const HEX_64 = /^[0-9a-f]{64}$/;
 
@@ -24,7 +23,6 @@ export function randomId(): string {
 
 export const newContainerId = (): ContainerId => randomId() as ContainerId;
 export const newExecId = (): ExecId => randomId() as ExecId;
-export const newNetworkId = (): NetworkId => randomId() as NetworkId;
 
 export function isFullId(text: string): boolean {
   return HEX_64.test(text);

@@ -1,4 +1,3 @@
-import type { ContainerId } from '#base/ids.ts';
 import { attachContainer } from './attach.ts';
 import type { ContainerService } from './container-service.ts';
 import { createContainer } from './create.ts';
@@ -38,7 +37,7 @@ function counts(ledger: Ledger): ReturnType<ContainerService['counts']> {
 /** What the runtime calls back, as it says things: the end of tasks and execs. */
 export function taskHandlers(room: Room): TaskHandlers {
   return {
-    onExit: (id, exit) => handleExit(room, id as ContainerId, exit),
+    onExit: (id, exit) => handleExit(room, id, exit),
     onExecExit: (id, execId, exit) => handleExecExit(room, id, { execId, exitCode: exit.exitCode }),
     onOom: (id) => handleOom(room, id),
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Expression, FirewallOperation } from '#host/firewall-operations.ts';
+import type { Expression, FirewallOperation, SetElement } from '#host/firewall-operations.ts';
 import { requireInterface } from './address.ts';
 import { planWayThrough } from './firewall-neighbours.ts';
 import { expectedElements, isForwarded, planPorts, planTable, type FirewallShape } from './firewall-plan.ts';
@@ -35,9 +35,22 @@ function word(e: Expression): string {
       return `dnat${e.family} ${e.address}:${e.port ?? ''}`;
     case 'verdict':
       return e.verdict;
-    default:
+    case 'counter':
+    case 'immediate':
+    case 'log':
+    case 'masquerade':
+    case 'redirect':
+    case 'reject':
+    case 'setMark':
+    case 'snat':
+    case 'verdictMap':
       return e.kind;
   }
+}
+
+function shown(data: SetElement['data']): string {
+  if (data === undefined) return '';
+  return 'verdict' in data ? data.verdict : data.join(',');
 }
 
 /** A plan as text: what the golden values below are compared with. */
@@ -49,7 +62,7 @@ function text(operations: readonly FirewallOperation[]): string[] {
     if (o.kind === 'addSet')
       return `map ${o.set} ${o.key.join('.')} : ${o.data === 'verdict' ? o.data : o.data?.join('.')}`;
     if (o.kind === 'addElements' || o.kind === 'deleteElements')
-      return `${o.kind} ${o.set} ${o.elements.map((e) => `${e.key.join(' ')} -> ${e.data ?? ''}`).join('; ')}`;
+      return `${o.kind} ${o.set} ${o.elements.map((e) => `${e.key.join(' ')} -> ${shown(e.data)}`).join('; ')}`;
     return o.kind;
   });
 }

@@ -134,7 +134,9 @@ async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
     hold: (port) => kernel.sockets.holdPort(port).fd,
     close: closeSync,
     isServed: (address) =>
-      guard !== null && (!address.includes(':') || network?.pool6 != null) && address !== '::1',
+      guard !== null &&
+      (!address.includes(':') || (network !== null && network.pool6 !== null)) &&
+      address !== '::1',
     ephemeralRange: () => ephemeralRange(kernel),
   });
   const hostIpv6 = kernel.system.readSysctl('net/ipv6/conf/all/disable_ipv6') === '0';

@@ -20,7 +20,10 @@ async function pssKib(pid: string): Promise<number> {
 export interface EngineProcesses {
   /** Any process of the pid namespace that the engine runs in. */
   readonly pid: number;
-  /** Only processes whose command line or working folder names this; for engines that share the machine's pid namespace. */
+  /**
+   * Only processes whose command line or working folder names this; for engines that share the machine's pid
+   * namespace.
+   */
   readonly naming?: string;
 }
 

@@ -23,7 +23,9 @@ const EXPECTED = [
   'uname',
 ];
 
-/** Programs that the trace saw start, by their last path component; numbers are descriptors of sealed copies. */
+/**
+ * Programs that the trace saw start, by their last path component; numbers are descriptors of sealed copies.
+ */
 function startedPrograms(trace: string): Set<string> {
   const calls = trace.matchAll(/execve(?:at)?\((?:\d+, )?"([^"]*)".* = 0$/gm);
   return new Set([...calls].map((call) => basename(call[1] ?? '')).filter((name) => !/^\d*$/.test(name)));

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
-import type { ContainerCreateBody } from '#api/generated-container-operations.ts';
 import { type CliContext, ExitWith } from '../context.ts';
 import { UsageError } from '../flags.ts';
 import { createRequest } from './create-body.ts';
@@ -35,7 +34,7 @@ async function create(context: CliContext): Promise<string> {
   }
   const [image = '', ...command] = args;
   const request = createRequest({ flags, image, command, environment });
-  const answer = await containers.create(context.client, request.body as ContainerCreateBody, {
+  const answer = await containers.create(context.client, request.body, {
     ...(request.name !== '' && { name: request.name }),
     ...(request.platform !== '' && { platform: request.platform }),
   });

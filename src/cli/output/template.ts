@@ -19,15 +19,15 @@ function lookUp(value: unknown, path: readonly string[]): unknown {
   return at;
 }
 
-/** As Go prints a value with `%v`. */
-function show(value: unknown): string {
+/** As Go prints a value of JSON with `%v`. */
+export function show(value: unknown): string {
   if (value === null || value === undefined) return '<no value>';
   if (Array.isArray(value)) return `[${value.map(show).join(' ')}]`;
   if (typeof value === 'object') {
     const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, item]) => `${key}:${show(item)}`).join(' ')}]`;
   }
-  return String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** JSON as Go's encoder writes it: `<`, `>` and `&` escaped. */

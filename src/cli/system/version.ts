@@ -1,6 +1,6 @@
 import * as system from '#api/client/system.ts';
 import type { CliContext } from '../context.ts';
-import { compileTemplate, goJson } from '../output/template.ts';
+import { compileTemplate, goJson, show } from '../output/template.ts';
 
 const CLIENT_VERSION = '0.1.0';
 
@@ -21,7 +21,7 @@ export async function versionCommand(context: CliContext): Promise<number> {
     return 0;
   }
   const block = (title: string, pairs: readonly (readonly [string, unknown])[]): string =>
-    `${title}\n${pairs.map(([key, value]) => ` ${`${key}:`.padEnd(18)} ${String(value ?? '')}\n`).join('')}`;
+    `${title}\n${pairs.map(([key, value]) => ` ${`${key}:`.padEnd(18)} ${show(value ?? '')}\n`).join('')}`;
   const os = `${Client.Os}/${Client.Arch}`;
   print(
     block('Client: gantry', [
@@ -73,7 +73,7 @@ export async function infoCommand(context: CliContext): Promise<number> {
     'DockerRootDir',
     'LiveRestoreEnabled',
   ];
-  for (const key of shown) context.print(`${key}: ${String(info[key] ?? '')}\n`);
+  for (const key of shown) context.print(`${key}: ${show(info[key] ?? '')}\n`);
   const warnings = Array.isArray(info['Warnings']) ? info['Warnings'] : [];
   for (const warning of warnings) context.complain(`${String(warning)}\n`);
   return 0;

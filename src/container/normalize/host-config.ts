@@ -74,7 +74,7 @@ function requestedMounts(fields: Fields): readonly MountRequest[] | null {
       const value = item[key] ?? '';
       if (typeof value !== 'string') throw wrongType(value, `.HostConfig.Mounts.${key}`, 'string');
     }
-    return item as unknown as MountRequest;
+    return item;
   });
 }
 

@@ -38,7 +38,7 @@ e2e(
     assert.equal(twice.exit, 125);
     assert.match(
       twice.stderr,
-      /external connectivity on endpoint pe \([0-9a-f]+\): Bind for (0\.0\.0\.0|:::):8080 failed: port is already/,
+      /connectivity on endpoint pe \([0-9a-f]+\): Bind for (0\.0\.0\.0|:::):8080 failed: port is already/,
     );
     const noImage = await daemon.docker(['run', '-p', '-d', '80:80', 'gantry/web']);
     assert.equal(noImage.exit, 125);

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { silentLog } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel } from '#host/real.ts';
-import { chainIdOf, type ChainId } from '#oci/chain-id.ts';
+import type { ChainId } from '#oci/chain-id.ts';
 import type { Layer, SnapshotterName } from '#storage/snapshotter.ts';
 import { openStorage, type Storage } from '#storage/storage.ts';
 import { chunks, digest, tar, type Member } from './archive-builder.ts';
@@ -46,8 +46,4 @@ export async function commit(
   const archive = Buffer.isBuffer(members) ? members : tar(members);
   const { digest: blob } = await storage.content.ingest(chunks(archive));
   return storage.snapshotter.commitLayer({ parent, diffId: digest(archive), blob });
-}
-
-export function chainOf(members: readonly Member[], parent: ChainId | null = null): ChainId {
-  return chainIdOf(parent, digest(tar(members)));
 }
