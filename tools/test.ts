@@ -18,7 +18,7 @@ import { readSkipList, skipProblem } from './test-run/skips.ts';
 const FILES_AT_ONCE = 3;
 const KERNEL_FILES_AT_ONCE = 2;
 const TIME_LIMIT_MS = 180_000;
-const LEAK_PATIENCE_MS = 10_000;
+const LEAK_PATIENCE_MS = 30_000;
 /** Files here start daemons and containers. */
 const KERNEL_FOLDERS = ['e2e', 'integration', 'torture', 'fuzz', 'goldens', 'bench'].map(
   (name) => `test/${name}/`,
