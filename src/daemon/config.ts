@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { EngineError, errorMessage } from '#base/errors.ts';
+import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { parseConfigFile } from './config/file.ts';
 import {
   OPTION_BY_KEY,
@@ -210,7 +210,8 @@ function readFile(path: string, asked: boolean): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (!asked && !existsSync(path)) return '';
-    throw new EngineError('invalidArgument', `open ${path}: ${errorMessage(error)}`, { cause: error });
+    const why = errorCode(error) === 'ENOENT' ? 'no such file or directory' : errorMessage(error);
+    throw new EngineError('invalidArgument', `open ${path}: ${why}`, { cause: error });
   }
 }
 

@@ -33,12 +33,12 @@ function tlsOptions(tls: TlsConfig): TlsOptions {
 }
 
 /** Our own group, else the reference's, else root's; a group that was asked for must exist. */
-async function socketGroup(group: string | null, log: Log): Promise<number> {
+async function socketGroup(group: string | null): Promise<number> {
   if (group === '') return 0;
   if (group !== null) {
     const gid = await groupId(group);
-    if (gid === null) log.warn('could not change group of the socket: group not found', { group });
-    return gid ?? 0;
+    if (gid === null) throw new EngineError('invalidArgument', `group ${group} not found`);
+    return gid;
   }
   return (await groupId('gantry')) ?? (await groupId('docker')) ?? 0;
 }
@@ -58,7 +58,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
   const open = async (address: ListenAddress): Promise<void> => {
     if (address.kind === 'unix') {
       const listener = server.createListener('unix');
-      await listenUnix(listener, address.path, await socketGroup(config.group, log));
+      await listenUnix(listener, address.path, await socketGroup(config.group));
       servers.push(listener);
       paths.push(address.path);
       log.info('API listen on', { host: `unix://${address.path}` });

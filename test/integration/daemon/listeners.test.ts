@@ -159,11 +159,12 @@ test('fd:// serves on the socket that a service manager opened', { timeout: 60_0
   }
 });
 
-test('fd:// without sockets, a foreign file in the way, a path that is a link: the start says so', async () => {
+test('fd:// without sockets, no such group, a foreign file or a link in the way: the start says so', async () => {
   await assert.rejects(
     startDaemon({ args: ['-H', 'fd://'] }),
     /no sockets found: fd:\/\/ needs socket activation/,
   );
+  await assert.rejects(startDaemon({ args: ['--group', 'nosuchgroup'] }), /group nosuchgroup not found/);
   const folder = `/tmp/gt-way-${process.pid}`;
   await mkdir(folder);
   try {

@@ -118,7 +118,7 @@ test('--validate tells mistakes with line and column, by exit code 1', async () 
   assert.match(both.stderr, /specified both as a flag and in the configuration file: debug/);
   const absent = await run('bin/gantryd', ['--validate', '--config-file', '/nosuch/daemon.json']);
   assert.equal(absent.exit, 1);
-  assert.match(absent.stderr, /\/nosuch\/daemon.json/);
+  assert.match(absent.stderr, /: open \/nosuch\/daemon.json: no such file or directory\n$/);
 });
 
 test('a pid file of a dead process is taken over, one of another daemon is not', async () => {
