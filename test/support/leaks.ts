@@ -1,15 +1,19 @@
-import { readdir, readFile, rmdir } from 'node:fs/promises';
+import { readdir, readFile, readlink, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, until } from './command.ts';
 import type { TestDaemon } from './daemon.ts';
 
-/** Process ids whose command line names `text`. */
-async function processesNaming(text: string): Promise<number[]> {
+/**
+ * Process ids whose command line names `path`, or whose working folder is there: a shim's command line names
+ * no path.
+ */
+export async function processesNaming(path: string): Promise<number[]> {
   const found: number[] = [];
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine.includes(text)) found.push(Number(entry));
+    const folder = await readlink(`/proc/${entry}/cwd`).catch(() => '');
+    if (commandLine.includes(path) || `${folder}/`.startsWith(`${path}/`)) found.push(Number(entry));
   }
   return found;
 }

@@ -3,9 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { filesBelow } from '../build-steps/target.ts';
+import { ROOT } from '../paths.ts';
 import { type FileResult, runFile } from './run-file.ts';
 import { runLanes } from './schedule.ts';
-import { skipProblem } from './skips.ts';
+import { readSkipList, skipProblem } from './skips.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gantry-runner-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -86,6 +88,21 @@ test('a skip needs a listed reason, and a variable can forbid it', () => {
   assert.equal(skipProblem(skipped('no cli'), { list, env: {} }), undefined);
   assert.match(skipProblem(skipped('no cli'), { list, env: { STRICT: '1' } }) ?? '', /forbids/);
   assert.equal(skipProblem({ outcome: 'passed', name: 't', reason: '' }, { list, env: {} }), undefined);
+});
+
+test('every reason to skip that a test gives is on the list, and nothing else is', () => {
+  const reasonsForbiddenOnPurpose = ['needs root', 'needs runc and busybox'];
+  const files = ['e2e', 'integration', 'torture', 'fuzz', 'support'].flatMap((folder) =>
+    filesBelow(join(ROOT, 'test', folder), /\.ts$/),
+  );
+  const given = new Set<string>();
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8');
+    for (const [, reason] of text.matchAll(/(?:&&|:|return) '((?:no|needs) [^']+)'(?=[;,])/g))
+      if (/skip|cannotRun|Missing/.test(text)) given.add(reason ?? '');
+  }
+  for (const reason of reasonsForbiddenOnPurpose) given.delete(reason);
+  assert.deepEqual([...given].sort(), Object.keys(readSkipList()).sort());
 });
 
 test('lanes keep to their widths and everything runs', async () => {
