@@ -30,27 +30,42 @@ function parseEntries(buffer: Buffer, entries: DirectoryEntry[]): void {
   }
 }
 
+/** Levels of a tree that are open at once: a container may nest directories deeper than descriptors go. */
+const OPEN_LEVELS = 32;
+const RENAME_NOREPLACE = 1;
+
 /**
  * Depth first on descriptors, with a batch of calls per directory. A directory is opened without following
- * links, so that a name swapped for a link meanwhile is unlinked, never entered.
+ * links, so that a name swapped for a link meanwhile is unlinked, never entered. What lies too deep is moved
+ * up first, so that neither descriptors nor the stack grow with the tree.
  */
 export function* removeTree(root: number, path: FilePath): Operation<void> {
   try {
-    yield* withParent(root, path, (directory, name) => removeEntry(directory, name));
+    yield* withParent(root, path, (directory, name) => removeEntry(directory, name, null));
   } catch (error) {
     if (!isKernelError(error, 'ENOENT')) throw error;
   }
 }
 
-function* removeEntry(directory: number, name: string | Buffer): Operation<void> {
+/** Where a removal stands below the tree's top. */
+interface Descent {
+  readonly top: number;
+  readonly level: number;
+  /** Directories moved into the top so far. */
+  readonly moved: { count: number };
+}
+
+function* removeEntry(directory: number, name: string | Buffer, from: Descent | null): Operation<void> {
   const unlinked = yield* bare('unlinkat', directory, name, 0);
   if (unlinked >= 0 || unlinked === -errnoNumber('ENOENT')) return;
   if (unlinked !== -errnoNumber('EISDIR') && unlinked !== -errnoNumber('EPERM'))
     check(unlinked, 'unlinkat', pathText(name));
+  if (from !== null && from.level >= OPEN_LEVELS && (yield* moveUp(directory, name, from))) return;
   const bytes = typeof name === 'string' ? name : name.subarray(0, -1);
   const fd = yield* openInside(directory, bytes, { flags: O.RDONLY | O.DIRECTORY | O.NOFOLLOW });
   try {
-    yield* removeContents(fd);
+    if (from === null) yield* removeTop(fd);
+    else yield* removeContents(fd, { ...from, level: from.level + 1 });
   } finally {
     yield [['close', fd]];
   }
@@ -58,7 +73,27 @@ function* removeEntry(directory: number, name: string | Buffer): Operation<void>
   if (removed !== -errnoNumber('ENOENT')) check(removed, 'unlinkat', pathText(name));
 }
 
-function* removeContents(directory: number): Operation<void> {
+function* removeTop(top: number): Operation<void> {
+  const moved = { count: 0 };
+  for (let before = -1; before !== moved.count; ) {
+    before = moved.count;
+    yield* one(undefined, 'lseek', top, 0, 0);
+    yield* removeContents(top, { top, level: 1, moved });
+  }
+}
+
+/** False when nothing can be moved there: another file system begins here. */
+function* moveUp(directory: number, name: string | Buffer, { top, moved }: Descent): Operation<boolean> {
+  for (;;) {
+    const target = `.removed-${moved.count}`;
+    moved.count += 1;
+    const result = yield* bare('renameat2', directory, name, top, target, RENAME_NOREPLACE);
+    if (result >= 0 || result === -errnoNumber('ENOENT')) return true;
+    if (result !== -errnoNumber('EEXIST')) return false;
+  }
+}
+
+function* removeContents(directory: number, descent: Descent): Operation<void> {
   const entries = yield* readDirectory(directory);
   for (let at = 0; at < entries.length; at += BATCH) {
     const names = entries.slice(at, at + BATCH).map((entry) => pathArgument(entry.bytes));
@@ -66,7 +101,7 @@ function* removeContents(directory: number): Operation<void> {
     for (const [index, result] of results.entries()) {
       const name = names[index];
       if (result < 0 && result !== -errnoNumber('ENOENT') && name !== undefined)
-        yield* removeEntry(directory, name);
+        yield* removeEntry(directory, name, descent);
     }
   }
 }

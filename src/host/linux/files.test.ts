@@ -3,6 +3,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   symlinkSync,
@@ -155,4 +156,24 @@ test('removes a tree without following its links', async (t) => {
 test('knows file systems by name', () => {
   assert.equal(files.fileSystemType('/proc'), 'proc');
   assert.equal(files.fileSystemType('/dev/shm'), 'tmpfs');
+});
+
+test('a tree deeper than there are descriptors is removed, and none stays open', async (t) => {
+  const { path, root } = tree(t);
+  const before = process.cwd();
+  for (const name of ['now', 'later']) {
+    mkdirSync(join(path, name));
+    process.chdir(join(path, name));
+    for (let level = 0; level < 1500; level++) {
+      mkdirSync('d');
+      if (level % 500 === 0) writeFileSync('.removed-0', '');
+      process.chdir('d');
+    }
+  }
+  process.chdir(before);
+  const open = readdirSync('/proc/self/fd').length;
+  files.removeTree(root, 'now');
+  await files.slow.removeTree(root, 'later');
+  assert.deepEqual(readdirSync(path), []);
+  assert.equal(readdirSync('/proc/self/fd').length, open);
 });

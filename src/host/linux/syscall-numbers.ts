@@ -18,6 +18,7 @@ const NUMBERS = {
   linkat: [265, 37],
   listen: [50, 201],
   listxattr: [194, 11],
+  lseek: [8, 62],
   mkdirat: [258, 34],
   mknodat: [259, 33],
   move_mount: [429, 429],
