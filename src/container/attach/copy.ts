@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { AttachFrame, AttachStream } from '#runtime/task.ts';
 import type { OutputFrame } from '../ports.ts';
 import { DetachDetector } from './detach-keys.ts';
@@ -14,6 +15,18 @@ export interface StreamClient {
 
 export type CopyEnd = 'ended' | 'detached' | 'gone';
 
+function drained(input: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      input.off('drain', done);
+      input.off('close', done);
+      resolve();
+    };
+    input.on('drain', done);
+    input.on('close', done);
+  });
+}
+
 async function copyInput(
   stream: AttachStream,
   client: StreamClient,
@@ -27,10 +40,7 @@ async function copyInput(
   for await (const chunk of client.input) {
     const { data, detached } = detector?.feed(chunk) ?? { data: chunk, detached: false };
     if (data.length > 0 && !input.destroyed && !input.write(data)) {
-      await new Promise<void>((resolve) => {
-        input.once('drain', resolve);
-        input.once('close', resolve);
-      });
+      await drained(input);
     }
     if (detached) return 'detached';
   }
