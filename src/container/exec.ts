@@ -70,7 +70,6 @@ export async function createExec(
   // Already now, so that an unknown user is an error of the request.
   const user = await execUser(room, entry, config.user);
   const exec = await room.execs.add({ id: newExecId(), containerId: entry.record.id, config, user });
-  entry.execIds.add(exec.id);
   tellExec(room, entry, { exec, action: 'exec_create' });
   return { Id: exec.id };
 }

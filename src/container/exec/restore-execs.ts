@@ -11,7 +11,6 @@ export async function restoreExecs(room: Pick<Room, 'deps' | 'execs'>, entry: En
   const known = new Map(deps.tasks.execs(id).map((state) => [state.execId, state]));
   for (const { failedWith, ...stored } of await execs.files.load(id)) {
     const exec = execs.restore(stored);
-    entry.execIds.add(exec.id);
     const state = known.get(exec.id);
     exec.started = state !== undefined || failedWith !== null;
     exec.pid = state?.pid ?? 0;

@@ -1,6 +1,6 @@
 import { assert } from '#base/assert.ts';
 import { errorMessage, isEngineError } from '#base/errors.ts';
-import type { ContainerId, ExecId } from '#base/ids.ts';
+import type { ContainerId } from '#base/ids.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
 import type { SandboxFacts } from '#network/model.ts';
@@ -27,7 +27,6 @@ export interface Entry {
   removing: boolean;
   buried: boolean;
   stopRequested: boolean;
-  readonly execIds: Set<ExecId>;
   /** Called when the current run ends, or its start failed. */
   readonly onEnd: Set<(end: RunEnd) => void>;
   readonly onRemoved: Set<(error: string) => void>;
@@ -49,7 +48,6 @@ function newEntry(record: ContainerRecord): Entry {
     removing: false,
     buried: false,
     stopRequested: false,
-    execIds: new Set(),
     onEnd: new Set(),
     onRemoved: new Set(),
     restartTimer: null,
@@ -175,12 +173,21 @@ export class Ledger {
   /** Makes the record in memory durable: two flushes. */
   async commit(entry: Entry): Promise<void> {
     const { id } = entry.record;
-    await this.#writers.run(id, async () => {
-      if (entry.buried) return;
-      this.#dirty.delete(id);
-      await this.store.replace(entry.record);
+    const written = await this.#writers.run(id, async () => {
+      if (entry.buried) return null;
+      const { record } = entry;
+      const wasDirty = this.#dirty.delete(id);
+      try {
+        await this.store.replace(record);
+      } catch (error) {
+        if (wasDirty) this.commitSoon(entry);
+        throw error;
+      }
+      return record.state;
     });
-    if (entry.phase === 'ended') await this.forgetRunning(entry);
+    // Only the running state knows of an end that came while an older state was being written.
+    if (entry.phase === 'ended' && (written === null || written === entry.record.state))
+      await this.forgetRunning(entry);
   }
 
   async forgetRunning(entry: Entry): Promise<void> {

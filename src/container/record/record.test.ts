@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +9,7 @@ import { silentLog } from '#base/log.ts';
 import type { ContainerRecord } from '../record.ts';
 import { generateName } from './generated-name.ts';
 import { checkName, NameIndex } from './names.ts';
+import { Ledger } from './ledger.ts';
 import { RunningStates } from './running-state.ts';
 import { RecordStore } from './store.ts';
 import { fixedTime, parseTimeNanos } from './time.ts';
@@ -21,6 +22,16 @@ async function withDirectory(task: (path: string) => Promise<void>): Promise<voi
     await rm(directory, { recursive: true });
   }
 }
+
+const ENDED = {
+  status: 'exited',
+  pid: 0,
+  exitCode: 7,
+  oomKilled: false,
+  error: '',
+  startedAt: '',
+  finishedAt: '',
+} as const;
 
 const recordOf = (id: ContainerId): ContainerRecord =>
   ({ recordVersion: 1, id, name: 'n' }) as unknown as ContainerRecord;
@@ -81,6 +92,50 @@ test('running state: a removal that waited loses against a start', async () => {
     assert.equal((await states.load()).get(id)?.phase, 'starting');
     await states.remove(id);
     assert.equal((await states.load()).size, 0);
+  });
+});
+
+test('an end that comes while an older state is being written keeps its running state', async () => {
+  await withDirectory(async (root) => {
+    const id = newContainerId();
+    const store = new RecordStore(root, silentLog);
+    const running = new RunningStates(join(root, 'run'), silentLog);
+    await running.prepare();
+    const ledger = new Ledger({ store, running, log: silentLog });
+    const record = { ...recordOf(id), state: { ...ENDED, status: 'running' } } as ContainerRecord;
+    await store.create(record);
+    const entry = ledger.add(record);
+    await ledger.writeRunning(entry, 'running', 'b');
+    const old = ledger.commit(entry);
+    await Promise.resolve();
+    await Promise.resolve();
+    ledger.setState(entry, ENDED);
+    await ledger.writeRunning(entry, 'ended', 'b');
+    await old;
+    assert.equal((await running.load()).get(id)?.phase, 'ended');
+    await ledger.commit(entry);
+    assert.equal((await running.load()).size, 0);
+    assert.equal((await store.load()).records[0]?.state.exitCode, 7);
+  });
+});
+
+test('a change that waits for the disk is not forgotten by a write that fails', async () => {
+  await withDirectory(async (root) => {
+    const id = newContainerId();
+    const store = new RecordStore(root, silentLog);
+    const ledger = new Ledger({ store, running: new RunningStates(root, silentLog), log: silentLog });
+    const record = { ...recordOf(id), state: { ...ENDED, exitCode: 0 } } as ContainerRecord;
+    await store.create(record);
+    const entry = ledger.add(record);
+    ledger.setState(entry, ENDED);
+    ledger.commitSoon(entry);
+    const place = store.directoryOf(id);
+    await rename(place, `${place}.away`);
+    await assert.rejects(ledger.commit(entry));
+    await rename(`${place}.away`, place);
+    await ledger.flush();
+    ledger.stop();
+    assert.equal((await store.load()).records[0]?.state.exitCode, 7);
   });
 });
 
