@@ -44,7 +44,12 @@ export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Pro
   ledger.setState(entry, endedState(entry, exit, finishedAt));
   const restart = decideRestart(entry, exit.exitCode);
   if (restart) ledger.setState(entry, { status: transition(entry.record, 'restart-later') });
-  await ledger.writeRunning(entry, 'ended', deps.facts.bootId);
+  // Without it a crash before the next commit would find the run lost; nobody is left to wait for that.
+  await ledger
+    .writeRunning(entry, 'ended', deps.facts.bootId)
+    .catch((error: unknown) =>
+      deps.log.error('the end of a run could not be noted', { id, reason: errorMessage(error) }),
+    );
   await deps.tasks
     .delete(id)
     .catch((error: unknown) =>

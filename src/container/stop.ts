@@ -64,7 +64,7 @@ async function deliver(room: Room, entry: Entry, signal: number): Promise<void> 
     await room.deps.tasks.signal(id, signal);
   } catch (error) {
     // It ended on its own: the exit is on its way.
-    if (!isEngineError(error, 'notFound')) throw error;
+    if (!isEngineError(error, 'notFound') && !isEngineError(error, 'conflict')) throw error;
   }
   tell(room, entry, { action: 'kill', attributes: { signal: String(signal) } });
   if (state.status === 'paused') await wake(room, entry);
