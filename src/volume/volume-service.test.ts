@@ -89,6 +89,8 @@ test('wrong volumes are refused and leave nothing', async () => {
   await assert.rejects(service.create({ name: 'v3', driver: 'nfs' }), /plugin "nfs" not found/);
   const planned = await service.planMounts(input({ volumes: ['/anon'], binds: ['../x:/y'] }));
   await assert.rejects(service.acquire('c1', planned), /includes invalid characters/);
+  await assert.rejects(service.create({ name: 'v'.repeat(300) }), /ENAMETOOLONG/);
+  assert.deepEqual(readdirSync(join(root, 'b/volumes')), []);
   assert.deepEqual(service.list(), []);
   const view = await service.create({});
   assert.deepEqual(view.Labels, { 'com.docker.volume.anonymous': '' });

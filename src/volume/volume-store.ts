@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nowNanos, rfc3339Nano } from '#base/clock.ts';
 import { quarantine, readRecord, syncDirectory, writeStagedRecord } from '#base/durable-record.ts';
@@ -93,9 +93,14 @@ export class VolumeStore {
   /** Two flushes. */
   async add(record: VolumeRecord): Promise<void> {
     const staged = join(this.#directory, `${STAGED}${randomId().slice(0, 16)}`);
-    await mkdir(join(staged, '_data'), { recursive: true, mode: 0o755 });
-    await writeStagedRecord(join(staged, RECORD), record);
-    await rename(staged, join(this.#directory, record.name));
+    try {
+      await mkdir(join(staged, '_data'), { recursive: true, mode: 0o755 });
+      await writeStagedRecord(join(staged, RECORD), record);
+      await rename(staged, join(this.#directory, record.name));
+    } catch (error) {
+      await rm(staged, { recursive: true, force: true });
+      throw error;
+    }
     await syncDirectory(this.#directory);
   }
 
