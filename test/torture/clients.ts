@@ -76,7 +76,8 @@ class Client {
     const body = {
       Image: image,
       Cmd: COMMANDS[kind](exitCode),
-      HostConfig: { AutoRemove: kind === 'vanisher' },
+      ExposedPorts: { '80/tcp': {} },
+      HostConfig: { AutoRemove: kind === 'vanisher', PublishAllPorts: exitCode % 2 === 0 },
     };
     const created = await daemon.api(`/containers/create?name=${entry.name}`, { method: 'POST', body });
     if (created.status !== 201)

@@ -17,6 +17,8 @@ const listed = (over: Partial<ListedContainer>): ListedContainer => ({
     exitCode: 0,
     finishedAt: '0001-01-01T00:00:00Z',
     autoRemove: false,
+    address: '172.17.0.2',
+    sandbox: '0123456789ab',
   },
   ...over,
 });
@@ -25,6 +27,10 @@ const witness = (over: Partial<Witness>): Witness => ({
   cgroupProcesses: new Map([['a', [7]]]),
   shims: ['a'],
   taskFolders: ['a'],
+  links: ['a'],
+  sandboxes: ['0123456789ab'],
+  publishedAddresses: ['172.17.0.2'],
+  mounts: [],
   alive: new Set([7]),
   ...over,
 });
@@ -34,9 +40,14 @@ test('a healthy engine breaks no rule', () => {
   assert.deepEqual(rules([entry({})], witness({})), []);
 });
 
-const nothing = witness({ listed: [], cgroupProcesses: new Map(), shims: [], taskFolders: [] });
+const unplugged = { links: [], sandboxes: [], publishedAddresses: [] };
+const nothing = witness({
+  ...unplugged,
+  ...{ listed: [], cgroupProcesses: new Map(), shims: [], taskFolders: [] },
+});
 const ended = (over: Partial<ListedContainer>): Witness =>
   witness({
+    ...unplugged,
     listed: [listed({ status: 'exited', pid: 0, finishedAt: '2026-01-01T00:00:00Z', ...over })],
     cgroupProcesses: new Map(),
     shims: [],
@@ -66,6 +77,11 @@ const sabotage: readonly (readonly [string, string, Entry, Witness])[] = [
   ['a container stuck in removing', 'S7', entry({ remove: 'attempted' }), ended({ status: 'removing' })],
   ['a shim of nobody', 'R2', entry({}), witness({ shims: ['a', 'b'] })],
   ['a folder of nobody', 'R2', entry({}), witness({ taskFolders: ['a', 'b'] })],
+  ['a link of nobody', 'R2', entry({}), witness({ links: ['a', 'b'] })],
+  ['a network namespace of nobody', 'R2', entry({}), witness({ sandboxes: ['0123456789ab', 'x'] })],
+  ['a port of nobody', 'R2', entry({}), witness({ publishedAddresses: ['172.17.0.2', '172.17.0.9'] })],
+  ['a mount of nobody', 'R2', entry({}), witness({ mounts: ['/data/overlay2/x'] })],
+  ['a container that lost its link', 'S4', entry({}), witness({ links: [] })],
   [
     'a cgroup of nobody',
     'R2',

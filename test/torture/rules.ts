@@ -9,6 +9,14 @@ export interface Witness {
   readonly shims: readonly string[];
   /** Container ids with a folder in the exec root. */
   readonly taskFolders: readonly string[];
+  /** Container ids that links of this engine name. */
+  readonly links: readonly string[];
+  /** Names of network namespaces in the exec root. */
+  readonly sandboxes: readonly string[];
+  /** Where published ports lead, by the firewall. */
+  readonly publishedAddresses: readonly string[];
+  /** Mount points that the host sees below the engine's folders: there are none. */
+  readonly mounts: readonly string[];
   /** Process ids that exist. */
   readonly alive: ReadonlySet<number>;
 }
@@ -21,6 +29,10 @@ export interface ListedContainer {
   readonly exitCode: number;
   readonly finishedAt: string;
   readonly autoRemove: boolean;
+  /** On the bridge; empty when it has none. */
+  readonly address: string;
+  /** Name of its network namespace in the exec root. */
+  readonly sandbox: string;
 }
 
 export interface Violation {
@@ -98,8 +110,30 @@ function checkKernel(witness: Witness): Violation[] {
   return violations;
 }
 
+/** Links, network namespaces, ports and mounts belong to a container that runs. */
+function checkNetwork(witness: Witness): Violation[] {
+  const running = witness.listed.filter((container) => container.status === 'running');
+  const of = (key: 'id' | 'sandbox' | 'address'): Set<string> => new Set(running.map((c) => c[key]));
+  const strangers = (what: string, found: readonly string[], known: ReadonlySet<string>): Violation[] =>
+    found
+      .filter((one) => !known.has(one))
+      .map((one) => ({ rule: 'R2', text: `${what} ${one.slice(0, 40)} belongs to nobody who runs` }));
+  const lonely = running.filter((c) => c.address !== '' && !witness.links.includes(c.id));
+  return [
+    ...strangers('the link of', witness.links, of('id')),
+    ...strangers('the network namespace', witness.sandboxes, of('sandbox')),
+    ...strangers('a published port of', witness.publishedAddresses, of('address')),
+    ...strangers('the mount', witness.mounts, new Set()),
+    ...lonely.map((c) => ({ rule: 'S4', text: `${c.name}: running with ${c.address} and without a link` })),
+  ];
+}
+
 /** Holds the ledger, the API and the kernel against each other; an empty list when every rule holds. Pure. */
 export function violationsOf(entries: readonly Entry[], witness: Witness): Violation[] {
   const byName = new Map(witness.listed.map((container) => [container.name, container]));
-  return [...entries.flatMap((entry) => checkEntry(entry, byName.get(entry.name))), ...checkKernel(witness)];
+  return [
+    ...entries.flatMap((entry) => checkEntry(entry, byName.get(entry.name))),
+    ...checkKernel(witness),
+    ...checkNetwork(witness),
+  ];
 }

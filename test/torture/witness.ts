@@ -1,5 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { must } from '../support/command.ts';
 import type { TestDaemon } from '../support/daemon.ts';
 import { cgroupHierarchies } from '../support/leaks.ts';
 import type { ListedContainer, Witness } from './rules.ts';
@@ -14,6 +15,7 @@ interface Inspected {
     readonly FinishedAt: string;
   };
   readonly HostConfig: { readonly AutoRemove: boolean };
+  readonly NetworkSettings: { readonly IPAddress: string; readonly SandboxKey: string };
 }
 
 async function listContainers(daemon: TestDaemon): Promise<ListedContainer[]> {
@@ -30,6 +32,8 @@ async function listContainers(daemon: TestDaemon): Promise<ListedContainer[]> {
       exitCode: inspected.State.ExitCode,
       finishedAt: inspected.State.FinishedAt,
       autoRemove: inspected.HostConfig.AutoRemove,
+      address: inspected.NetworkSettings.IPAddress,
+      sandbox: basename(inspected.NetworkSettings.SandboxKey),
     }));
 }
 
@@ -62,6 +66,29 @@ async function shimIds(execRoot: string): Promise<string[]> {
   return ids;
 }
 
+/** Container ids in the aliases of the veths on the host's side. */
+async function linkedIds(daemon: TestDaemon): Promise<string[]> {
+  const links = await must('ip', ['-n', daemon.network, '-o', 'link']);
+  return [...links.matchAll(/ veth.* alias \S+ [0-9a-f]{64} ([0-9a-f]{64})/g)].map(([, id]) => id ?? '');
+}
+
+/** Addresses that the daemon's nft table sends published ports to. */
+async function publishedAddresses(daemon: TestDaemon): Promise<string[]> {
+  const instance = await readFile(join(daemon.dataRoot, 'instance'), 'utf8');
+  const table = ['list', 'table', 'inet', `gantry-${instance.slice(0, 6)}`];
+  const { stdout } = await daemon.inNetwork(['nft', ...table]);
+  return [...stdout.matchAll(/ : (\d+\.\d+\.\d+\.\d+) \. \d+/g)].map(([, address]) => address ?? '');
+}
+
+/** Mount points below the daemon's folder, on the host. */
+async function mountPoints(daemon: TestDaemon): Promise<string[]> {
+  const mounts = await readFile(`/proc/${daemon.pid}/mountinfo`, 'utf8');
+  return mounts
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${daemon.root}/`));
+}
+
 /** Asks the API and the kernel. */
 export async function takeWitness(daemon: TestDaemon): Promise<Witness> {
   const parent = daemon.cgroupParent;
@@ -74,6 +101,10 @@ export async function takeWitness(daemon: TestDaemon): Promise<Witness> {
     taskFolders: (await readdir(join(daemon.execRoot, 'tasks')).catch(() => [])).filter((name) =>
       /^[0-9a-f]{64}$/.test(name),
     ),
+    links: await linkedIds(daemon),
+    sandboxes: (await readdir(join(daemon.execRoot, 'netns')).catch(() => [])).filter((n) => n !== 'default'),
+    publishedAddresses: await publishedAddresses(daemon),
+    mounts: await mountPoints(daemon),
     alive: new Set(entries.filter((entry) => /^\d+$/.test(entry)).map(Number)),
   };
 }
