@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { e2e } from '../support/e2e.ts';
 import { tarOf } from '../support/images.ts';
 
@@ -119,7 +119,9 @@ e2e('broken and hostile archives leave host files alone', {}, async (daemon) => 
   for (const [what, entries] of HOSTILE) {
     const moved = JSON.parse(JSON.stringify(entries).replaceAll('/tmp/CANARY', canary)) as typeof entries;
     await writeFile(`${daemon.root}/hostile.tar`, tarOf(moved));
-    await daemon.docker(['import', `${daemon.root}/hostile.tar`, 'hostile']);
+    const result = await daemon.docker(['import', `${daemon.root}/hostile.tar`, 'hostile']);
     assert.deepEqual(await readdir(canary), ['kept'], what);
+    assert.equal(await readFile(`${canary}/kept`, 'utf8'), 'kept', what);
+    assert.equal(result.exit, what.startsWith('through') ? 1 : 0, `${what}: ${result.stderr}`);
   }
 });
