@@ -8,15 +8,19 @@ import type { Files } from '#host/kernel.ts';
 export async function treeSize(files: Pick<Files, 'slow' | 'openRoot'>, path: string): Promise<number> {
   const root = files.openRoot(path);
   try {
-    return await directorySize({ files, seen: new Set() }, root, '.');
+    return await directorySize({ files, seen: new Set(), level: 1 }, root, '.');
   } finally {
     await files.slow.close(root);
   }
 }
 
+/** Deeper than any path can name; each level takes a descriptor. */
+const LEVELS = 2048;
+
 interface Count {
   readonly files: Pick<Files, 'slow'>;
   readonly seen: Set<bigint>;
+  readonly level: number;
 }
 
 async function directorySize(count: Count, parent: number, name: Buffer | '.'): Promise<number> {
@@ -35,7 +39,10 @@ async function directorySize(count: Count, parent: number, name: Buffer | '.'): 
 
 async function entrySize(count: Count, directory: number, name: Buffer): Promise<number> {
   const stat = await count.files.slow.stat(directory, name);
-  if (stat.type === 'directory') return await directorySize(count, directory, name);
+  if (stat.type === 'directory') {
+    if (count.level === LEVELS) return 0;
+    return await directorySize({ ...count, level: count.level + 1 }, directory, name);
+  }
   if (stat.type !== 'file' || (stat.links > 1 && count.seen.has(stat.inode))) return 0;
   if (stat.links > 1) count.seen.add(stat.inode);
   return stat.sizeBytes;
