@@ -244,7 +244,7 @@ export class LayerWriter implements TarHandler {
 
   /** Both names are resolved inside the root; the last component of neither is followed. */
   #hardLink(entry: TarEntry): void {
-    const existing = normalizePath(entry.linkPath);
+    const existing = normalizePath(entry.linkPath, 'hardlink target');
     const path = normalizePath(entry.path);
     if (existing === path) return;
     this.#files.link(this.#root, kernelPath(existing), kernelPath(path));

@@ -6,16 +6,19 @@ const OPAQUE = '.wh..wh..opq';
 const META = '.wh..wh.';
 
 /**
- * An archive's path as one inside the tree: absolute paths and `..` are read as in a chroot, where `/..` is
- * `/`. The empty string is the root. Errors: `invalidArgument`.
+ * An archive's path as one inside the tree: absolute ones begin at the tree's root, and one that climbs above
+ * it is refused. The empty string is the root. Errors: `invalidArgument`.
  */
-export function normalizePath(path: string): string {
+export function normalizePath(path: string, what: 'entry name' | 'hardlink target' = 'entry name'): string {
   if (path.includes('\0')) throw new EngineError('invalidArgument', 'archive/tar: invalid tar header');
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '' || part === '.') continue;
-    if (part === '..') parts.pop();
-    else parts.push(part);
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) {
+      const shown = Buffer.from(path, 'latin1').toString();
+      throw new EngineError('invalidArgument', `invalid ${what} "${shown}"`);
+    }
   }
   if (parts.length > LIMITS.tarDepth) {
     throw new EngineError('invalidArgument', `archive/tar: path deeper than ${LIMITS.tarDepth} directories`);

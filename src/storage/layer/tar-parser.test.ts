@@ -154,9 +154,11 @@ test('whatever bytes are changed, the parser answers or refuses', () => {
   );
 });
 
-test('paths are clamped to the root; whiteouts name one thing', () => {
-  assert.equal(normalizePath('../../a/./b/../c'), 'a/c');
-  assert.equal(normalizePath('/..//'), '');
+test('paths stay below the root or are refused; whiteouts name one thing', () => {
+  assert.equal(normalizePath('/a/./b/../c//'), 'a/c');
+  assert.equal(normalizePath('a/..'), '');
+  assert.throws(() => normalizePath('../a'), /invalid entry name "\.\.\/a"/);
+  assert.throws(() => normalizePath('/..', 'hardlink target'), /invalid hardlink target "\/\.\."/);
   assert.deepEqual(whiteoutOf('.wh.a'), { kind: 'remove', name: 'a' });
   assert.deepEqual(whiteoutOf('.wh..wh..opq'), { kind: 'opaque' });
   assert.equal(whiteoutOf('a.wh.b'), null);

@@ -40,16 +40,32 @@ test('paths with .., absolute ones and links stay inside the tree', async (t) =>
   const fix = await fixture(t);
   const outside = canary(fix);
   const up = '../'.repeat(20);
+  const climbing: readonly (readonly [Member, string])[] = [
+    [{ name: `${up}dotdot`, content: 'a' }, `invalid entry name "${up}dotdot"`],
+    [{ name: 'a/../../x', content: 'a' }, 'invalid entry name "a/../../x"'],
+    [{ name: '/../x', content: 'a' }, 'invalid entry name "/../x"'],
+    [{ name: '../.wh.x' }, 'invalid entry name "../.wh.x"'],
+    [{ name: 'h', type: '1', link: '../../etc/passwd' }, 'invalid hardlink target "../../etc/passwd"'],
+    [{ name: `${up}${outside.path.slice(1)}/file`, content: 'overwritten' }, 'invalid entry name'],
+  ];
+  for (const [member, text] of climbing) {
+    await assert.rejects(
+      commit(fix.storage, [member]),
+      (error) => isEngineError(error, 'invalidArgument') && error.message.startsWith(text),
+      member.name.toString(),
+    );
+    outside.check();
+  }
   const layer = await commit(fix.storage, [
-    { name: `${up}dotdot`, content: 'a' },
+    { name: `sub/../inside`, content: 'a' },
     { name: `/absolute`, content: 'b' },
-    { name: `${up}${outside.path.slice(1)}/file`, content: 'overwritten' },
+    { name: `${outside.path}/file`, content: 'overwritten' },
     { name: 'out', type: '2', link: outside.path },
     { name: 'dots', type: '2', link: `${up}${outside.path.slice(1)}` },
     { name: 'proc', type: '2', link: '/proc/self/root' },
   ]);
   const tree = UNPACKED(fix, layer);
-  assert.equal(readFileSync(join(tree, 'dotdot'), 'utf8'), 'a');
+  assert.equal(readFileSync(join(tree, 'inside'), 'utf8'), 'a');
   assert.equal(readFileSync(join(tree, 'absolute'), 'utf8'), 'b');
   assert.equal(readFileSync(join(tree, outside.path, 'file'), 'utf8'), 'overwritten');
   outside.check();
