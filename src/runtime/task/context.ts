@@ -16,7 +16,7 @@ export interface TaskContext {
   readonly shimCgroup: string;
   readonly handlers: TaskHandlers;
   readonly log: Log;
-  /** Default: `LIMITS.taskStartMs`. */
+  /** Default: `LIMITS.taskStartMs`. The bounds of a start's parts are never longer. */
   readonly startLimitMs?: number;
 }
 

@@ -66,9 +66,13 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
     await spawnShim(context.kernel, { ...shimOptions(context, request), directory }),
   );
   const [hello] = await bounded(control.hello(), {
-    limitMs: LIMITS.shimHelloMs,
+    limitMs: Math.min(LIMITS.shimHelloMs, context.startLimitMs ?? Infinity),
     late: `${NO_TASK}: the shim does not answer`,
     cancel: request.cancel,
+  }).catch((error: unknown) => {
+    // Who does not say hello answers nothing else: undoing must not ask it.
+    control.destroy();
+    throw error;
   });
   if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
   const { pid, startTime } = processOf(new Fields(hello.payload));

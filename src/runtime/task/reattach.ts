@@ -93,7 +93,7 @@ async function askShim(context: TaskContext, task: LiveTask): Promise<'live' | '
   try {
     const control = task.connect(await connectShim(task.directory));
     let frames = await control.hello();
-    const deadline = Date.now() + LIMITS.foundStartMs;
+    const deadline = Date.now() + Math.min(LIMITS.foundStartMs, context.startLimitMs ?? Infinity);
     while (stateOf(frames) === SHIM_STATE.starting && Date.now() < deadline) {
       await sleep(STARTING_POLL_MS);
       frames = await control.request(FRAME.status);

@@ -48,6 +48,32 @@ describe('starts that go wrong in hard ways', { skip: cannotRun() }, () => {
     nothingIsLeft(world, id);
   });
 
+  test('a shim that does not say hello is given up', async (t) => {
+    const world = makeWorld(t);
+    const { runc } = scripted(world, 'sleep 1000');
+    // The bound for all of a start cuts `LIMITS.shimHelloMs`, too.
+    const tasks = world.service(undefined, { startLimitMs: 300, shimPath: runc.path });
+    const id = newContainerId();
+    await assert.rejects(world.run(tasks, ['true'], { id }), /: the shim does not answer/);
+    nothingIsLeft(world, id);
+    await tasks.close();
+  });
+
+  test('a start that boot finds half-way and that does not end is given up', async (t) => {
+    const world = makeWorld(t);
+    const { runc } = scripted(world, 'sleep 1000');
+    const id = newContainerId();
+    const daemon = spawn(process.execPath, [CHILD, world.execRoot, id, runc.path], { stdio: 'ignore' });
+    await waitFor(() => existsSync(join(world.execRoot, 'tasks', id, 'runtime.log')));
+    daemon.kill('SIGKILL');
+    await once(daemon, 'exit');
+    // As above: this cuts `LIMITS.foundStartMs`.
+    const second = world.service(undefined, { startLimitMs: 300 });
+    assert.equal((await second.reattach()).size, 0);
+    nothingIsLeft(world, id);
+    await second.close();
+  });
+
   test('an exec whose runtime hangs ends with the limit, alone', async (t) => {
     const world = makeWorld(t);
     const script = 'case "$*" in *" exec "*) sleep 1000;; esac; exec runc "$@"';

@@ -47,6 +47,11 @@ export function cannotRun(): string | false {
   return existsSync('/usr/sbin/runc') && existsSync('/bin/busybox') ? false : 'needs runc and busybox';
 }
 
+export interface ServiceOptions {
+  readonly startLimitMs?: number;
+  readonly shimPath?: string;
+}
+
 export interface World {
   readonly kernel: Kernel;
   readonly execRoot: string;
@@ -58,7 +63,7 @@ export interface World {
   readonly ooms: string[];
   readonly input: (id: string, given: Partial<SpecInput>) => SpecInput;
   /** A service of its own, as a daemon that starts anew would have one. */
-  service(definitions?: Record<string, RuntimeDefinition>, options?: { startLimitMs?: number }): TaskService;
+  service(definitions?: Record<string, RuntimeDefinition>, options?: ServiceOptions): TaskService;
   run(tasks: TaskService, args: string[], options?: RunOptions): Promise<RunningTask & { id: string }>;
   exited(id: string): Promise<ExitRecord>;
 }
