@@ -1,9 +1,8 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { errorCode } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 
 const CHUNK_BYTES = 64 * 1024;
-/** A record holds at most 16 KiB of text, which JSON may blow up sixfold. */
-const LINE_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
 
 export type Line = { readonly kind: 'line'; readonly text: string } | { readonly kind: 'too-long' };
@@ -158,7 +157,7 @@ export class LogLineReader {
     if (this.#skipping) return;
     this.#pending.push(chunk.subarray(from));
     this.#pendingBytes += chunk.length - from;
-    if (this.#pendingBytes > LINE_BYTES) {
+    if (this.#pendingBytes > LIMITS.logLineBytes) {
       this.#skipping = true;
       this.#drop();
     }

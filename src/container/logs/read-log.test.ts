@@ -3,6 +3,7 @@ import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import { silentLog } from '#base/log.ts';
 import { readLog, type ReadLogRequest } from './read-log.ts';
 
@@ -82,7 +83,7 @@ test('a damaged record is skipped and said, the rest is read', async () => {
   await withLog(async (path) => {
     await writeFile(
       path,
-      `${line('good')}{"log":"torn${'\0'.repeat(10)}\n${'x'.repeat(400_000)}\n${line('after')}{"log":"no end`,
+      `${line('good')}{"log":"torn${'\0'.repeat(10)}\n${'x'.repeat(LIMITS.logLineBytes + 1)}\n${line('after')}{"log":"no end`,
     );
     const warnings: unknown[] = [];
     const log = { ...silentLog, warn: (_text: string, fields?: object) => void warnings.push(fields) };

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { LIMITS } from './limits.ts';
+
+interface Reached {
+  /** The test that goes to the bound and beyond. */
+  readonly by: string;
+  /** What it sets to a smaller value, where the bound itself is too large for a test. */
+  readonly smaller?: string;
+}
+
+const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
+  containerBodyBytes: { by: 'src/daemon/server/server.test.ts' },
+  jsonBodyBytes: { by: 'src/daemon/server/server.test.ts' },
+  jsonDepth: { by: 'src/base/json.test.ts' },
+  headerBlockBytes: { by: 'test/fuzz/http.test.ts' },
+  headerTimeoutMs: { by: 'test/fuzz/http.test.ts' },
+  refusedBodyMs: { by: 'src/daemon/server/server.test.ts' },
+  manifestBytes: { by: 'src/oci/documents.test.ts' },
+  imageConfigBytes: { by: 'src/oci/documents.test.ts' },
+  tarRecordBytes: { by: 'src/storage/layer/tar-parser.test.ts' },
+  tarPathBytes: { by: 'src/storage/layer/tar-parser.test.ts' },
+  tarDepth: { by: 'src/storage/layer/tar-parser.test.ts' },
+  passwdBytes: { by: 'src/runtime/user.test.ts' },
+  logLineBytes: { by: 'src/container/logs/read-log.test.ts' },
+  readerBufferBytes: { by: 'src/daemon/server/server.test.ts' },
+  layersPerImage: { by: 'src/oci/documents.test.ts' },
+  archiveMembers: { by: 'src/image/archive/archive-index.test.ts' },
+  archiveDocumentBytes: { by: 'src/image/archive/archive-index.test.ts' },
+  eventHistory: { by: 'src/daemon/events.test.ts' },
+  recordBytes: { by: 'src/base/durable-record.test.ts' },
+  shimFrameBytes: { by: 'src/runtime/shim/protocol.test.ts' },
+  shimRequestBytes: { by: 'src/runtime/shim/protocol.test.ts' },
+  taskStartMs: { by: 'test/integration/runtime/hard-start.test.ts', smaller: 'startLimitMs' },
+  shimHelloMs: { by: 'test/integration/runtime/hard-start.test.ts' },
+  foundStartMs: { by: 'test/integration/runtime/hard-start.test.ts' },
+  taskFileBytes: { by: 'src/runtime/shim/files.test.ts' },
+  slowCallThreads: { by: 'src/host/linux/sys.test.ts', smaller: 'threads' },
+  slowCallDeadlineMs: { by: 'src/host/linux/sys.test.ts', smaller: 'deadlineMs' },
+};
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+for (const [limit, { by, smaller }] of Object.entries(REACHED)) {
+  test(`${limit} is reached by ${by}`, () => {
+    assert.ok(existsSync(ROOT + by), 'there is no such test');
+    const word = smaller ?? `LIMITS.${limit}`;
+    assert.ok(readFileSync(ROOT + by, 'utf8').includes(word), `it does not name ${word}`);
+  });
+}
+
+test('the table is about all of them, and nothing else', () => {
+  assert.deepEqual(Object.keys(REACHED), Object.keys(LIMITS));
+});

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
+import type { ContentStore } from '#storage/content-store.ts';
+import type { Lease } from '#storage/lease.ts';
+import { type ArchiveIndex, cleanPath, spoolArchive } from './archive-index.ts';
+
+const BLOCK = 512;
+
+/** The head of a member of a ustar archive. */
+function head(name: string, sizeBytes: number, type = '0'): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  block.write(name);
+  block.write('0000644\0', 100);
+  block.write(`${sizeBytes.toString(8).padStart(11, '0')}\0`, 124);
+  block.write('00000000000\0', 136);
+  block.write('        ', 148);
+  block.write(type, 156);
+  block.write('ustar\x0000', 257);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return block;
+}
+
+/** Nothing in these archives is large enough for the content store. */
+const NOWHERE = { content: {} as ContentStore, lease: {} as Lease };
+
+async function spool(pieces: Iterable<Buffer>): Promise<ArchiveIndex> {
+  async function* source(): AsyncGenerator<Buffer> {
+    yield* pieces;
+    yield Buffer.alloc(2 * BLOCK);
+  }
+  return await spoolArchive(source(), NOWHERE);
+}
+
+test('an archive has so many members and no more', async () => {
+  let given = 0;
+  const folders = function* (): Generator<Buffer> {
+    for (;;) yield head(`d${++given}/`, 0, '5');
+  };
+  await assert.rejects(spool(folders()), { kind: 'tooLarge' });
+  assert.ok(given > LIMITS.archiveMembers && given < LIMITS.archiveMembers + 1000, `${given} members`);
+});
+
+test('documents are kept in memory up to a size, all together', async () => {
+  const document = Buffer.alloc(LIMITS.imageConfigBytes, 0x20);
+  const documents = function* (count: number): Generator<Buffer> {
+    for (let i = 0; i < count; i++) yield* [head(`${i}.json`, document.length), document];
+  };
+  const most = LIMITS.archiveDocumentBytes / LIMITS.imageConfigBytes;
+  const index = await spool(documents(most));
+  assert.ok(index.has('0.json') && index.has(`./${most - 1}.json`));
+  await assert.rejects(spool(documents(most + 1)), { kind: 'tooLarge' });
+});
+
+test('paths never leave the archive', () => {
+  assert.equal(cleanPath('./a//b/../c'), 'a/c');
+  assert.equal(cleanPath('../../etc/passwd'), 'etc/passwd');
+});
