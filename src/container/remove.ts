@@ -70,7 +70,7 @@ export async function removeLocked(
 ): Promise<void> {
   const { deps, ledger } = room;
   const { id } = entry.record;
-  await ledger.bury(entry, { flushed: options.flushed });
+  await ledger.bury(entry, options);
   if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
   entry.phase = 'none';
   await attempt(room, entry, () => ledger.running.remove(id));

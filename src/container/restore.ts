@@ -217,6 +217,8 @@ async function sweep(room: Room, { loaded, intents, tasks }: Leftovers): Promise
       await attempt(id, () => deps.snapshots.removeWritable(id));
   }
   await attempt('execs', () => sweepExecs(room));
+  for (const { id, mounts } of loaded.unreleased)
+    await attempt(id, () => deps.volumes.release(id, { mounts, removeAnonymous: true }));
   for (const id of loaded.tombstones) await attempt(id, () => ledger.store.erase(id));
 }
 

@@ -1,5 +1,6 @@
 /** What must hold while the daemon is dead, and when it is back. */
 import assert from 'node:assert/strict';
+import { readdirSync, renameSync } from 'node:fs';
 import { run, until } from '../support/command.ts';
 import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
@@ -165,4 +166,22 @@ e2e('after a reboot of the host what ran is exited with 255', {}, async (daemon)
   await until(async () => ((await state('always')) === 'running 0' ? true : undefined), {
     what: 'the restart policy',
   });
+});
+
+e2e('a removal that a crash cut short takes its anonymous volumes along', {}, async (daemon) => {
+  const make = (): Promise<string> => daemon.mustDocker(['create', '-v', '/anonymous', 'busybox']);
+  const [whole, plain] = [await make(), await make()];
+  const volumes = async (): Promise<string[]> =>
+    (await daemon.mustDocker(['volume', 'ls', '-q'])).split('\n').filter((name) => name !== '');
+  assert.equal((await volumes()).length, 2);
+  await daemon.kill();
+  // As the removals leave them right after their first step: `rm -v`, and `rm`.
+  const records = `${daemon.dataRoot}/containers`;
+  renameSync(`${records}/${whole}`, `${records}/.removed-volumes-${whole}`);
+  renameSync(`${records}/${plain}`, `${records}/.removed-${plain}`);
+  await daemon.start();
+  const [left = '', ...others] = await volumes();
+  assert.deepEqual(others, []);
+  assert.deepEqual(readdirSync(records), []);
+  await daemon.mustDocker(['volume', 'rm', left]);
 });

@@ -6,7 +6,7 @@ import type { Log } from '#base/log.ts';
 import type { SandboxFacts } from '#network/model.ts';
 import type { ContainerRecord, RunState } from '../record.ts';
 import { NameIndex } from './names.ts';
-import type { RecordStore } from './store.ts';
+import type { BuryOptions, RecordStore } from './store.ts';
 import type { RunningState, RunningStates } from './running-state.ts';
 
 /** How long an exit or start time may wait for its flush. */
@@ -196,7 +196,7 @@ export class Ledger {
   }
 
   /** The tombstone: from here on no client sees the container again. */
-  async bury(entry: Entry, options: { readonly flushed: boolean }): Promise<void> {
+  async bury(entry: Entry, options: BuryOptions): Promise<void> {
     await this.#writers.run(entry.record.id, async () => {
       if (entry.buried) return;
       await this.store.bury(entry.record.id, options);

@@ -42,7 +42,7 @@ test('what was created is loaded, what was buried is a tombstone, what was stage
     const [kept, gone] = [newContainerId(), newContainerId()];
     await store.create(recordOf(kept));
     await store.create(recordOf(gone));
-    await store.bury(gone, { flushed: true });
+    await store.bury(gone, { flushed: true, volumes: false });
     await writeFile(join(root, 'containers', '.staged-x'), '');
     const loaded = await store.load();
     assert.deepEqual(
@@ -52,6 +52,22 @@ test('what was created is loaded, what was buried is a tombstone, what was stage
     assert.deepEqual(loaded.tombstones, [gone]);
     await store.erase(gone);
     assert.deepEqual(await readdir(join(root, 'containers')), [kept]);
+  });
+});
+
+test('a tombstone remembers that anonymous volumes go, too', async () => {
+  await withDirectory(async (root) => {
+    const store = new RecordStore(root, silentLog);
+    const [plain, whole] = [newContainerId(), newContainerId()];
+    for (const id of [plain, whole]) {
+      await store.create(recordOf(id));
+      await store.bury(id, { flushed: false, volumes: id === whole });
+    }
+    const loaded = await store.load();
+    assert.deepEqual([...loaded.tombstones].sort(), [plain, whole].sort());
+    assert.deepEqual(loaded.unreleased, [recordOf(whole)]);
+    for (const id of loaded.tombstones) await store.erase(id);
+    assert.deepEqual(await readdir(join(root, 'containers')), []);
   });
 });
 

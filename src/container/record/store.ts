@@ -21,11 +21,22 @@ import type { ContainerRecord } from '../record.ts';
 
 const STAGED = '.staged-';
 const REMOVED = '.removed-';
+/** A tombstone whose anonymous volumes go, too. */
+const REMOVED_WITH_VOLUMES = '.removed-volumes-';
+
+export interface BuryOptions {
+  /** False: boot removes it again by its auto-remove flag, if need be. */
+  readonly flushed: boolean;
+  /** Anonymous volumes go, too. */
+  readonly volumes: boolean;
+}
 
 export interface LoadedRecords {
   readonly records: readonly ContainerRecord[];
   /** Containers whose removal was acknowledged but not finished. */
   readonly tombstones: readonly ContainerId[];
+  /** Those of them whose anonymous volumes may be there still. */
+  readonly unreleased: readonly Pick<ContainerRecord, 'id' | 'mounts'>[];
   /** Where damaged records went. */
   readonly quarantined: readonly { readonly id: string; readonly path: string; readonly reason: string }[];
 }
@@ -53,11 +64,13 @@ export class RecordStore {
     try {
       await writeStagedRecord(join(staged, 'record.json'), record);
       await rename(staged, this.directoryOf(record.id));
+      await syncDirectory(this.#directory);
     } catch (error) {
-      await rm(staged, { recursive: true, force: true });
+      // Nobody is told of it, so it must not be found at the next start.
+      for (const path of [staged, this.directoryOf(record.id)])
+        await rm(path, { recursive: true, force: true });
       throw error;
     }
-    await syncDirectory(this.#directory);
   }
 
   /** Two flushes. The caller holds the container's writer lock. */
@@ -65,23 +78,23 @@ export class RecordStore {
     await writeRecord(join(this.directoryOf(record.id), 'record.json'), record);
   }
 
-  /**
-   * After this the container never comes back. `flushed` false: boot removes it again by its auto-remove
-   * flag, if need be.
-   */
-  async bury(id: ContainerId, options: { readonly flushed: boolean }): Promise<void> {
-    await rename(this.directoryOf(id), join(this.#directory, `${REMOVED}${id}`));
+  /** After this the container never comes back. */
+  async bury(id: ContainerId, options: BuryOptions): Promise<void> {
+    const prefix = options.volumes ? REMOVED_WITH_VOLUMES : REMOVED;
+    await rename(this.directoryOf(id), join(this.#directory, `${prefix}${id}`));
     if (options.flushed) await syncDirectory(this.#directory);
   }
 
   /** Frees what a tombstone still holds on disk. */
   async erase(id: ContainerId): Promise<void> {
-    await rm(join(this.#directory, `${REMOVED}${id}`), { recursive: true, force: true });
+    for (const prefix of [REMOVED, REMOVED_WITH_VOLUMES])
+      await rm(join(this.#directory, `${prefix}${id}`), { recursive: true, force: true });
   }
 
   async load(): Promise<LoadedRecords> {
     const records: ContainerRecord[] = [];
     const tombstones: ContainerId[] = [];
+    const unreleased: LoadedRecords['unreleased'][number][] = [];
     const quarantined: LoadedRecords['quarantined'][number][] = [];
     const names = await readdir(this.#directory).catch((error: unknown) => {
       if (errorCode(error) === 'ENOENT') return [];
@@ -89,22 +102,24 @@ export class RecordStore {
     });
     for (const name of names) {
       if (name.startsWith(STAGED)) await rm(join(this.#directory, name), { recursive: true, force: true });
-      else if (name.startsWith(REMOVED)) tombstones.push(name.slice(REMOVED.length) as ContainerId);
+      else if (name.startsWith(REMOVED_WITH_VOLUMES)) {
+        const id = name.slice(REMOVED_WITH_VOLUMES.length) as ContainerId;
+        tombstones.push(id);
+        const record = await this.#parse(join(this.#directory, name), id).catch(() => null);
+        if (record !== null) unreleased.push(record);
+      } else if (name.startsWith(REMOVED)) tombstones.push(name.slice(REMOVED.length) as ContainerId);
       else if (isFullId(name)) {
         const outcome = await this.#read(name as ContainerId);
         if ('record' in outcome) records.push(outcome.record);
         else quarantined.push(outcome);
       }
     }
-    return { records, tombstones, quarantined };
+    return { records, tombstones, unreleased, quarantined };
   }
 
   async #read(id: ContainerId): Promise<{ record: ContainerRecord } | LoadedRecords['quarantined'][number]> {
     try {
-      const value = await readRecord(join(this.directoryOf(id), 'record.json'));
-      if (!isJsonObject(value) || value['recordVersion'] !== 1 || value['id'] !== id)
-        throw new Error('not a container record of version 1');
-      return { record: value as unknown as ContainerRecord };
+      return { record: await this.#parse(this.directoryOf(id), id) };
     } catch (error) {
       const reason = errorMessage(error);
       const path = await quarantine(this.directoryOf(id), this.#quarantine, id);
@@ -115,5 +130,12 @@ export class RecordStore {
       });
       return { id, path, reason };
     }
+  }
+
+  async #parse(directory: string, id: ContainerId): Promise<ContainerRecord> {
+    const value = await readRecord(join(directory, 'record.json'));
+    if (!isJsonObject(value) || value['recordVersion'] !== 1 || value['id'] !== id)
+      throw new Error('not a container record of version 1');
+    return value as unknown as ContainerRecord;
   }
 }
