@@ -91,6 +91,9 @@ async function failed(room: Room, entry: Entry, cause: unknown): Promise<EngineE
   entry.phase = 'ended';
   await ledger.forgetRunning(entry);
   ledger.commitSoon(entry);
+  // Between two runs of a policy the container counted as running for who waits.
+  if (status === 'restarting')
+    for (const notify of [...entry.onEnd]) notify({ exitCode, error: error.message });
   if (entry.record.hostConfig.AutoRemove) {
     await removeLocked(room, entry, { volumes: true, flushed: false }).catch((reason: unknown) =>
       deps.log.error('a container could not be removed after its failed start', {
