@@ -145,7 +145,12 @@ export class LiveTask {
     const file = await readExit(this.directory);
     if (this.phase === 'ended') return;
     if (file !== null) return this.finish(file.exit);
-    if (this.#context.kernel.processes.alive(this.shim) && (await this.#reconnect())) return;
+    if (this.#context.kernel.processes.alive(this.shim) && (await this.#reconnect())) {
+      // An end between the two connections was told to nobody.
+      const late = await readExit(this.directory);
+      if (late !== null) this.finish(late.exit);
+      return;
+    }
     await this.lose();
   }
 
