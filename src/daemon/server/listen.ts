@@ -60,14 +60,15 @@ export async function groupId(name: string): Promise<number | null> {
 export async function listenUnix(server: Server, path: string, gid: number): Promise<void> {
   await clearSocket(path);
   const mask = process.umask(0o177);
+  // Bound before the call returns: what others make meanwhile must not get this mask.
+  const bound = listening(server, () => server.listen({ path }));
+  process.umask(mask);
   try {
-    await listening(server, () => server.listen({ path }));
+    await bound;
   } catch (error) {
     throw new EngineError('internal', `can't create unix socket ${path}: ${errorMessage(error)}`, {
       cause: error,
     });
-  } finally {
-    process.umask(mask);
   }
   await chown(path, 0, gid);
   await chmod(path, SOCKET_MODE);
