@@ -397,15 +397,6 @@ export interface Sockets {
   sendFds(socket: number, fds: readonly number[], message?: Buffer): void;
   /** Waits for one message; ECONNRESET when the other end closed instead. */
   receiveFds(socket: number): Promise<{ readonly fds: readonly number[]; readonly message: Buffer }>;
-  /**
-   * Gratuitous ARP for an address from a link inside a network namespace, so that neighbours learn its MAC.
-   */
-  announce(options: {
-    readonly netns: number;
-    readonly link: string;
-    readonly mac: string;
-    readonly address: string;
-  }): void;
 }
 
 export interface SystemFacts {

@@ -30,7 +30,7 @@ export function createKernel(options: KernelOptions = {}): Kernel {
   const cgroups = createCgroups(sys);
   const processes = createProcesses(sys, cgroups);
   const links = createLinks({ sys, namespaces });
-  const sockets = createSockets({ sys, namespaces, links });
+  const sockets = createSockets(sys);
   return {
     files: createFiles(sys),
     mounts: createMounts({

@@ -268,7 +268,6 @@ function modelSockets(world: World): Sockets {
     pair: () => [numbers.take(), numbers.take()],
     sendFds: () => undefined,
     receiveFds: () => Promise.resolve({ fds: [], message: Buffer.alloc(1) }),
-    announce: () => undefined,
   };
 }
 

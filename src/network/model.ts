@@ -57,8 +57,7 @@ export interface PublishedPort {
   readonly hostPort: number;
 }
 
-/** `container`: the network namespace of another container's process. */
-export type NetworkMode = 'bridge' | 'host' | 'none' | 'container';
+export type NetworkMode = 'bridge' | 'host' | 'none';
 
 export interface EndpointSettings {
   readonly ipv4Address?: string | undefined;
@@ -72,8 +71,6 @@ export interface SandboxRequest {
   readonly name: string;
   readonly mode: NetworkMode;
   readonly endpoint?: EndpointSettings | undefined;
-  /** With mode `container`: a pid of the container whose network is joined. */
-  readonly joinPid?: number | undefined;
   /** `80/tcp` (or `80`) → bindings, as in `HostConfig.PortBindings`. */
   readonly portBindings?: Readonly<Record<string, readonly PortBinding[] | null>> | undefined;
   /**

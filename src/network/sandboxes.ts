@@ -111,15 +111,6 @@ export class Sandboxes {
       };
       return this.#enter(facts, { netnsFd: null, held: [], addresses: [] });
     }
-    if (mode === 'container') {
-      if (request.joinPid === undefined)
-        throw new EngineError('invalidArgument', 'cannot join network of a non running container');
-      return this.#enter(keyed, {
-        netnsFd: this.#options.kernel.namespaces.openNetwork(request.joinPid),
-        held: [],
-        addresses: [],
-      });
-    }
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const netnsFd = await this.#options.kernel.namespaces.createNetwork();

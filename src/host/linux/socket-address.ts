@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { errnoNumber, kernelError } from './errno.ts';
 
-export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17 } as const;
+export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 
 /** The 4 or 16 bytes of a numeric address, in network order. */
 export function addressBytes(address: string): Buffer {

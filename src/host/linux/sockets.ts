@@ -1,6 +1,6 @@
-import type { Links, Namespaces, PortAddress, Sockets } from '../kernel.ts';
+import type { PortAddress, Sockets } from '../kernel.ts';
 import { errnoNumber, kernelError } from './errno.ts';
-import { AF, addressBytes, macBytes, socketAddress } from './socket-address.ts';
+import { AF, socketAddress } from './socket-address.ts';
 import { check, type Sys } from './sys.ts';
 
 const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
@@ -12,15 +12,8 @@ const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const BACKLOG = 4096;
 const FIRST_INHERITED = 3;
-const ETH_P_ARP = 0x0806;
 
-export interface SocketDeps {
-  readonly sys: Sys;
-  readonly namespaces: Pick<Namespaces, 'inNetwork'>;
-  readonly links: Pick<Links, 'find'>;
-}
-
-export function createSockets({ sys, namespaces, links }: SocketDeps): Sockets {
+export function createSockets(sys: Sys): Sockets {
   return {
     holdPort: (address) => holdPort(sys, address),
     inherited: () => inherited(process.env),
@@ -44,13 +37,6 @@ export function createSockets({ sys, namespaces, links }: SocketDeps): Sockets {
       const [fds, message] = received;
       if (message.length === 0) throw kernelError(errnoNumber('ECONNRESET'), 'recvmsg');
       return { fds, message };
-    },
-    announce: ({ netns, link, mac, address }) => {
-      const index = links.find(link, netns)?.index;
-      if (index === undefined) throw kernelError(errnoNumber('ENODEV'), 'announce', link);
-      namespaces.inNetwork(netns, () =>
-        sendGratuitousArp(sys, index, { mac: macBytes(mac), address: addressBytes(address) }),
-      );
     },
   };
 }
@@ -91,24 +77,4 @@ function inherited(env: NodeJS.ProcessEnv): readonly number[] {
   return Number.isInteger(count) && count > 0
     ? Array.from({ length: count }, (_unused, index) => FIRST_INHERITED + index)
     : [];
-}
-
-/**
- * A request for one's own address, to everybody (RFC 5227): neighbours that know the address correct its MAC.
- */
-function sendGratuitousArp(sys: Sys, index: number, own: { mac: Buffer; address: Buffer }): void {
-  const header = Buffer.from([0, 1, 0x08, 0, 6, 4, 0, 1]);
-  const packet = Buffer.concat([header, own.mac, own.address, Buffer.alloc(6), own.address]);
-  const target = Buffer.alloc(20);
-  target.writeUInt16LE(AF.PACKET, 0);
-  target.writeUInt16BE(ETH_P_ARP, 2);
-  target.writeInt32LE(index, 4);
-  target.writeUInt8(6, 11);
-  target.fill(0xff, 12, 18);
-  const fd = sys.call('arp', 'socket', AF.PACKET, SOCK.DGRAM | SOCK.CLOEXEC, 0);
-  try {
-    sys.call('arp', 'sendto', fd, packet, packet.length, 0, target, target.length);
-  } finally {
-    sys.raw('close', fd);
-  }
 }
