@@ -4,22 +4,14 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FlagDefinition } from '../src/cli/command-table.ts';
 
-interface Flag {
-  readonly long: string;
-  readonly short?: string;
-  readonly type: string;
-  readonly shown?: string;
-  readonly default?: string;
-  readonly hidden?: boolean;
-  readonly deprecated?: boolean;
-}
 interface Command {
   readonly path: readonly string[];
   readonly aliases: readonly (readonly string[])[];
   readonly usage: readonly string[];
   readonly args: readonly { readonly name: string; readonly optional: boolean; readonly variadic: boolean }[];
-  readonly flags: readonly Flag[];
+  readonly flags: readonly FlagDefinition[];
 }
 
 /** Flags after the first argument belong to the container's command. */

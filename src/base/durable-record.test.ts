@@ -26,8 +26,9 @@ test('a record comes back; none, a damaged and a cut one are told apart', async 
 
 test('a record has a size that is not exceeded', async (t) => {
   const path = recordPath(t);
-  await writeRecord(path, 'x'.repeat(LIMITS.recordBytes - 200));
-  assert.equal(String(await readRecord(path)).length, LIMITS.recordBytes - 200);
+  const large = 'x'.repeat(LIMITS.recordBytes - 200);
+  await writeRecord(path, large);
+  assert.ok((await readRecord(path)) === large);
   await writeRecord(path, 'x'.repeat(LIMITS.recordBytes));
   await assert.rejects(readRecord(path), { kind: 'dataLoss' });
 });

@@ -274,8 +274,6 @@ export interface Cgroups {
   readonly version: CgroupVersion;
   /** Controllers available, sorted (`cpu`, `memory`, `pids`, …). */
   readonly controllers: readonly string[];
-  /** This process's own cgroup: on v2 its path there, on v1 that of the first hierarchy with a controller. */
-  ownPath(): string;
   /** In every hierarchy, with its parents; idempotent. */
   create(path: string): void;
   exists(path: string): boolean;
@@ -390,8 +388,6 @@ export interface Sockets {
    * once.
    */
   inherited(): readonly number[];
-  /** Of the other end of a connected unix socket. */
-  peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number };
   /** A connected pair of unix stream sockets, both close-on-exec. */
   pair(): readonly [number, number];
   sendFds(socket: number, fds: readonly number[], message?: Buffer): void;

@@ -203,7 +203,6 @@ function modelCgroups(): Cgroups {
   return {
     version: 'v2',
     controllers: ['cpu', 'io', 'memory', 'pids'],
-    ownPath: () => '/',
     create: (path) => {
       const parts = path.split('/').filter((part) => part !== '');
       for (let length = 1; length <= parts.length; length += 1)
@@ -264,7 +263,6 @@ function modelSockets(world: World): Sockets {
   return {
     holdPort: (address) => ({ fd: numbers.take(), port: world.of().hold(address) }),
     inherited: () => [],
-    peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }),
     pair: () => [numbers.take(), numbers.take()],
     sendFds: () => undefined,
     receiveFds: () => Promise.resolve({ fds: [], message: Buffer.alloc(1) }),

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ImageHistoryReply } from '#api/generated-image-operations.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { ImageConfig } from '#oci/image-config.ts';
@@ -74,14 +75,7 @@ export interface ImageSummary {
   readonly Containers: number;
 }
 
-export interface ImageHistoryItem {
-  readonly Id: string;
-  readonly Created: number;
-  readonly CreatedBy: string;
-  readonly Tags: readonly string[] | null;
-  readonly Size: number;
-  readonly Comment: string;
-}
+export type ImageHistoryItem = ImageHistoryReply[number];
 
 export interface LoadOptions {
   readonly quiet?: boolean;

@@ -108,11 +108,6 @@ export function addressBytes(address: Address): Buffer {
   return bytes;
 }
 
-export function addressFromBytes(bytes: Uint8Array): Address {
-  const value = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
-  return { family: bytes.length === 4 ? 4 : 6, value };
-}
-
 export function maskOf(family: Family, length: number): bigint {
   const bits = BigInt(bitsOf(family));
   return ((1n << BigInt(length)) - 1n) << (bits - BigInt(length));

@@ -7,14 +7,13 @@ const v2Controllers = () => ['cpu', 'memory'];
 
 test('v2 alone', () => {
   const mounts = parseMountTable('30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n');
-  const layout = cgroupLayout(mounts, '0::/system.slice/gantry.service\n', v2Controllers);
+  const layout = cgroupLayout(mounts, v2Controllers);
   assert.equal(layout.version, 'v2');
   assert.deepEqual(layout.hierarchies, [
     {
       version: 2,
       mountPoint: '/sys/fs/cgroup',
       controllers: ['cpu', 'memory'],
-      ownPath: '/system.slice/gantry.service',
     },
   ]);
 });
@@ -28,15 +27,11 @@ test('both at once, controllers mounted together, one hierarchy mounted twice', 
       '36 25 0:31 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw',
     ].join('\n'),
   );
-  const layout = cgroupLayout(mounts, '3:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n', v2Controllers);
+  const layout = cgroupLayout(mounts, v2Controllers);
   assert.equal(layout.version, 'hybrid');
   assert.deepEqual(
-    layout.hierarchies.map(({ controllers, ownPath }) => [controllers.join('+'), ownPath]),
-    [
-      ['cpu+cpuacct', '/a'],
-      ['name=systemd', '/b'],
-      ['cpu+memory', '/c'],
-    ],
+    layout.hierarchies.map(({ controllers }) => controllers.join('+')),
+    ['cpu+cpuacct', 'name=systemd', 'cpu+memory'],
   );
 });
 
@@ -44,9 +39,5 @@ test('inside a container whose mount shows only its own group', () => {
   const mounts = parseMountTable(
     '40 25 0:30 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n',
   );
-  const own = (path: string) =>
-    cgroupLayout(mounts, `3:memory:${path}\n`, v2Controllers).hierarchies[0]?.ownPath;
-  assert.equal(own('/docker/abc'), '/');
-  assert.equal(own('/docker/abc/sub'), '/sub');
-  assert.equal(cgroupLayout(mounts, '', v2Controllers).version, 'v1');
+  assert.equal(cgroupLayout(mounts, v2Controllers).version, 'v1');
 });

@@ -119,7 +119,7 @@ class LinuxCgroups implements CgroupsInside {
 
   constructor(sys: Sys) {
     const mounts = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
-    const layout = cgroupLayout(mounts, readFileSync('/proc/self/cgroup', 'utf8'), (mountPoint) =>
+    const layout = cgroupLayout(mounts, (mountPoint) =>
       (readOrNull(join(mountPoint, 'cgroup.controllers')) ?? '').split(/\s+/).filter((name) => name !== ''),
     );
     this.#sys = sys;
@@ -127,15 +127,6 @@ class LinuxCgroups implements CgroupsInside {
     this.#hierarchies = layout.hierarchies;
     const names = layout.hierarchies.flatMap((hierarchy) => hierarchy.controllers);
     this.controllers = [...new Set(names.filter((name) => !name.startsWith('name=')))].sort();
-  }
-
-  ownPath(): string {
-    const v2 = this.#hierarchies.find((hierarchy) => hierarchy.version === 2);
-    if (this.version === 'v2') return v2?.ownPath ?? '/';
-    const controlled = this.#hierarchies.find(({ controllers }) =>
-      controllers.some((name) => !name.startsWith('name=')),
-    );
-    return controlled?.ownPath ?? v2?.ownPath ?? '/';
   }
 
   create(path: string): void {

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import type { FirewallOperation, TableAddress } from '../firewall-operations.ts';
-import { interfaceIs, protocolIs, stateIs, statusIs } from '../firewall-expressions.ts';
 import { createKernel } from '../real.ts';
 import { socketAddress } from './socket-address.ts';
-import { testSys } from './test-support.ts';
+import { interfaceIs, protocolIs, stateIs, statusIs, testSys } from './test-support.ts';
 
 const kernel = createKernel();
 const { links, firewall, namespaces } = kernel;

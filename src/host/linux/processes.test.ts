@@ -114,7 +114,6 @@ test('descriptors travel over a socket', async (t) => {
   assert.equal(received.message.toString(), 'm');
   assert.equal(readFileSync(received.fds[0] ?? -1, 'utf8'), 'sent');
   received.fds.forEach((one) => closeSync(one));
-  assert.deepEqual(sockets.peerCredentials(ours), { pid: process.pid, uid: 0, gid: 0 });
   closeSync(ours);
   await assert.rejects(sockets.receiveFds(theirs), code('ECONNRESET'));
   closeSync(theirs);
@@ -150,7 +149,6 @@ test('a cgroup: born in it, counted, frozen, killed, removed', async (t) => {
 });
 
 test('the group of this process is known', () => {
-  assert.ok(cgroups.ownPath().startsWith('/'));
   assert.ok(['v1', 'v2', 'hybrid'].includes(cgroups.version));
   assert.ok(cgroups.controllers.includes('memory'));
 });

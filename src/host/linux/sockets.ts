@@ -7,7 +7,6 @@ const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as co
 const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 } as const;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
-const SO_PEERCRED = 17;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const BACKLOG = 4096;
@@ -17,12 +16,6 @@ export function createSockets(sys: Sys): Sockets {
   return {
     holdPort: (address) => holdPort(sys, address),
     inherited: () => inherited(process.env),
-    peerCredentials: (fd) => {
-      const buffer = Buffer.alloc(12);
-      const size = Buffer.from([12, 0, 0, 0]);
-      sys.call(undefined, 'getsockopt', fd, SOL_SOCKET, SO_PEERCRED, buffer, size);
-      return { pid: buffer.readInt32LE(0), uid: buffer.readUInt32LE(4), gid: buffer.readUInt32LE(8) };
-    },
     pair: () => {
       const fds = new Int32Array(2);
       sys.call(undefined, 'socketpair', AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0, fds);
