@@ -43,3 +43,9 @@ e2e('a time-out of years is no time-out of a millisecond', {}, async (daemon) =>
   await daemon.mustDocker(['stop', '-t', '3000000', 'box']);
   assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.ExitCode}}', 'box']), '7');
 });
+
+e2e("a client's regular expression that backtracks without end holds nobody up", {}, async (daemon) => {
+  await daemon.mustDocker(['create', '--name', `${'a'.repeat(60)}_`, 'busybox']);
+  const found = await daemon.docker(['ps', '-aq', '--filter', 'name=^(a+)+$'], { timeoutMs: 10_000 });
+  assert.deepEqual([found.exit, found.stdout], [0, '']);
+});
