@@ -26,6 +26,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EIO: 'input/output error',
   ELOOP: 'too many levels of symbolic links',
   EMFILE: 'too many open files',
+  ENAMETOOLONG: 'file name too long',
   ENODEV: 'no such device',
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on device',

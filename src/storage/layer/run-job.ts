@@ -5,6 +5,7 @@ import { LayerWriter } from './apply-layer.ts';
 import type { LayerJob, LayerJobResult } from './apply-job.ts';
 import { copyTree } from './copy-tree.ts';
 import { decompressFile } from './decompress.ts';
+import { namingEntries } from './entry-errors.ts';
 import { TarParser } from './tar-parser.ts';
 import { treeUsage } from './tree-usage.ts';
 
@@ -34,7 +35,7 @@ async function applyArchive(
   trees: { readonly root: number; readonly lowerRoots: readonly number[] },
 ): Promise<LayerJobResult> {
   const writer = new LayerWriter({ files, whiteouts: job.whiteouts, ...trees });
-  const parser = new TarParser(writer);
+  const parser = new TarParser(namingEntries(writer));
   const hash = createHash('sha256');
   try {
     for await (const chunk of decompressFile(job.blobPath)) {

@@ -198,3 +198,24 @@ test('a layer cut off at any block, or with any byte changed, is refused or whol
     [],
   );
 });
+
+test('what the kernel refuses is told with the name of the entry', async (t) => {
+  const fix = await fixture(t);
+  const file: Member = { name: 'a', content: 'x' };
+  const long = 'n'.repeat(300);
+  const refused: readonly (readonly [readonly Member[], string])[] = [
+    [[{ name: 'h', type: '1', link: 'nosuch' }], 'linkat nosuch h: no such file or directory'],
+    [[file, { name: 'h', type: '1', link: 'a/b' }], 'linkat a/b h: not a directory'],
+    [[{ name: 'd/' }, { name: 'h', type: '1', link: 'd' }], 'linkat d h: operation not permitted'],
+    [[file, { name: 'a/b', content: 'x' }], 'openat a/b: not a directory'],
+    [[file, { name: 'a/b', type: '2', link: 'c' }], 'symlinkat c a/b: not a directory'],
+    [[{ name: 'n', content: 'x', pax: { path: long } }], `openat ${long}: file name too long`],
+  ];
+  for (const [members, text] of refused) {
+    await assert.rejects(
+      commit(fix.storage, members),
+      (error) => isEngineError(error, 'invalidArgument') && error.message === text,
+      text,
+    );
+  }
+});
