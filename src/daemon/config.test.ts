@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadConfig } from './config.ts';
 import { parseFlags } from './config/flags.ts';
+import { checkSupported } from './config/supported.ts';
 import { IGNORED_KEYS, OPTION_BY_FLAG, OPTION_BY_KEY } from './config/options.ts';
 
 interface Reference {
@@ -85,4 +86,44 @@ test('flags: forms, defaults, mistakes', () => {
   );
   assert.throws(() => parseFlags(['--bip']), /flag needs an argument: --bip/);
   assert.equal(parseFlags(['--validate']).action, 'validate');
+});
+
+const REFUSED_STARTS: readonly (readonly [string[], RegExp | null])[] = [
+  [
+    ['--authorization-plugin', 'x'],
+    /^authorization plugins are not supported: every request would be allowed$/,
+  ],
+  [['--userns-remap', 'default'], /^userns-remap is not supported: /],
+  [['--userns-remap', ''], null],
+  [
+    ['-b', 'br7', '--bip', '10.1.1.1/24'],
+    /^You specified -b & --bip, mutually exclusive options\. Please specify only one$/,
+  ],
+  [['-b', 'br7', '--bip6', 'fd00::1/64'], /^You specified -b & --bip6, mutually exclusive options\./],
+  [['--icc=false', '--iptables=false'], /^You specified --iptables=false with --icc=false\. ICC=false uses/],
+  [['--icc=false'], null],
+  [['-b', 'br7'], null],
+];
+
+for (const [args, refusal] of REFUSED_STARTS) {
+  test(`start with ${args.join(' ')}: ${refusal === null ? 'goes on' : 'refused'}`, () => {
+    assert.equal(validate('{}', args), 'configuration OK');
+    const config = loadConfig(parseFlags(['--config-file', '/dev/null', ...args]).values);
+    if (refusal === null) checkSupported(config);
+    else assert.throws(() => checkSupported(config), { message: refusal });
+  });
+}
+
+test('plugins that a file names refuse the start, an empty list does not', () => {
+  const check = (plugins: readonly string[]): void =>
+    checkSupported(
+      loadConfig(
+        new Map<string, string | readonly string[]>([
+          ['config-file', '/dev/null'],
+          ['authorization-plugins', plugins],
+        ]),
+      ),
+    );
+  check([]);
+  assert.throws(() => check(['x']), /authorization plugins are not supported/);
 });

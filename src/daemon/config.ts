@@ -166,10 +166,15 @@ function toConfig(values: Values, configFile: string): DaemonConfig {
   const debug = read.flag('debug') === true;
   const shm = read.text('default-shm-size');
   const format = read.text('log-format');
-  const withoutEffect = [...values.keys()].filter(
-    (key) =>
-      OPTION_BY_KEY.get(key)?.effect === false || (key === 'live-restore' && values.get(key) === false),
-  );
+  const withoutEffect = [...values]
+    .filter(([key, value]) =>
+      key === 'live-restore'
+        ? value === false
+        : OPTION_BY_KEY.get(key)?.effect === false &&
+          value !== '' &&
+          !(Array.isArray(value) && value.length === 0),
+    )
+    .map(([key]) => key);
   return {
     configFile,
     dataRoot: read.text('data-root') ?? '/var/lib/gantry',

@@ -38,6 +38,27 @@ function checkExecOptions(options: readonly string[]): void {
   }
 }
 
+/** Options that promise protection: to go on without it would be worse than not to start. */
+function checkProtection({ withoutEffect }: DaemonConfig): void {
+  if (withoutEffect.includes('authorization-plugins'))
+    throw bad('authorization plugins are not supported: every request would be allowed');
+  if (withoutEffect.includes('userns-remap'))
+    throw bad('userns-remap is not supported: root in a container would be root of the host');
+}
+
+/** Errors in the reference's words. */
+function checkNetwork({ network }: DaemonConfig): void {
+  const exclusive = (flag: string): EngineError =>
+    bad(`You specified -b & --${flag}, mutually exclusive options. Please specify only one`);
+  if (network.bridge !== undefined && network.bip !== undefined) throw exclusive('bip');
+  if (network.bridge !== undefined && network.bip6 !== undefined) throw exclusive('bip6');
+  if (network.icc === false && network.iptables === false) {
+    throw bad(
+      'You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true',
+    );
+  }
+}
+
 /**
  * What is well-formed, and still cannot be done here or contradicts itself: the daemon does not start with
  * it, while `--validate` has nothing against it, as in the reference.
@@ -46,6 +67,8 @@ export function checkSupported(config: DaemonConfig): void {
   checkRuntimes(config);
   checkExecOptions(config.execOptions);
   checkLogDefaults(config);
+  checkProtection(config);
+  checkNetwork(config);
   const init = findInit(config.initPath);
   if (config.init && init === null)
     throw bad('init is the default, and no init program is installed: name one with --init-path');
