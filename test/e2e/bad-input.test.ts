@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
+import { findLeaks } from '../support/leaks.ts';
 import { tarOf } from '../support/images.ts';
 
 const HELP = "\n\nRun 'docker run --help' for more information\n";
@@ -41,6 +45,8 @@ const REFUSED: readonly (readonly [string[], number, string])[] = [
     125,
     'docker: Error response from daemon: Minimum memory limit allowed is 6MB',
   ],
+  [['-p', '99999:80', 'busybox', 'true'], 125, 'docker: invalid hostPort: 99999'],
+  [['-p', 'abc:80', 'busybox', 'true'], 125, 'docker: invalid hostPort: abc'],
   [
     ['--cap-add', 'nosuch', 'busybox', 'true'],
     125,
@@ -66,6 +72,15 @@ e2e('refusals of run: text, exit code, nothing left behind', {}, async (daemon) 
   const missing = await daemon.docker(['run', '--pull', 'never', 'nosuch:1']);
   assert.equal(missing.exit, 125);
   assert.equal(missing.stderr, `docker: Error response from daemon: No such image: nosuch:1${HELP}`);
+  for (const [size, why] of [
+    ['5x', "invalid suffix: 'x'"],
+    ['abc', "invalid size: 'abc'"],
+  ]) {
+    const memory = await daemon.docker(['run', '-m', `${size}`, 'busybox', 'true']);
+    assert.equal(memory.exit, 125);
+    assert.ok(memory.stderr.startsWith(`invalid argument "${size}" for "-m, --memory" flag: ${why}\n`));
+  }
+  assert.equal(await daemon.mustDocker(['ps', '-aq']), '');
 });
 
 e2e('a name that is taken, a port that is taken', {}, async (daemon) => {
@@ -87,6 +102,39 @@ e2e('a name that is taken, a port that is taken', {}, async (daemon) => {
   const port = await daemon.docker(['run', '--rm', '-p', '7070:81', 'busybox', 'true']);
   assert.equal(port.exit, 125);
   assert.match(port.stderr, /Bind for (0\.0\.0\.0|:::):7070 failed: port is already allocated/);
+});
+
+/** A process beside the daemon that holds a TCP port until it is disposed of. */
+async function foreignListener(daemon: TestDaemon, port: number): Promise<AsyncDisposable> {
+  const program = `require('node:net').createServer().listen(${port}, '0.0.0.0', () => console.log('up'))`;
+  const network = `--net=/run/netns/${daemon.network}`;
+  const child = spawn('nsenter', [network, '--', process.execPath, '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const closed = once(child, 'close');
+  await Promise.race([once(child.stdout, 'data'), closed]);
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await closed;
+    },
+  };
+}
+
+e2e('a port that a process of the host holds', {}, async (daemon) => {
+  const run = ['run', '--rm', '-p', '7171:80', 'busybox', 'true'];
+  {
+    await using _ = await foreignListener(daemon, 7171);
+    const taken = await daemon.docker(run);
+    assert.equal(taken.exit, 125);
+    assert.match(
+      taken.stderr,
+      /^docker: Error response from daemon: failed to set up container networking: driver failed programming external connectivity on endpoint \S+ \([0-9a-f]{64}\): failed to bind host port for 0\.0\.0\.0:7171:172\.\d+\.0\.2:80\/tcp: address already in use\n/,
+    );
+    assert.equal(await daemon.mustDocker(['ps', '-aq']), '');
+    assert.deepEqual(await findLeaks(daemon), []);
+  }
+  assert.equal((await daemon.docker(run)).exit, 0);
 });
 
 const HOSTILE: readonly (readonly [string, Parameters<typeof tarOf>[0]])[] = [
