@@ -118,8 +118,11 @@ function line(row: Row, peer: string | undefined): string {
   const ours = summarize(row.samples['gantry'] ?? []);
   const theirs: Summary | undefined =
     peer === undefined ? undefined : row.samples[peer] && summarize(row.samples[peer]);
+  // One sample has neither percentile nor spread.
   const figure = (summary: Summary): string =>
-    `${summary.median.toFixed(1).padStart(9)} ${summary.p95.toFixed(1).padStart(9)} ${`±${summary.spreadPercent.toFixed(0)}%`.padStart(6)}`;
+    summary.count === 1
+      ? `${summary.median.toFixed(1).padStart(9)} ${'1 sample'.padStart(16)}`
+      : `${summary.median.toFixed(1).padStart(9)} ${summary.p95.toFixed(1).padStart(9)} ${`±${summary.spreadPercent.toFixed(0)}%`.padStart(6)}`;
   const ratio = theirs && (row.unit === 'MB/s' ? ours.median / theirs.median : theirs.median / ours.median);
   const rest = theirs ? `${figure(theirs)} ${`${ratio?.toFixed(1)}x`.padStart(7)}` : '';
   return `${row.name.padEnd(40)} ${row.unit.padEnd(8)} ${figure(ours)} ${rest}`;
@@ -169,6 +172,8 @@ async function main(): Promise<void> {
     `${'measure'.padEnd(40)} unit         median       p95 spread${peer ? '    median       p95 spread   ratio' : ''}\n`,
   );
   for (const row of rows) process.stdout.write(`${line(row, peer?.label)}\n`);
+  if (peer !== undefined && values['vs-pid'] === undefined && wants('memory'))
+    process.stdout.write("memory: the other engine's rows need its process, --vs-pid\n");
   process.stdout.write(`${runc}; peer: ${peer ? JSON.stringify(peerVersion) : 'none'}\n`);
   await mkdir('dist', { recursive: true });
   await writeFile(

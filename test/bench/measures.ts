@@ -88,6 +88,13 @@ export const MEASURES: readonly Measure[] = [
     ...idle,
     sample: (engine) => timed(() => execByApi(engine, IDLE)),
   },
+  {
+    name: 'exec true, docker CLI',
+    unit: 'ms',
+    rounds: 15,
+    ...idle,
+    sample: (engine) => timed(async () => void (await engine.docker(['exec', IDLE, 'true']))),
+  },
   { name: 'start + stop, API', unit: 'ms', rounds: 10, sample: startAndStop },
   {
     name: '20 runs in parallel, API',
