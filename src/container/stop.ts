@@ -1,4 +1,4 @@
-import { EngineError, isEngineError } from '#base/errors.ts';
+import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import * as messages from '#api/messages.ts';
 import type { StopRequest } from './container-service.ts';
 import { parseSignal, SIGKILL, SIGTERM } from './normalize/signals.ts';
@@ -48,13 +48,29 @@ export async function beginStop(
     if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
     entry.restartTimer = null;
     ledger.setState(entry, { status: transition(entry.record, 'stop') });
-    await ledger.commit(entry);
+    await writeWish(room, entry);
     return null;
   }
-  if (isFirst && entry.record.hostConfig.RestartPolicy.Name !== 'no') await ledger.commit(entry);
   const promise = ended(entry);
-  await deliver(room, entry, signal);
+  try {
+    await deliver(room, entry, signal);
+  } finally {
+    if (isFirst && entry.record.hostConfig.RestartPolicy.Name !== 'no') await writeWish(room, entry);
+  }
   return { promise };
+}
+
+/** That the user wanted the end. A full disk keeps nobody from stopping: the record follows later. */
+async function writeWish(room: Pick<Room, 'deps' | 'ledger'>, entry: Entry): Promise<void> {
+  try {
+    await room.ledger.commit(entry);
+  } catch (error) {
+    room.deps.log.error('a stop could not be recorded; it is tried again', {
+      id: entry.record.id,
+      reason: errorMessage(error),
+    });
+    room.ledger.commitSoon(entry);
+  }
 }
 
 /** A signal under the lock; a paused container is woken so that it can act on it. */
