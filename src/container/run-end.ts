@@ -1,14 +1,17 @@
 import type { Entry, RunEnd } from './record/ledger.ts';
 
-/** The end of the run that is on, from the exit path itself. */
-export function ended(entry: Entry): Promise<RunEnd> {
-  return new Promise((resolve) => {
-    const notify = (end: RunEnd): void => {
-      entry.onEnd.delete(notify);
-      resolve(end);
-    };
-    entry.onEnd.add(notify);
-  });
+/** The end of the run that is on, from the exit path itself; one listener, however many ask. */
+export function ended(entry: Pick<Entry, 'end' | 'onEnd'>): Promise<RunEnd> {
+  if (entry.end !== null) return entry.end;
+  const { promise, resolve } = Promise.withResolvers<RunEnd>();
+  const notify = (end: RunEnd): void => {
+    entry.onEnd.delete(notify);
+    entry.end = null;
+    resolve(end);
+  };
+  entry.onEnd.add(notify);
+  entry.end = promise;
+  return promise;
 }
 
 /** Timers that are set for longer go off at once. */

@@ -29,6 +29,8 @@ export interface Entry {
   stopRequested: boolean;
   /** Called when the current run ends, or its start failed. */
   readonly onEnd: Set<(end: RunEnd) => void>;
+  /** The end of the current run, once somebody asked for it. */
+  end: Promise<RunEnd> | null;
   readonly onRemoved: Set<(error: string) => void>;
   /** A restart in waiting. */
   restartTimer: NodeJS.Timeout | null;
@@ -49,6 +51,7 @@ function newEntry(record: ContainerRecord): Entry {
     buried: false,
     stopRequested: false,
     onEnd: new Set(),
+    end: null,
     onRemoved: new Set(),
     restartTimer: null,
     restartDelayMs: 0,
