@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createKernel } from '../real.ts';
 import { loadNative } from './native.ts';
@@ -26,6 +29,31 @@ test('a call that hangs is given up after its deadline and keeps its place among
   await next;
   sys.raw('close', near);
   sys.raw('close', far);
+});
+
+test('what is opened after its deadline is closed again', async () => {
+  const sys = new Sys(loadNative(), { threads: 1, deadlineMs: 50 });
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-late-'));
+  const fifo = join(directory, 'fifo');
+  sys.call(fifo, 'mknodat', -100, Buffer.from(`${fifo}\0`), 0o010_600, 0);
+  const openOnes = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === fifo;
+      } catch {
+        return false;
+      }
+    }).length;
+  // Without a writer the reader's open waits.
+  const reading = one(fifo, 'openat', -100, Buffer.from(`${fifo}\0`), 0, 0);
+  await assert.rejects(sys.later(reading), code('ETIMEDOUT'));
+  const writer = openSync(fifo, 'r+');
+  for (let i = 0; i < 200 && openOnes() !== 1; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(openOnes(), 1, 'only the writer is left');
+  await sys.later(one(undefined, 'fchmod', writer, 0o600), 1000);
+  assert.equal(openOnes(), 1);
+  closeSync(writer);
+  rmSync(directory, { recursive: true });
 });
 
 test('arguments of the wrong type are refused, not passed', () => {

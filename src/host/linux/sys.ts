@@ -23,6 +23,17 @@ export interface SysLimits {
 
 const DEFAULTS: SysLimits = { threads: LIMITS.slowCallThreads, deadlineMs: LIMITS.slowCallDeadlineMs };
 
+/** Their result is a file descriptor. */
+const OPENS: ReadonlySet<SyscallName> = new Set([
+  'fsmount',
+  'fsopen',
+  'open_tree',
+  'openat',
+  'openat2',
+  'pidfd_open',
+  'socket',
+]);
+
 /** The system call layer under everything in this room. */
 export class Sys {
   readonly native: Native;
@@ -83,7 +94,20 @@ export class Sys {
       .syscallsAsync(calls.map((call) => this.#encode(call)))
       .finally(() => this.#endTurn());
     if (!Number.isFinite(deadlineMs)) return work;
-    return withDeadline(work, deadlineMs, calls[0]?.[0] ?? 'read');
+    try {
+      return await withDeadline(work, deadlineMs, calls[0]?.[0] ?? 'read');
+    } catch (error) {
+      void work.then((results) => this.#closeLate(calls, results)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** What was opened after its deadline belongs to nobody. A close may hang like the opening did. */
+  async #closeLate(calls: readonly Call[], results: readonly number[]): Promise<void> {
+    for (const [index, fd] of results.entries()) {
+      const call = calls[index];
+      if (fd >= 0 && call !== undefined && OPENS.has(call[0])) await this.wait('close', fd);
+    }
   }
 
   async #takeTurn(): Promise<void> {
