@@ -114,7 +114,12 @@ export class Sandboxes {
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const netnsFd = await this.#options.kernel.namespaces.createNetwork();
-    this.#options.kernel.links.apply(LOOPBACK_UP, netnsFd);
+    try {
+      this.#options.kernel.links.apply(LOOPBACK_UP, netnsFd);
+    } catch (error) {
+      this.#options.closeFd(netnsFd);
+      throw error;
+    }
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
     return this.#enter({ ...keyed, endpoints }, { netnsFd, held: [], addresses: [] });
   }
