@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Entry } from './ledger.ts';
-import { violationsOf, type ListedContainer, type Witness } from './rules.ts';
+import { passedOver, violationsOf, type ListedContainer, type Witness } from './rules.ts';
 
 const entry = (over: Partial<Entry>): Entry => ({
   ...{ name: 'c', kind: 'sleeper', exitCode: 0, id: 'a', pid: 7 },
@@ -100,3 +100,10 @@ for (const [name, rule, promised, facts] of sabotage) {
     assert.ok(rules([promised], facts).includes(rule), JSON.stringify(violationsOf([promised], facts)));
   });
 }
+
+test('a freed address that is passed over is still held', () => {
+  const freed = new Set(['172.17.0.2', '172.17.0.3', '172.17.0.10']);
+  assert.deepEqual(passedOver(freed, new Set(['172.17.0.2', '172.17.0.3', '172.17.0.4'])), []);
+  assert.deepEqual(passedOver(freed, new Set(['172.17.0.2', '172.17.0.4', ''])), ['172.17.0.3']);
+  assert.deepEqual(passedOver(freed, new Set()), []);
+});

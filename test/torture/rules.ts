@@ -137,3 +137,15 @@ export function violationsOf(entries: readonly Entry[], witness: Witness): Viola
     ...checkNetwork(witness),
   ];
 }
+
+const addressNumber = (address: string): number =>
+  address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+
+/**
+ * S8: freed addresses that were not given out though higher ones were. The lowest free address is given
+ * first, so somebody still holds these.
+ */
+export function passedOver(freed: ReadonlySet<string>, given: ReadonlySet<string>): string[] {
+  const highest = Math.max(0, ...[...given].filter((address) => address !== '').map(addressNumber));
+  return [...freed].filter((address) => addressNumber(address) < highest && !given.has(address));
+}
