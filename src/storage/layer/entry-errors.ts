@@ -42,7 +42,8 @@ function named(error: unknown, entry: TarEntry, step: 'make' | 'write'): unknown
   const names = [
     step === 'write' ? 'write' : CALLS[entry.type],
     ...(entry.type === 'hardlink' || entry.type === 'symlink' ? [entry.linkPath] : []),
-    entry.path,
+    // A directory's name ends with a slash.
+    entry.path.replace(/\/+$/, ''),
   ];
   const kind = ARCHIVE_FAULTS.has(code) ? 'invalidArgument' : 'internal';
   const text = `${names.map(shown).join(' ')}: ${reason}`;

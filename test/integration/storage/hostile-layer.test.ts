@@ -208,6 +208,7 @@ test('what the kernel refuses is told with the name of the entry', async (t) => 
     [[file, { name: 'h', type: '1', link: 'a/b' }], 'linkat a/b h: not a directory'],
     [[{ name: 'd/' }, { name: 'h', type: '1', link: 'd' }], 'linkat d h: operation not permitted'],
     [[file, { name: 'a/b', content: 'x' }], 'openat a/b: not a directory'],
+    [[file, { name: 'a/b/' }], 'mkdirat a/b: not a directory'],
     [[file, { name: 'a/b', type: '2', link: 'c' }], 'symlinkat c a/b: not a directory'],
     [[{ name: 'n', content: 'x', pax: { path: long } }], `openat ${long}: file name too long`],
   ];
