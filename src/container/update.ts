@@ -100,12 +100,36 @@ export async function updateContainer(
       );
     checkTogether(record, wish);
     const hostConfig = { ...record.hostConfig, ...wish, RestartPolicy: policy };
-    if (hasProcess(record.state.status)) await applyNow(room, entry, { wish, hostConfig });
+    const undo = hasProcess(record.state.status)
+      ? await applyNow(room, entry, { wish, hostConfig })
+      : async () => undefined;
     entry.record = { ...entry.record, hostConfig };
-    await ledger.commit(entry);
+    try {
+      await ledger.commit(entry);
+    } catch (error) {
+      await takeBack(room, entry, { hostConfig: record.hostConfig, undo });
+      throw error;
+    }
     tell(room, entry, { action: 'update' });
   });
   return { Warnings: null };
+}
+
+/** What could not be recorded is not the case: neither for the next inspect nor in the kernel. */
+async function takeBack(
+  room: Pick<Room, 'deps' | 'ledger'>,
+  entry: Entry,
+  before: { readonly hostConfig: HostConfig; readonly undo: () => Promise<void> },
+): Promise<void> {
+  entry.record = { ...entry.record, hostConfig: before.hostConfig };
+  // A group commit may have written the new limits meanwhile.
+  room.ledger.commitSoon(entry);
+  await before.undo().catch((error: unknown) =>
+    room.deps.log.error('limits that could not be recorded could not be taken back', {
+      id: entry.record.id,
+      reason: errorMessage(error),
+    }),
+  );
 }
 
 /** The kernel gets what was asked for, and swap together with the memory it counts in. */
@@ -113,10 +137,10 @@ async function applyNow(
   room: Pick<Room, 'deps'>,
   entry: Entry,
   change: { readonly wish: Partial<Resources>; readonly hostConfig: HostConfig },
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const { record } = entry;
   const { wish, hostConfig } = change;
-  if (Object.keys(wish).length === 0) return;
+  if (Object.keys(wish).length === 0) return async () => undefined;
   const memory = wish.Memory !== undefined || wish.MemorySwap !== undefined;
   const none = {
     CpuShares: 0,
@@ -137,7 +161,7 @@ async function applyNow(
   const limits = await readResources(asked);
   const unlimitedPids = Object.hasOwn(wish, 'PidsLimit') && wish.PidsLimit === null;
   try {
-    await room.deps.tasks.update(record.id, { ...limits, ...(unlimitedPids && { pidsLimit: -1 }) });
+    return await room.deps.tasks.update(record.id, { ...limits, ...(unlimitedPids && { pidsLimit: -1 }) });
   } catch (error) {
     throw new EngineError('internal', messages.cannotUpdate(record.id, errorMessage(error)), {
       cause: error,

@@ -11,7 +11,8 @@ import { connectShim } from './shim/spawn.ts';
 import { type TaskContext, taskDirectory } from './task/context.ts';
 import { execInTask } from './task/exec.ts';
 import { launch } from './task/launch.ts';
-import { limitWrites, type LimitChange } from './task/limit-writes.ts';
+import { applyLimits } from './task/apply-limits.ts';
+import type { LimitChange } from './task/limit-writes.ts';
 import { killCgroup, type LiveTask } from './task/live-task.ts';
 import { reattachAll } from './task/reattach.ts';
 import type {
@@ -182,12 +183,8 @@ class Tasks implements TaskService {
     task.paused = false;
   }
 
-  async update(id: string, change: LimitChange): Promise<void> {
-    const { cgroupPath } = this.#running(id).meta;
-    const { cgroups } = this.#context.kernel;
-    const now = Number(cgroups.read(cgroupPath, 'memory', 'memory.limit_in_bytes') ?? 0);
-    for (const { controller, ...entry } of limitWrites(cgroups.version, change, now))
-      await cgroups.write(cgroupPath, controller, entry);
+  async update(id: string, change: LimitChange): Promise<() => Promise<void>> {
+    return await applyLimits(this.#context.kernel.cgroups, this.#running(id).meta.cgroupPath, change);
   }
 
   get(id: string): RunningTask | undefined {

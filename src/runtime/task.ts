@@ -159,8 +159,11 @@ export interface TaskService {
   pids(id: string): Promise<number[]>;
   pause(id: string): Promise<void>;
   resume(id: string): Promise<void>;
-  /** New limits for what runs; what is not named stays. Errors: the kernel's, when it does not take one. */
-  update(id: string, change: LimitChange): Promise<void>;
+  /**
+   * New limits for what runs; what is not named stays. Returns what takes them back. Errors: the kernel's,
+   * when it does not take one; then none is changed.
+   */
+  update(id: string, change: LimitChange): Promise<() => Promise<void>>;
   /** The running task, or nothing. Synchronous: memory only. */
   get(id: string): RunningTask | undefined;
   isExecRunning(id: string, execId: string): boolean;

@@ -1,6 +1,6 @@
 /* Runs inside a network namespace of its own, started by `life.test.ts`. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { errorMessage } from '#base/errors.ts';
@@ -189,6 +189,14 @@ test('new limits reach the kernel, wrong ones change nothing', async () => {
   const view = await engine.containers.inspect(id, { size: false, apiVersion: '1.51' });
   const { Memory, MemorySwap, PidsLimit } = view['HostConfig'] as JsonObject;
   assert.deepEqual([Memory, MemorySwap, PidsLimit], [32 * MIB, 32 * MIB, 20]);
+  // A record that cannot be written: its place is not there.
+  const place = join(root, 'data/containers', id);
+  renameSync(place, `${place}-away`);
+  await assert.rejects(engine.containers.update(id, { Memory: 64 * MIB, MemorySwap: 64 * MIB, PidsLimit: 9 }));
+  renameSync(`${place}-away`, place);
+  assert.equal(kernelLimits(), `${32 * MIB} 20`);
+  const unchanged = await engine.containers.inspect(id, { size: false, apiVersion: '1.51' });
+  assert.equal((unchanged['HostConfig'] as JsonObject)['Memory'], 32 * MIB);
   await engine.containers.update(id, { Memory: 128 * MIB, MemorySwap: -1, PidsLimit: 0 });
   assert.equal(kernelLimits(), `${128 * MIB} max`);
   await engine.containers.kill(id, 'KILL');
