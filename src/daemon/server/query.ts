@@ -14,11 +14,11 @@ export function queryText(query: URLSearchParams, name: string): string {
 
 /**
  * Absent or empty: undefined. Anything but a whole number is an error with the reference's text (and its
- * status, 500).
+ * status, 500); one that is beyond all counting stands for the largest.
  */
 export function queryInteger(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === '') return undefined;
-  if (!/^[+-]?\d{1,15}$/.test(text)) throw new EngineError('internal', badInteger('Atoi', text));
-  return Number(text);
+  if (!/^[+-]?\d+$/.test(text)) throw new EngineError('internal', badInteger('Atoi', text));
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number(text), Number.MAX_SAFE_INTEGER));
 }
