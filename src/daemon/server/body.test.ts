@@ -25,3 +25,16 @@ test('a body in pieces of one byte costs what it weighs', async () => {
   const grownMb = (process.memoryUsage.rss() - before) / 1e6;
   assert.ok(grownMb < 50, `${Math.round(grownMb)} MB`);
 });
+
+test('while a body comes in pieces of one byte, others have their turn', async () => {
+  let turns = 0;
+  let isRead = false;
+  const turn = (): void => {
+    turns += 1;
+    if (!isRead) setImmediate(turn);
+  };
+  setImmediate(turn);
+  await readBytes(pieces(20_000, Buffer.from('x')), 20_000);
+  isRead = true;
+  assert.ok(turns > 100, `${turns} turns`);
+});

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, parseJson, type JsonObject } from '#base/json.ts';
 import { badContentType, bodyTrailing, bodyWrongType, noContentType } from '#api/messages.ts';
@@ -23,6 +24,8 @@ export function checkJsonType(request: IncomingMessage): void {
 }
 
 const FIRST_BYTES = 4096;
+/** So many pieces that lie ready are copied in one go; then it is others' turn. */
+const PIECES_AT_ONCE = 64;
 
 /**
  * Copies as it reads: kept pieces would cost hundreds of bytes each, and a sender may make them of one byte.
@@ -30,6 +33,7 @@ const FIRST_BYTES = 4096;
 export async function readBytes(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
   let bytes = Buffer.alloc(0);
   let size = 0;
+  let pieces = 0;
   for await (const chunk of source) {
     const end = size + chunk.length;
     if (end > maxBytes) throw new EngineError('tooLarge', `request body is larger than ${maxBytes} bytes`);
@@ -40,6 +44,8 @@ export async function readBytes(source: AsyncIterable<Uint8Array>, maxBytes: num
     }
     bytes.set(chunk, size);
     size = end;
+    pieces += 1;
+    if (pieces % PIECES_AT_ONCE === 0) await setImmediate();
   }
   return bytes.subarray(0, size);
 }
