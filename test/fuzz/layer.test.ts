@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { createGzip, gzipSync, zstdCompressSync } from 'node:zlib';
-import { isEngineError } from '#base/errors.ts';
+import { EngineError, isEngineError } from '#base/errors.ts';
 import { isKernelError } from '#host/kernel-error.ts';
 import { createKernel } from '#host/real.ts';
 import { readArchive } from '#storage/tar-reader.ts';
@@ -144,6 +144,7 @@ function isRefusal(error: unknown): boolean {
   return (
     isAnswer(error) ||
     isKernelError(error) ||
+    (error instanceof EngineError && isKernelError(error.cause)) ||
     (error instanceof Error && /^Z_|^ZSTD|^ERR_/.test(String((error as NodeJS.ErrnoException).code)))
   );
 }

@@ -24,12 +24,12 @@ test('no line is lost and the published port answers while the daemon is killed'
 
 test('four kill points inside of one sequence of operations', { timeout: 150_000 }, async () => {
   const { archive, reference } = await busyboxArchive();
-  const seed = Date.now() & 0xffff;
+  const seed = 7;
   const result = await sweepPoints({ points: 4, archive, image: reference, seed });
   assert.deepEqual(result.violations, [], `seed ${seed}`);
 });
 
 test('killed loads leave whole images or none', { timeout: 100_000 }, async () => {
-  const seed = Date.now() & 0xffff;
+  const seed = 7;
   assert.deepEqual((await killLoads({ kills: 4, seed })).violations, [], `seed ${seed}`);
 });
