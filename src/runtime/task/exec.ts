@@ -86,14 +86,14 @@ export async function execInTask(
 }
 
 /** An OCI runtime that hangs in the container's tree would stay until the container ends. */
-function giveUp(
+async function giveUp(
   context: TaskContext,
   task: LiveTask,
   { error, processFile }: { error: unknown; processFile: string },
-): never {
+): Promise<never> {
   const { directory, meta } = task;
   if (isEngineError(error, 'internal'))
-    killRuntimeCall(context, { directory, cgroupPath: meta.cgroupPath }, processFile);
+    await killRuntimeCall(context, { directory, cgroupPath: meta.cgroupPath }, processFile);
   // The task ended before the exec: the shim knows no such process, or is gone itself.
   const gone = isEngineError(error, 'notFound') || isEngineError(error, 'unavailable');
   throw gone ? new EngineError('conflict', `container ${task.id} is not running`, { cause: error }) : error;

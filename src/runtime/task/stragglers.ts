@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { TaskContext } from './context.ts';
 
 const SIGKILL = 9;
@@ -28,7 +29,7 @@ export async function killStragglers(context: Context, directory: string): Promi
       .processes(context.shimCgroup)
       .map((pid) => processes.identity(pid))
       .filter((found) => found !== null)
-      .filter((found) => placeOf(`/proc/${found.pid}/cwd`) === place && processes.alive(found));
+      .filter((found) => isIn(found.pid, place) && processes.alive(found));
     if (left.length === 0) return;
     if (Date.now() > deadline) throw new EngineError('internal', 'what a start left behind does not end');
     for (const found of left) processes.signal(found, SIGKILL);
@@ -37,20 +38,24 @@ export async function killStragglers(context: Context, directory: string): Promi
 }
 
 /** Ends the one call of an OCI runtime that has `argument` on its command line, with all its children. */
-export function killRuntimeCall(
+export async function killRuntimeCall(
   context: Context,
   task: { readonly directory: string; readonly cgroupPath: string },
   argument: string,
-): void {
+): Promise<void> {
   const { cgroups, processes } = context.kernel;
   const place = placeOf(task.directory);
+  if (place === null) return;
   const found = [context.shimCgroup, task.cgroupPath]
     .flatMap((path) => (cgroups.exists(path) ? cgroups.processes(path) : []))
     .map((pid) => processes.facts(pid))
     .filter((facts) => facts !== null);
   const doomed = new Set<number>();
-  for (const { pid } of found)
-    if (placeOf(`/proc/${pid}/cwd`) === place && argumentsOf(pid).includes(argument)) doomed.add(pid);
+  const near = found.filter(({ pid }) => isIn(pid, place));
+  const calls = await Promise.all(
+    near.map(async ({ pid }) => (await argumentsOf(context, pid)).includes(argument)),
+  );
+  for (const [index, { pid }] of near.entries()) if (calls[index] === true) doomed.add(pid);
   let known = -1;
   while (known !== doomed.size) {
     known = doomed.size;
@@ -59,19 +64,35 @@ export function killRuntimeCall(
   for (const facts of found) if (doomed.has(facts.pid)) processes.signal(facts, SIGKILL);
 }
 
-function argumentsOf(pid: number): string[] {
+/** Read from the process's own memory, which may lie in a file that hangs. */
+async function argumentsOf({ kernel }: Context, pid: number): Promise<string[]> {
+  const { files } = kernel;
+  const root = files.openRoot('/proc');
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return (await files.slow.readFile(root, `${pid}/cmdline`, LIMITS.taskFileBytes)).toString().split('\0');
   } catch {
     return [];
+  } finally {
+    files.close(root);
   }
 }
 
-/** A directory's identity, whatever path leads to it; null when there is none. */
-function placeOf(path: string): string | null {
+/**
+ * By the text of the link: nobody walks into the process's own tree, which may hang. A container's process
+ * can bear the same text, and harms itself alone: it is in no shim's cgroup.
+ */
+function isIn(pid: number, directory: string): boolean {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
+    return readlinkSync(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, '') === directory;
+  } catch {
+    return false;
+  }
+}
+
+/** A task directory as the kernel calls it; null when there is none. */
+function placeOf(directory: string): string | null {
+  try {
+    return realpathSync(directory);
   } catch {
     return null;
   }
