@@ -129,6 +129,8 @@ export const networkSetupFailed = (reason: string): string =>
   `failed to set up container networking: ${reason}`;
 export const noExecCommand = (): string => 'No exec command specified';
 export const noSuchExec = (id: string): string => `No such exec instance: ${id}`;
+export const tooManyExecs = (count: number): string =>
+  `the container has ${count} execs that were created and never started: start some of them first`;
 export const execAlreadyRun = (id: string): string => `exec command ${id} has already run`;
 export const execAlreadyRunning = (id: string): string => `exec command ${id} is already running`;
 export const execNoProcess = (id: string): string => `NotFound: process does not exist ${id}: not found`;

@@ -37,6 +37,7 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   shimHelloMs: { by: 'test/integration/runtime/hard-start.test.ts' },
   foundStartMs: { by: 'test/integration/runtime/hard-start.test.ts' },
   taskFileBytes: { by: 'src/runtime/shim/files.test.ts' },
+  waitingExecs: { by: 'src/container/exec/table.test.ts' },
   slowCallThreads: { by: 'src/host/linux/sys.test.ts', smaller: 'threads' },
   slowCallDeadlineMs: { by: 'src/host/linux/sys.test.ts', smaller: 'deadlineMs' },
 };

@@ -44,6 +44,8 @@ export const LIMITS = {
   foundStartMs: 10_000,
   /** A file that a shim or an OCI runtime leaves in a task directory. */
   taskFileBytes: MIB,
+  /** Execs of one container that were created and not started yet: each is remembered. */
+  waitingExecs: 1024,
   /** System calls that may hang (trees of containers) run on so many threads at once … */
   slowCallThreads: 32,
   /** … and are given up after so long. */

@@ -1,6 +1,7 @@
 import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { ContainerId } from '#base/ids.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { ExecFiles } from './exec-files.ts';
 import type { Exec } from './exec-model.ts';
 
@@ -17,11 +18,20 @@ export class ExecTable {
     this.files = files;
   }
 
-  /** Its file is there when this returns. */
+  /** Its file is there when this returns. Errors: `conflict` when too many wait for their start. */
   async add(of: Wanted): Promise<Exec> {
     this.#sweep();
-    await this.files.save({ ...of, failedWith: null });
-    return this.restore(of);
+    const waiting = this.ofContainer(of.containerId).filter((exec) => !exec.started).length;
+    if (waiting >= LIMITS.waitingExecs) throw new EngineError('conflict', messages.tooManyExecs(waiting));
+    // It counts from now on, so that many at once cannot slip through.
+    const exec = this.restore(of);
+    try {
+      await this.files.save({ ...of, failedWith: null });
+    } catch (error) {
+      this.#execs.delete(exec.id);
+      throw error;
+    }
+    return exec;
   }
 
   /** One that has a file already. */
