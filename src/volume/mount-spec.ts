@@ -114,6 +114,9 @@ function volumePoint(request: MountRequest, target: string): MountPoint {
   if (subpath !== '' && (subpath.startsWith('/') || subpath.split('/').includes('..'))) {
     throw invalidMount('volume', `subpath must be a relative path within the volume`);
   }
+  if (subpath !== '') {
+    throw new EngineError('notImplemented', 'a part of a volume cannot be mounted yet: mount it whole');
+  }
   return {
     ...BASE,
     type: 'volume',

@@ -1,3 +1,4 @@
+import { EngineError } from '#base/errors.ts';
 import type {
   DeviceInput,
   IpcMode,
@@ -43,28 +44,52 @@ function ipcMode(mode: string, id: string | null): IpcMode {
   return { mode: mode === 'none' || mode === 'host' || mode === 'shareable' ? mode : 'private' };
 }
 
+/** A volume with options of the local driver is what they say: a tmpfs, or a folder of the host. */
+function volumeInput(mount: MountPoint): MountInput | null {
+  const { type, device, o = '' } = mount.volumeOptions ?? {};
+  if (mount.type !== 'volume' || (type === undefined && device === undefined)) return null;
+  const options = o.split(',').filter((option) => option !== '');
+  const { destination } = mount;
+  if (type === 'tmpfs') {
+    return { type: 'tmpfs', destination, options: [...options, ...(mount.readOnly ? ['ro'] : [])] };
+  }
+  if (!options.includes('bind') && !options.includes('rbind')) {
+    throw new EngineError(
+      'notImplemented',
+      `volume ${mount.name}: this engine does not mount type ${JSON.stringify(type ?? '')} yet, only tmpfs and binds`,
+    );
+  }
+  const readonly = mount.readOnly || options.includes('ro');
+  const nonRecursive = options.includes('rbind') ? {} : { nonRecursive: true };
+  return { type: 'bind', source: device ?? '', destination, readonly, propagation: '', ...nonRecursive };
+}
+
+function pointInput(mount: MountPoint): MountInput {
+  const { destination } = mount;
+  if (mount.type === 'tmpfs') {
+    return {
+      type: 'tmpfs',
+      destination,
+      options: [...mount.tmpfsOptions, ...(mount.readOnly ? ['ro'] : [])],
+    };
+  }
+  return {
+    type: 'bind',
+    source: mount.source,
+    destination,
+    readonly: mount.readOnly,
+    propagation: mount.propagation,
+    ...(!mount.recursive && { nonRecursive: true }),
+    ...(mount.readOnlyNonRecursive && { readonlyNonRecursive: true }),
+  };
+}
+
 /** Shallow destinations first, so that none hides another. */
 export function mountInputs(mounts: readonly MountPoint[]): MountInput[] {
   const depth = (path: string): number => path.split('/').filter((part) => part !== '').length;
   return [...mounts]
     .sort((a, b) => depth(a.destination) - depth(b.destination))
-    .map((mount) =>
-      mount.type === 'tmpfs'
-        ? {
-            type: 'tmpfs',
-            destination: mount.destination,
-            options: [...mount.tmpfsOptions, ...(mount.readOnly ? ['ro'] : [])],
-          }
-        : {
-            type: 'bind',
-            source: mount.source,
-            destination: mount.destination,
-            readonly: mount.readOnly,
-            propagation: mount.propagation,
-            ...(!mount.recursive && { nonRecursive: true }),
-            ...(mount.readOnlyNonRecursive && { readonlyNonRecursive: true }),
-          },
-    );
+    .map((mount) => volumeInput(mount) ?? pointInput(mount));
 }
 
 /** `/docker/<id>`, or below the container's own parent. */
