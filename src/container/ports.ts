@@ -57,7 +57,7 @@ export type NetworkPort = Pick<NetworkService, 'sandbox' | 'restore' | 'list' | 
 
 export type VolumePort = Pick<
   VolumeService,
-  'planMounts' | 'acquire' | 'specMounts' | 'release' | 'restore' | 'mounted' | 'unmounted'
+  'planMounts' | 'acquire' | 'prepareSources' | 'release' | 'restore' | 'mounted' | 'unmounted'
 >;
 
 export type ImagePort = Pick<ImageService, 'resolve' | 'hold' | 'get'>;

@@ -298,7 +298,7 @@ async function buildInput(room: Pick<Room, 'deps'>, parts: InputParts): Promise<
     readResources(record.hostConfig),
   ]);
   // Makes missing bind sources and checks the others again.
-  await deps.volumes.specMounts(record.mounts);
+  await deps.volumes.prepareSources(record.mounts);
   return specInput(
     record,
     {

@@ -87,14 +87,6 @@ export interface MountPoint {
   readonly fromTmpfsFlag: boolean;
 }
 
-/** A mount ready for the OCI runtime spec: same fields as there. */
-export interface SpecMount {
-  readonly destination: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options: readonly string[];
-}
-
 export interface VolumeView {
   readonly CreatedAt: string;
   readonly Driver: string;

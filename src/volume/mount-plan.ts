@@ -1,10 +1,9 @@
-import { posix } from 'node:path';
 import { EngineError } from '#base/errors.ts';
-import type { MountInput, MountPoint, SpecMount } from './model.ts';
+import type { MountInput, MountPoint } from './model.ts';
 import { anonymousVolume, bindOf, mountPointOf, tmpfsPoint } from './mount-spec.ts';
-import { mergeTmpfsOptions, tmpfsFlagOptions } from './tmpfs-options.ts';
+import { tmpfsFlagOptions } from './tmpfs-options.ts';
 
-/** All mounts of a create request together, and what the runtime spec gets of them. Pure. */
+/** All mounts of a create request together. Pure. */
 
 /**
  * In the order in which later ones win: other containers' volumes, binds and mounts, then volumes where
@@ -33,37 +32,4 @@ export function mountPoints(input: MountInput): readonly MountPoint[] {
     if (!points.has(point.destination)) points.set(point.destination, point);
   }
   return [...points.values()];
-}
-
-const depth = (path: string): number => path.split('/').filter((part) => part !== '').length;
-
-function specMount(point: MountPoint): SpecMount {
-  const { destination } = point;
-  if (point.type === 'tmpfs')
-    return { destination, type: 'tmpfs', source: 'tmpfs', options: mergeTmpfsOptions(point.tmpfsOptions) };
-  const options = point.volumeOptions ?? {};
-  if (point.type === 'volume' && (options['type'] !== undefined || options['device'] !== undefined)) {
-    const given = (options['o'] ?? '').split(',').filter((option) => option !== '');
-    return {
-      destination,
-      type: options['type'] ?? 'none',
-      source: options['device'] ?? '',
-      options: point.readOnly ? [...given, 'ro'] : given,
-    };
-  }
-  return {
-    destination,
-    type: 'bind',
-    source: point.subpath === '' ? point.source : posix.join(point.source, point.subpath),
-    options: [
-      point.recursive ? 'rbind' : 'bind',
-      ...(point.readOnly ? [point.readOnlyNonRecursive || !point.recursive ? 'ro' : 'rro'] : []),
-      ...(point.propagation === '' ? [] : [point.propagation]),
-    ],
-  };
-}
-
-/** Parents before what lies below them; the order of the request otherwise. */
-export function specMountsOf(points: readonly MountPoint[]): readonly SpecMount[] {
-  return points.map(specMount).sort((a, b) => depth(a.destination) - depth(b.destination));
 }

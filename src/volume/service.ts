@@ -1,4 +1,4 @@
-import type { MountInput, MountPoint, SpecMount, VolumeView } from './model.ts';
+import type { MountInput, MountPoint, VolumeView } from './model.ts';
 
 /** The volume room's face. Construction: `createVolumeService` in `volume-service.ts`. */
 export interface VolumeService {
@@ -15,10 +15,9 @@ export interface VolumeService {
    */
   acquire(containerId: string, mounts: readonly MountPoint[]): Promise<readonly MountPoint[]>;
   /**
-   * At start: makes missing bind directories, checks every source again, gives the runtime spec's mounts,
-   * sorted by depth.
+   * At start: makes missing bind directories and checks every source again.
    */
-  specMounts(mounts: readonly MountPoint[]): Promise<readonly SpecMount[]>;
+  prepareSources(mounts: readonly MountPoint[]): Promise<void>;
   /** The container is gone; `removeAnonymous` is `rm -v` or `--rm`. */
   release(
     containerId: string,

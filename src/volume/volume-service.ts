@@ -9,11 +9,10 @@ import {
   ANONYMOUS_LABEL,
   type MountInput,
   type MountPoint,
-  type SpecMount,
   type VolumeEvent,
   type VolumeView,
 } from './model.ts';
-import { mountPoints, specMountsOf } from './mount-plan.ts';
+import { mountPoints } from './mount-plan.ts';
 import type { VolumeService } from './service.ts';
 import { treeSize } from './tree-size.ts';
 import { VolumeStore, type VolumeRecord } from './volume-store.ts';
@@ -139,7 +138,7 @@ class LocalVolumes implements VolumeService {
     });
   }
 
-  async specMounts(mounts: readonly MountPoint[]): Promise<readonly SpecMount[]> {
+  async prepareSources(mounts: readonly MountPoint[]): Promise<void> {
     for (const point of mounts) {
       if (point.type !== 'bind' || (await sourceExists(this.#kernel.files, point.source))) continue;
       if (!point.createSource) {
@@ -150,7 +149,6 @@ class LocalVolumes implements VolumeService {
       }
       await makeSource(this.#kernel.files, point.source);
     }
-    return specMountsOf(mounts);
   }
 
   async release(
