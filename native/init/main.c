@@ -1,6 +1,6 @@
 /*
- * The first process of a container that was started with `--init`: starts the command as its only child, hands
- * signals on to it, reaps whatever else ends below it, and ends as the command ended.
+ * The first process of a container that was started with `--init`: starts the command as its only child,
+ * hands signals on to it, reaps whatever else ends below it, and ends as the command ended.
  *
  *   docker-init -- command [argument…]
  */

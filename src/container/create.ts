@@ -1,6 +1,6 @@
 import * as messages from '#api/messages.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
-import { newContainerId, shortId, type ContainerId } from '#base/ids.ts';
+import { newContainerId, randomId, shortId, type ContainerId } from '#base/ids.ts';
 import { ZERO_TIME } from '#base/clock.ts';
 import { Rollback } from '#base/rollback.ts';
 import { formatPlatform, parsePlatform, platformRuns, type Platform } from '#oci/platform.ts';
@@ -79,6 +79,17 @@ function warnAboutPlatform(image: Image, host: Platform, warnings: string[]): vo
   warnings.push(messages.foreignPlatform(texts));
 }
 
+/** Names for the volumes that this container gets for itself, so that they are known before they are made. */
+function nameAnonymous(planned: readonly MountPoint[]): {
+  readonly wanted: readonly MountPoint[];
+  readonly own: readonly MountPoint[];
+} {
+  const isOwn = ({ type, name, anonymous }: MountPoint): boolean =>
+    type === 'volume' && anonymous && name === '';
+  const wanted = planned.map((point) => (isOwn(point) ? { ...point, name: randomId() } : point));
+  return { wanted, own: wanted.filter((_, index) => planned[index] !== wanted[index]) };
+}
+
 interface Parts {
   readonly id: ContainerId;
   readonly name: string;
@@ -154,7 +165,12 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
     rollback.push(() => ledger.names.release(name, id));
     const volumesFrom = inheritedMounts(room, normalized.hostConfig.VolumesFrom);
     const planned = await deps.volumes.planMounts({ ...normalized.mountInput, volumesFrom });
-    const mounts = await deps.volumes.acquire(id, planned);
+    const { wanted: named, own } = nameAnonymous(planned);
+    if (own.length > 0) {
+      rollback.push(() => ledger.store.erase(id));
+      await ledger.store.announce(id, own);
+    }
+    const mounts = await deps.volumes.acquire(id, named);
     rollback.push(() => deps.volumes.release(id, { mounts, removeAnonymous: true }));
     rollback.push(() => deps.snapshots.removeWritable(id));
     await deps.snapshots.createWritable(id, image.chainId);

@@ -45,8 +45,8 @@ export function mergeTmpfsOptions(options: readonly string[]): readonly string[]
 }
 
 /**
- * `--tmpfs /run:rw,size=64k`: what stands behind the colon. A wrong option is kept as it is: it fails the start,
- * not the creation, as in the reference.
+ * `--tmpfs /run:rw,size=64k`: what stands behind the colon. A wrong option is kept as it is: it fails the
+ * start, not the creation, as in the reference.
  */
 export function tmpfsFlagOptions(text: string): readonly string[] {
   const all = [...TMPFS_DEFAULTS, ...text.split(',').filter((option) => option !== '')];

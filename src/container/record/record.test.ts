@@ -71,6 +71,25 @@ test('a tombstone remembers that anonymous volumes go, too', async () => {
   });
 });
 
+test('volumes of a create that never ended are known at the next start', async () => {
+  await withDirectory(async (root) => {
+    const store = new RecordStore(root, silentLog);
+    const [whole, half] = [newContainerId(), newContainerId()];
+    const mounts = [{ type: 'volume', name: 'v', anonymous: true }] as unknown as ContainerRecord['mounts'];
+    for (const id of [whole, half]) await store.announce(id, mounts);
+    await store.create(recordOf(whole));
+    assert.deepEqual(await readdir(join(root, 'containers', whole)), ['record.json']);
+    const loaded = await store.load();
+    assert.deepEqual(loaded.records, [recordOf(whole)]);
+    assert.deepEqual(
+      loaded.unreleased.map(({ id, mounts: own }) => [id, own]),
+      [[half, mounts]],
+    );
+    for (const id of loaded.tombstones) await store.erase(id);
+    assert.deepEqual(await readdir(join(root, 'containers')), [whole]);
+  });
+});
+
 test('a damaged record costs only its own container', async () => {
   await withDirectory(async (root) => {
     const store = new RecordStore(root, silentLog);

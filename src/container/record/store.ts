@@ -15,12 +15,14 @@ import type { ContainerRecord } from '../record.ts';
 
 /*
  * Records on disk: `<data-root>/containers/<id>/record.json`. A directory that starts with `.staged-` was
- * never acknowledged,
- * one that starts with `.removed-` is a tombstone: its container is gone for clients, boot finishes the rest.
+ * never acknowledged (volumes that its create may have made are named in it), one that starts with
+ * `.removed-` is a tombstone: its container is gone for clients, boot finishes the rest.
  */
 
 const STAGED = '.staged-';
 const REMOVED = '.removed-';
+/** In a staged directory: what its create makes before there is a record. */
+const ANNOUNCED = 'announced.json';
 /** A tombstone whose anonymous volumes go, too. */
 const REMOVED_WITH_VOLUMES = '.removed-volumes-';
 
@@ -33,7 +35,7 @@ export interface BuryOptions {
 
 export interface LoadedRecords {
   readonly records: readonly ContainerRecord[];
-  /** Containers whose removal was acknowledged but not finished. */
+  /** Containers whose removal was acknowledged but not finished, or whose create was not. */
   readonly tombstones: readonly ContainerId[];
   /** Those of them whose anonymous volumes may be there still. */
   readonly unreleased: readonly Pick<ContainerRecord, 'id' | 'mounts'>[];
@@ -56,19 +58,27 @@ export class RecordStore {
     return join(this.#directory, id);
   }
 
+  /** A create is about to make these volumes for itself: if it never ends, boot removes them. One flush. */
+  async announce(id: ContainerId, mounts: ContainerRecord['mounts']): Promise<void> {
+    const staged = join(this.#directory, `${STAGED}${id}`);
+    await mkdir(staged, { recursive: true, mode: 0o710 });
+    await writeStagedRecord(join(staged, ANNOUNCED), { recordVersion: 1, id, mounts });
+  }
+
   /** Two flushes: the record, and the directory that names it. After this the container exists for good. */
   async create(record: ContainerRecord): Promise<void> {
     const staged = join(this.#directory, `${STAGED}${record.id}`);
     await mkdir(this.#directory, { recursive: true, mode: 0o710 });
-    await mkdir(staged, { mode: 0o710 });
+    const isNew = (await mkdir(staged, { recursive: true, mode: 0o710 })) !== undefined;
     try {
       await writeStagedRecord(join(staged, 'record.json'), record);
       await rename(staged, this.directoryOf(record.id));
       await syncDirectory(this.#directory);
+      if (!isNew) await rm(join(this.directoryOf(record.id), ANNOUNCED), { force: true });
     } catch (error) {
       // Nobody is told of it, so it must not be found at the next start.
-      for (const path of [staged, this.directoryOf(record.id)])
-        await rm(path, { recursive: true, force: true });
+      await rm(this.directoryOf(record.id), { recursive: true, force: true });
+      if (isNew) await rm(staged, { recursive: true, force: true });
       throw error;
     }
   }
@@ -85,9 +95,9 @@ export class RecordStore {
     if (options.flushed) await syncDirectory(this.#directory);
   }
 
-  /** Frees what a tombstone still holds on disk. */
+  /** Frees what a tombstone, or a create that came to nothing, still holds on disk. */
   async erase(id: ContainerId): Promise<void> {
-    for (const prefix of [REMOVED, REMOVED_WITH_VOLUMES])
+    for (const prefix of [STAGED, REMOVED, REMOVED_WITH_VOLUMES])
       await rm(join(this.#directory, `${prefix}${id}`), { recursive: true, force: true });
   }
 
@@ -101,8 +111,15 @@ export class RecordStore {
       throw error;
     });
     for (const name of names) {
-      if (name.startsWith(STAGED)) await rm(join(this.#directory, name), { recursive: true, force: true });
-      else if (name.startsWith(REMOVED_WITH_VOLUMES)) {
+      if (name.startsWith(STAGED)) {
+        const id = name.slice(STAGED.length) as ContainerId;
+        const announced = await this.#parse(join(this.#directory, name), id, ANNOUNCED).catch(() => null);
+        if (announced === null) await rm(join(this.#directory, name), { recursive: true, force: true });
+        else {
+          tombstones.push(id);
+          unreleased.push(announced);
+        }
+      } else if (name.startsWith(REMOVED_WITH_VOLUMES)) {
         const id = name.slice(REMOVED_WITH_VOLUMES.length) as ContainerId;
         tombstones.push(id);
         const record = await this.#parse(join(this.#directory, name), id).catch(() => null);
@@ -132,8 +149,8 @@ export class RecordStore {
     }
   }
 
-  async #parse(directory: string, id: ContainerId): Promise<ContainerRecord> {
-    const value = await readRecord(join(directory, 'record.json'));
+  async #parse(directory: string, id: ContainerId, file = 'record.json'): Promise<ContainerRecord> {
+    const value = await readRecord(join(directory, file));
     if (!isJsonObject(value) || value['recordVersion'] !== 1 || value['id'] !== id)
       throw new Error('not a container record of version 1');
     return value as unknown as ContainerRecord;

@@ -4,8 +4,11 @@ import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { errorMessage } from '#base/errors.ts';
+import { newContainerId } from '#base/ids.ts';
 import type { JsonObject } from '#base/json.ts';
+import { silentLog } from '#base/log.ts';
 import { packageRoot } from '#host/real.ts';
+import { RecordStore } from '../../../src/container/record/store.ts';
 import { collector, create, newRoot, openEngine, type Engine } from './engine.ts';
 
 const root = newRoot();
@@ -192,7 +195,9 @@ test('new limits reach the kernel, wrong ones change nothing', async () => {
   // A record that cannot be written: its place is not there.
   const place = join(root, 'data/containers', id);
   renameSync(place, `${place}-away`);
-  await assert.rejects(engine.containers.update(id, { Memory: 64 * MIB, MemorySwap: 64 * MIB, PidsLimit: 9 }));
+  await assert.rejects(
+    engine.containers.update(id, { Memory: 64 * MIB, MemorySwap: 64 * MIB, PidsLimit: 9 }),
+  );
   renameSync(`${place}-away`, place);
   assert.equal(kernelLimits(), `${32 * MIB} 20`);
   const unchanged = await engine.containers.inspect(id, { size: false, apiVersion: '1.51' });
@@ -234,4 +239,30 @@ test('the next daemon finds what runs, what ended meanwhile, and what was remove
   await engine.close();
   engine = await openEngine(root);
   assert.match(await refusal(state(kept)), /^No such container/);
+});
+
+test('a create that was killed half-way leaves no volume; those of others stay', async () => {
+  const id = newContainerId();
+  const kept = await create(
+    engine,
+    { Cmd: ['true'], Volumes: { '/data': {} }, HostConfig: none },
+    'voluminous',
+  );
+  const before = engine.volumes.list().map((volume) => volume.Name);
+  await engine.containers.remove(kept, { force: false, volumes: false, link: false });
+  const planned = await engine.volumes.planMounts({ binds: [], mounts: [], tmpfs: {}, volumes: ['/own'] });
+  const own = planned.map((point) => ({ ...point, name: 'f'.repeat(64) }));
+  await new RecordStore(join(root, 'data'), silentLog).announce(id, own);
+  await engine.volumes.acquire(id, own);
+  assert.equal(engine.volumes.list().length, before.length + 1);
+  await engine.close();
+  engine = await openEngine(root);
+  assert.deepEqual(
+    engine.volumes.list().map((volume) => volume.Name),
+    before,
+  );
+  assert.deepEqual(
+    readdirSync(join(root, 'data/containers')).filter((name) => name.startsWith('.')),
+    [],
+  );
 });

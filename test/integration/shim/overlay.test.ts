@@ -1,4 +1,6 @@
-/** `gantry-shim overlay`: detached overlay mounts for kernels whose mount API takes no list of lower layers. */
+/**
+ * `gantry-shim overlay`: detached overlay mounts for kernels whose mount API takes no list of lower layers.
+ */
 import assert from 'node:assert/strict';
 import {
   closeSync,
