@@ -8,6 +8,7 @@
 #define MAX_EXECS 256
 #define MAX_PROCESSES (MAX_EXECS + 1) /* the container's main process comes first */
 #define MAX_EXEC_ID 64
+#define EXECS_FILE_BYTES (512u * KIB) /* then it becomes execs.old, in the place of the one before */
 #define MAX_NAME 255
 #define MAX_PATH_BYTES 4095
 #define MAX_CONSOLE_NAME 100

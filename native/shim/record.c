@@ -87,6 +87,9 @@ void record_exec(const struct process *process) {
 	int fd = open("execs", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, text, (size_t)length) != length)
 		complain("execs", errno);
+	/* It lies in memory (tmpfs): without an end, a container that is probed every second would fill it. */
+	if (fd >= 0 && lseek(fd, 0, SEEK_END) >= (off_t)EXECS_FILE_BYTES && rename("execs", "execs.old") < 0)
+		complain("execs.old", errno);
 	if (fd >= 0)
 		close(fd);
 }

@@ -163,10 +163,16 @@ export function writeExit(directory: string, pid: number, exit: ExitRecord): Pro
   return writeWhole(join(directory, 'exit'), JSON.stringify(json));
 }
 
-/** `execs`: what ended, also while no daemon was there. A torn last line is skipped, later lines win. */
+/**
+ * `execs` and the lines before them, `execs.old`: what ended, also while no daemon was there. A torn last line
+ * is skipped, later lines win.
+ */
 export async function readEndedExecs(directory: string): Promise<Map<string, EndedExec>> {
   const ended = new Map<string, EndedExec>();
-  for (const line of ((await readTail(join(directory, 'execs'))) ?? '').split('\n')) {
+  // In this order, so that a shim which renames the file in between hides nothing.
+  const late = (await readTail(join(directory, 'execs'))) ?? '';
+  const early = (await readTail(join(directory, 'execs.old'))) ?? '';
+  for (const line of `${early}\n${late}`.split('\n')) {
     const json = line === '' ? null : parseObject(line);
     if (json === null || typeof json.id !== 'string') continue;
     ended.set(json.id, { execId: json.id, pid: integer(json.pid), exit: exitRecord(json) });

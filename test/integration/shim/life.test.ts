@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readEndedExecs } from '../../../src/runtime/shim/files.ts';
 import { FIELD, FRAME, intOf, type ShimConnection, textOf } from './shim-connection.ts';
 import { logLines, startShim } from './shim-harness.ts';
 
@@ -45,6 +46,34 @@ test('forty execs at once, each with its own code, some ended before their numbe
     ids.map((id) => records.get(id)),
     ids.map((_, at) => at),
   );
+});
+
+test('records of execs do not grow for ever: half a MiB, and the half before', async (t) => {
+  const shim = await startShim(t);
+  await shim.start('exec sleep 1000');
+  const file = join(shim.directory, 'execs');
+  const end = async (id: string): Promise<void> => {
+    await shim.exec(id, 'exit 5', [[FIELD.flags, 8]]);
+    await shim.control.event(FRAME.execExit);
+  };
+  for (const [full, next] of [
+    ['a1', 'a2'],
+    ['b1', 'b2'],
+  ] as const) {
+    writeFileSync(file, `${'{"id":"early","pid":1,"exitCode":0}'.padEnd(1023)}\n`.repeat(512));
+    await end(full);
+    assert.equal(existsSync(file), false);
+    await end(next);
+    const codes = [...(await readEndedExecs(shim.directory)).values()].map((one) => [
+      one.execId,
+      one.exit.exitCode,
+    ]);
+    assert.deepEqual(codes, [
+      ['early', 0],
+      [full, 5],
+      [next, 5],
+    ]);
+  }
 });
 
 test('a failed exec ends its reserved client and leaves the container alone', async (t) => {
