@@ -4,6 +4,7 @@ import { ApiError } from '#api/client/errors.ts';
 import { type CliContext, ExitWith } from '../context.ts';
 import { UsageError } from '../flags.ts';
 import { createRequest } from './create-body.ts';
+import { exitStatus } from './exit-status.ts';
 import { forwardSignals } from './signals.ts';
 import { runSession } from './stream.ts';
 
@@ -80,9 +81,7 @@ async function runAttached(context: CliContext, id: string): Promise<number> {
   try {
     await containers.start(client, id);
     await attached.ended;
-    const state = flags.bool('rm') ? undefined : (await containers.inspect(client, id)).State;
-    if (state?.Running === true) return 0;
-    return (await reply).StatusCode;
+    return await exitStatus({ client, id, reply, canDetach: flags.bool('tty') && flags.bool('interactive') });
   } finally {
     stopForwarding();
   }

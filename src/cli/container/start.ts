@@ -1,5 +1,6 @@
 import * as containers from '#api/client/container.ts';
 import { type CliContext, ExitWith, forEachArgument } from '../context.ts';
+import { exitStatus } from './exit-status.ts';
 import { forwardSignals } from './signals.ts';
 import { runSession } from './stream.ts';
 
@@ -20,7 +21,7 @@ async function startAttached(context: CliContext, name: string): Promise<number>
   try {
     await containers.start(client, id);
     await ended;
-    return (await reply).StatusCode;
+    return await exitStatus({ client, id, reply, canDetach: tty && stdin });
   } finally {
     stopForwarding();
   }
@@ -58,8 +59,7 @@ export async function attachCommand(context: CliContext): Promise<number> {
   try {
     const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
     await runSession({ hijacked, stdin, tty, resize });
-    const state = (await containers.inspect(client, id)).State;
-    return state?.Running === true ? 0 : (await reply).StatusCode;
+    return await exitStatus({ client, id, reply, canDetach: tty && stdin });
   } finally {
     stopForwarding();
   }
