@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { must } from '../../support/command.ts';
+import { must, until } from '../../support/command.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
 import { busyboxArchive } from '../../support/images.ts';
 
@@ -77,12 +77,16 @@ test('networks: the three predefined ones, who is in them, no removal', { timeou
   );
   assert.match(bridge.Containers[Id]?.IPv4Address ?? '', /^172\.\d+\.\d+\.\d+\/16$/);
 
-  const top = await get<{ Titles: string[]; Processes: string[][] }>(running, `/containers/${Id}/top`);
-  assert.equal(top.Titles.at(-1), 'CMD');
-  assert.deepEqual(
-    top.Processes.map((row) => row.at(-1)),
-    ['sleep 600'],
+  // Right after the start a process may still be on its way to its program.
+  const top = await until(
+    async () => {
+      const seen = await get<{ Titles: string[]; Processes: string[][] }>(running, `/containers/${Id}/top`);
+      return seen.Processes.some((row) => row.at(-1) === 'sleep 600') ? seen : undefined;
+    },
+    { what: 'sleep among the processes' },
   );
+  assert.equal(top.Titles.at(-1), 'CMD');
+  assert.equal(top.Processes.length, 1);
 
   const refused = await running.api('/networks/bridge', { method: 'DELETE' });
   assert.equal(refused.status, 403);
