@@ -3,10 +3,10 @@ import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
 import { type CliContext, ExitWith } from '../context.ts';
 import { UsageError } from '../flags.ts';
+import { attachSession } from './attached-session.ts';
 import { createRequest } from './create-body.ts';
 import { exitStatus } from './exit-status.ts';
 import { forwardSignals } from './signals.ts';
-import { runSession } from './stream.ts';
 
 const PULL_POLICIES = ['always', 'missing', 'never'];
 const HELP = "\n\nRun 'gantry run --help' for more information";
@@ -49,39 +49,24 @@ export async function createCommand(context: CliContext): Promise<number> {
   return 0;
 }
 
-interface Attached {
-  readonly ended: Promise<void>;
-}
-
-async function attach(context: CliContext, id: string): Promise<Attached> {
-  const { client, flags } = context;
-  const tty = flags.bool('tty');
-  const stdin = flags.bool('interactive');
-  const detachKeys = flags.text('detach-keys');
-  const hijacked = await containers.attach(client, id, {
-    ...{ stream: true, stdout: true, stderr: true, stdin },
-    ...(detachKeys !== '' && { detachKeys }),
-  });
-  const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
-  return { ended: runSession({ hijacked, stdin, tty, resize }) };
-}
-
 /** Attach before start, so that the first byte is seen; then the exit code of the container is ours. */
 async function runAttached(context: CliContext, id: string): Promise<number> {
   const { client, flags } = context;
-  if (flags.bool('tty') && flags.bool('interactive') && !process.stdin.isTTY) {
+  const tty = flags.bool('tty');
+  const stdin = flags.bool('interactive');
+  if (tty && stdin && !process.stdin.isTTY) {
     throw new ExitWith(1, 'the input device is not a TTY');
   }
-  const attached = await attach(context, id);
+  const attached = await attachSession({ client, id, tty, stdin, detachKeys: flags.text('detach-keys') });
   const stopForwarding =
-    flags.bool('tty') || flags.text('sig-proxy') === 'false' ? () => undefined : forwardSignals(client, id);
+    tty || flags.text('sig-proxy') === 'false' ? () => undefined : forwardSignals(client, id);
   const { reply } = await containers.wait(client, id, {
     condition: flags.bool('rm') ? 'removed' : 'next-exit',
   });
   try {
     await containers.start(client, id);
     await attached.ended;
-    return await exitStatus({ client, id, reply, canDetach: flags.bool('tty') && flags.bool('interactive') });
+    return await exitStatus({ client, id, reply, canDetach: tty && stdin });
   } finally {
     stopForwarding();
   }

@@ -1,8 +1,8 @@
 import * as containers from '#api/client/container.ts';
 import { type CliContext, ExitWith, forEachArgument } from '../context.ts';
+import { attachSession } from './attached-session.ts';
 import { exitStatus } from './exit-status.ts';
 import { forwardSignals } from './signals.ts';
-import { runSession } from './stream.ts';
 
 async function startAttached(context: CliContext, name: string): Promise<number> {
   const { client, flags } = context;
@@ -10,11 +10,7 @@ async function startAttached(context: CliContext, name: string): Promise<number>
   const id = container.Id ?? name;
   const tty = container.Config?.Tty ?? false;
   const stdin = flags.bool('interactive') && (container.Config?.OpenStdin ?? false);
-  const detachKeys = flags.text('detach-keys');
-  const query = { stream: true, stdout: true, stderr: true, stdin, ...(detachKeys !== '' && { detachKeys }) };
-  const hijacked = await containers.attach(client, id, query);
-  const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
-  const ended = runSession({ hijacked, stdin, tty, resize });
+  const { ended } = await attachSession({ client, id, tty, stdin, detachKeys: flags.text('detach-keys') });
   const condition = container.HostConfig?.AutoRemove === true ? 'removed' : 'next-exit';
   const { reply } = await containers.wait(client, id, { condition });
   const stopForwarding = tty ? () => undefined : forwardSignals(client, id);
@@ -50,15 +46,12 @@ export async function attachCommand(context: CliContext): Promise<number> {
     throw new ExitWith(1, 'cannot attach to a paused container, unpause it first');
   const tty = container.Config?.Tty ?? false;
   const stdin = !flags.bool('no-stdin') && (container.Config?.OpenStdin ?? false);
-  const detachKeys = flags.text('detach-keys');
-  const query = { stream: true, stdout: true, stderr: true, stdin, ...(detachKeys !== '' && { detachKeys }) };
   const { reply } = await containers.wait(client, id, {});
-  const hijacked = await containers.attach(client, id, query);
+  const { ended } = await attachSession({ client, id, tty, stdin, detachKeys: flags.text('detach-keys') });
   const stopForwarding =
     tty || flags.text('sig-proxy') === 'false' ? () => undefined : forwardSignals(client, id);
   try {
-    const resize = (h: number, w: number): Promise<void> => containers.resize(client, id, { h, w });
-    await runSession({ hijacked, stdin, tty, resize });
+    await ended;
     return await exitStatus({ client, id, reply, canDetach: tty && stdin });
   } finally {
     stopForwarding();
