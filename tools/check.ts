@@ -26,6 +26,7 @@ function steps(): Step[] {
     { name: 'format', command: [join(BIN, 'biome'), 'format', '--max-diagnostics=20'] },
     { name: 'layers', command: [...NODE, 'tools/check-layers.ts'] },
     { name: 'tidy', command: [...NODE, 'tools/tidy.ts'] },
+    { name: 'generated', command: [...NODE, 'tools/gen-launch-plan.ts', '--check'] },
     {
       name: 'shell',
       command: ['bash', '-c', 'for f; do bash -n "$f" || exit 1; done', 'shell', ...shellFiles()],
