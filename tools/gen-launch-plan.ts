@@ -27,7 +27,7 @@ function render(): string {
     const names = Object.keys(shape.fields).map(constant);
     return names.length === 0
       ? []
-      : [`enum { ${names.map((field, i) => `${constant(name)}_${field} = ${i}`).join(', ')} };`];
+      : ['enum {', ...names.map((field, i) => `\t${constant(name)}_${field} = ${i},`), '};'];
   });
   const shapes = operations.map(([name, shape]) => {
     const kinds: table.FieldKind[] = Object.values(shape.fields);
@@ -51,8 +51,7 @@ function render(): string {
     '',
     ...Object.entries(limits).map(([name, value]) => `#define ${name} ${value}`),
     '',
-    `enum { ${slots.join(', ')} };`,
-    `enum { ${points.join(', ')} };`,
+    ...['enum {', ...[...slots, ...points].map((text) => `\t${text},`), '};'],
     '',
     'enum operation_code {',
     ...codes,
@@ -73,7 +72,9 @@ const wanted = render();
 const found = existsSync(path) ? readFileSync(path, 'utf8') : '';
 if (process.argv.includes('--check')) {
   if (found !== wanted) {
-    console.error(`${FILE} is not what src/runtime/launch-plan/operations.ts says: node tools/gen-launch-plan.ts`);
+    console.error(
+      `${FILE} is not what src/runtime/launch-plan/operations.ts says: node tools/gen-launch-plan.ts`,
+    );
     process.exitCode = 1;
   }
 } else {

@@ -77,7 +77,7 @@ export const OPERATIONS = {
   },
 
   /* --- cgroups --- */
-  /** eBPF program of type CGROUP_DEVICE, loaded and attached with BPF_F_ALLOW_MULTI to the directory in slot. */
+  /** eBPF program of type CGROUP_DEVICE, attached with BPF_F_ALLOW_MULTI to the directory in the slot. */
   deviceProgram: { code: 30, fields: { cgroup: 'slot', program: 'bytes' } },
 
   /* --- mounts --- */
@@ -107,7 +107,7 @@ export const OPERATIONS = {
    * fstat of the source says (directories on the way, too), mode 0755.
    */
   attach: { code: 42, fields: { slot: 'slot', root: 'slot', path: 'text' } },
-  /** move_mount(slot → host path), which exists; only for the root, before anything of the image is visible. */
+  /** move_mount(slot → host path), which exists; only for the root, before the image is visible. */
   attachRoot: { code: 43, fields: { slot: 'slot', path: 'text' } },
   /** fchdir(root), pivot_root(".", "."), umount2(".", MNT_DETACH), chdir("/"); old root rslave before. */
   pivot: { code: 44, fields: { root: 'slot' } },
@@ -150,7 +150,8 @@ export const OPERATIONS = {
   setSession: { code: 80, fields: {} },
   /**
    * Makes a pseudo-terminal from `ptmx` of the devpts in ROOT at `path` (checked: devpts, 5:2, no link),
-   * opens its other end by TIOCGPTPEER, sets the size (0: not), hands the master to the caller. The peer → slot.
+   * opens its other end by TIOCGPTPEER, sets the size (0: not), hands the master to the caller. The peer →
+   * slot.
    */
   terminal: {
     code: 81,
@@ -251,7 +252,7 @@ type FieldValues<Shape extends OperationShape> = {
   readonly [Name in keyof Shape['fields']]: FieldTypes[Shape['fields'][Name]];
 };
 
-/** One operation: its name, its fields, errnos it may ignore, and the member of the spec that it comes from. */
+/** One operation: its name, its fields, errnos it may ignore, the member of the spec it comes from. */
 export type Operation = {
   [Name in OperationName]: {
     readonly op: Name;
