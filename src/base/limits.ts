@@ -32,9 +32,9 @@ export const LIMITS = {
   eventHistory: 256,
   /** One durable record file. */
   recordBytes: 16 * MIB,
-  /** Payload of a frame from or to a shim; requests that carry an OCI runtime's arguments may be larger. */
+  /** Payload of a frame from or to a shim; requests that carry a launch plan may be larger. */
   shimFrameBytes: 64 * KIB,
-  shimRequestBytes: 256 * KIB,
+  shimRequestBytes: 4 * MIB + 256 * KIB,
   /**
    * From a shim's birth until its container runs; until a shim says hello; and at boot for a start found
    * half-way.

@@ -44,7 +44,7 @@ test('lengths are checked on both sides', () => {
   );
   assert.throws(
     () => encodeFrame(FRAME.start, 1, Buffer.alloc(LIMITS.shimRequestBytes + 1)),
-    /at most 262144/,
+    /at most 4456448/,
   );
   assert.throws(() => encodeFields([[FIELD.argv, ['a\0b']]]), /NUL/);
 });

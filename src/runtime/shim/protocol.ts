@@ -7,7 +7,9 @@ import { LIMITS } from '#base/limits.ts';
  * `u16 number, u16 zero, u32 length, bytes`, or raw data.
  */
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
+/** Shims of this version on take launch plans; older ones are left from an earlier release. */
+export const PLAN_VERSION = 2;
 
 export const FRAME = {
   control: 0x01,
@@ -19,6 +21,7 @@ export const FRAME = {
   closeStdin: 0x14,
   status: 0x15,
   release: 0x16,
+  cancel: 0x17,
   stdin: 0x20,
   stdinEof: 0x21,
   stdout: 0x30,
@@ -68,14 +71,19 @@ export const FIELD = {
   count: 29,
   spillLimit: 30,
   shmOf: 32,
+  plan: 33,
+  list: 34,
+  index: 35,
+  code: 36,
+  object: 37,
 } as const;
 
 /** States of a shim, in the field `state`. */
 export const SHIM_STATE = { new: 0, starting: 1, running: 2, ended: 3, failed: 4 } as const;
 
 /** In the field `flags`. */
-export const START_FLAG = { stdinOpen: 1, stdinOnce: 2, hideUnifiedCgroup: 4 } as const;
-export const EXEC_FLAG = { stdinOpen: 1, noStreams: 8 } as const;
+export const START_FLAG = { stdinOpen: 1, stdinOnce: 2, hideUnifiedCgroup: 4, terminal: 16 } as const;
+export const EXEC_FLAG = { stdinOpen: 1, noStreams: 8, terminal: 16 } as const;
 export const ATTACH_FLAG = { stdin: 1, stdout: 2, stderr: 4 } as const;
 
 export interface Frame {
@@ -85,7 +93,7 @@ export interface Frame {
 }
 
 /** `undefined` values are left out; a list repeats its field. */
-export type FieldValue = number | bigint | string | readonly string[] | undefined;
+export type FieldValue = number | bigint | string | Uint8Array | readonly string[] | undefined;
 
 const FRAME_HEADER = 8;
 const FIELD_HEADER = 8;
@@ -94,18 +102,21 @@ function protocolError(why: string): EngineError {
   return new EngineError('internal', `shim protocol: ${why}`);
 }
 
-function encodeField(field: number, value: string | number | bigint): Buffer {
-  const size = typeof value === 'string' ? Buffer.byteLength(value) : 8;
-  const bytes = Buffer.alloc(FIELD_HEADER + size);
-  bytes.writeUInt16LE(field, 0);
+function encodeField(field: number, value: string | number | bigint | Uint8Array): Buffer {
+  const isNumber = typeof value === 'number' || typeof value === 'bigint';
+  const size = isNumber ? 8 : typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+  const bytes = Buffer.allocUnsafe(FIELD_HEADER + size);
+  bytes.writeUInt32LE(field, 0);
   bytes.writeUInt32LE(size, 4);
-  if (typeof value !== 'string') {
+  if (isNumber) {
     bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), FIELD_HEADER);
-    return bytes;
+  } else if (typeof value === 'string') {
+    if (value.includes('\0'))
+      throw new EngineError('invalidArgument', 'a NUL character cannot be passed to a process');
+    bytes.write(value, FIELD_HEADER);
+  } else {
+    bytes.set(value, FIELD_HEADER);
   }
-  if (value.includes('\0'))
-    throw new EngineError('invalidArgument', 'a NUL character cannot be passed to a process');
-  bytes.write(value, FIELD_HEADER);
   return bytes;
 }
 
@@ -113,7 +124,7 @@ export function encodeFields(fields: readonly (readonly [number, FieldValue])[])
   const parts: Buffer[] = [];
   for (const [field, value] of fields) {
     if (value === undefined) continue;
-    const values = typeof value === 'object' ? value : [value];
+    const values = typeof value === 'object' && !(value instanceof Uint8Array) ? value : [value];
     for (const one of values) parts.push(encodeField(field, one));
   }
   return Buffer.concat(parts);
