@@ -1,0 +1,74 @@
+/* What the handlers of a plan's operations share: the state of one launch, and how they fail. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+
+#include "plan.h"
+#include "report.h"
+
+struct launch {
+	const struct plan *plan;
+	int slots[MAX_SLOTS]; /* slot → descriptor, -1: empty */
+	int report; /* to the caller */
+	int sync; /* this side's end of the pair between starter and child, -1 before the clone */
+	enum plan_list list; /* the one that is running here */
+	bool failing; /* the other side's failure is in `failure` already */
+	pid_t child; /* in the starter, after the clone; as the starter sees it */
+	bool executed; /* in the starter: the child has said that it is about to execute */
+	const char *program; /* what findProgram found, for execute */
+	struct launch_failure failure;
+};
+
+/*
+ * A handler returns 0, or -1 after `launch_fail`. Errnos in `operation->ignored` are the dispatcher's business.
+ */
+typedef int operation_handler(struct launch *, const struct operation *);
+
+/* Remembers errno with the step (the failed call) and the object; always -1. */
+int launch_fail(struct launch *launch, const char *step, const char *object);
+/* The same for an errno that is not in errno. */
+int launch_fail_with(struct launch *launch, int error, const char *step, const char *object);
+
+/* Descriptor of a slot field; -1 after launch_fail when the slot is empty. */
+int launch_slot(struct launch *launch, const struct value *slot);
+/* The same; NO_SLOT gives AT_FDCWD. */
+int launch_place(struct launch *launch, const struct value *slot);
+/* Gives the slot a descriptor; the one before is closed. Returns 0. */
+int launch_keep(struct launch *launch, const struct value *slot, int fd);
+
+/*
+ * Room for the argument vectors of one execve: two lists with their NULLs always fit, since all lists of a
+ * plan are bounded together.
+ */
+extern char *launch_vectors[MAX_LIST_TEXTS + 2];
+
+/*
+ * Carries out a plan in a fresh child of the caller. `given` are descriptors by slot number (-1: none), for the
+ * slots below `given_count`; every one of them should be close-on-exec. Ends with 0 when the program runs.
+ */
+noreturn void launch_execute(const struct plan *plan, const int *given, uint32_t given_count, int report);
+
+/* mount.c */
+operation_handler op_set_mount_attributes, op_make_mount, op_attach, op_attach_root, op_pivot, op_move_root,
+	op_make_readonly, op_mask, op_copy_up;
+/* node.c */
+operation_handler op_make_node, op_make_link, op_make_path;
+/* process.c */
+operation_handler op_set_session, op_stdio, op_own_stdio, op_rlimit, op_umask, op_personality, op_io_priority,
+	op_scheduler, op_affinity, op_dumpable, op_reset_signals, op_close_from, op_oom_score, op_keyring,
+	op_hostname, op_domainname, op_working_directory;
+/* credentials.c */
+operation_handler op_bounding, op_keep_capabilities, op_capabilities, op_ambient, op_groups, op_gid, op_uid,
+	op_no_new_privileges, op_seccomp;
+/* terminal.c, program.c */
+operation_handler op_terminal, op_find_program, op_execute;
+/* files.c */
+operation_handler op_open, op_close, op_open_tree, op_tree_of_namespace, op_write_file, op_make_directory,
+	op_inherit_file, op_write_proc, op_write_proc_self;
+/* namespace.c */
+operation_handler op_join_namespace, op_unshare, op_clone_again, op_tell, op_wait, op_wait_executed,
+	op_write_child_file, op_wait_start;
+/* hook.c, cgroup.c */
+operation_handler op_hook, op_device_program;

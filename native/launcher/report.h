@@ -1,0 +1,33 @@
+/* What the caller of the launcher is told: one SOCK_SEQPACKET message each. */
+#pragma once
+#include <stdint.h>
+
+enum report_kind { REPORT_PID = 1, REPORT_TERMINAL = 2, REPORT_FAILED = 3 };
+
+#define REPORT_STEP_BYTES 32
+#define REPORT_OBJECT_BYTES 1024
+
+struct launch_failure {
+	uint32_t list; /* enum plan_list */
+	uint32_t index; /* of the operation in its list */
+	uint32_t code;
+	int32_t error; /* errno */
+	int32_t status; /* of a hook that ended with one, as waitpid gives it */
+	char step[REPORT_STEP_BYTES]; /* the call that failed: "openat2"; always ends with NUL */
+	char object[REPORT_OBJECT_BYTES]; /* a path, a name; cut when too long */
+};
+
+/* REPORT_TERMINAL carries the master by SCM_RIGHTS; only `kind` is meant then. */
+struct launch_report {
+	uint32_t kind;
+	int32_t pid;
+	struct launch_failure failure;
+};
+
+/* 0, or -1 with errno. */
+int report_pid(int socket, int32_t pid);
+int report_terminal(int socket, int master);
+int report_failed(int socket, const struct launch_failure *failure);
+
+/* The next message; `*fd` gets a descriptor that came along, else -1. 1: one read; 0: end of file; -1: errno. */
+int report_read(int socket, struct launch_report *report, int *fd);
