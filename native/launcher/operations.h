@@ -51,6 +51,7 @@ enum operation_code {
 	OP_MAKE_READONLY = 46,
 	OP_MASK = 47,
 	OP_COPY_UP = 48,
+	OP_MAKE_TMPFS = 49,
 	OP_MAKE_NODE = 60,
 	OP_MAKE_LINK = 61,
 	OP_WRITE_PROC = 62,
@@ -211,6 +212,14 @@ enum {
 	COPY_UP_PATH = 2,
 };
 enum {
+	MAKE_TMPFS_SLOT = 0,
+	MAKE_TMPFS_ROOT = 1,
+	MAKE_TMPFS_PATH = 2,
+	MAKE_TMPFS_SOURCE = 3,
+	MAKE_TMPFS_OPTIONS = 4,
+	MAKE_TMPFS_ATTRIBUTES = 5,
+};
+enum {
 	MAKE_NODE_ROOT = 0,
 	MAKE_NODE_PATH = 1,
 	MAKE_NODE_MODE = 2,
@@ -297,6 +306,7 @@ enum {
 };
 enum {
 	KEYRING_NAME = 0,
+	KEYRING_PERMISSIONS = 1,
 };
 enum {
 	WORKING_DIRECTORY_PATH = 0,
@@ -365,6 +375,7 @@ enum {
 	[OP_MAKE_READONLY] = {"makeReadonly", "ds"}, \
 	[OP_MASK] = {"mask", "dsd"}, \
 	[OP_COPY_UP] = {"copyUp", "dds"}, \
+	[OP_MAKE_TMPFS] = {"makeTmpfs", "ddssln"}, \
 	[OP_MAKE_NODE] = {"makeNode", "dsnnnnn"}, \
 	[OP_MAKE_LINK] = {"makeLink", "dss"}, \
 	[OP_WRITE_PROC] = {"writeProc", "dsb"}, \
@@ -387,7 +398,7 @@ enum {
 	[OP_UMASK] = {"umask", "n"}, \
 	[OP_NO_NEW_PRIVILEGES] = {"noNewPrivileges", ""}, \
 	[OP_SECCOMP] = {"seccomp", "nb"}, \
-	[OP_KEYRING] = {"keyring", "s"}, \
+	[OP_KEYRING] = {"keyring", "sn"}, \
 	[OP_WORKING_DIRECTORY] = {"workingDirectory", "s"}, \
 	[OP_PERSONALITY] = {"personality", "n"}, \
 	[OP_IO_PRIORITY] = {"ioPriority", "n"}, \

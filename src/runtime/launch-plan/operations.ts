@@ -122,6 +122,21 @@ export const OPERATIONS = {
   mask: { code: 47, fields: { root: 'slot', path: 'text', null: 'slot' } },
   /** Copies the tree at `path` in ROOT onto the (still detached) tmpfs in `slot`: `tmpcopyup`. */
   copyUp: { code: 48, fields: { slot: 'slot', root: 'slot', path: 'text' } },
+  /**
+   * `makeMount` of type tmpfs with the mode of the directory at `path` in ROOT, when one is there (as the
+   * reference does); an option `mode=` wins.
+   */
+  makeTmpfs: {
+    code: 49,
+    fields: {
+      slot: 'slot',
+      root: 'slot',
+      path: 'text',
+      source: 'text',
+      options: 'list',
+      attributes: 'number',
+    },
+  },
 
   /* --- what lies in the root --- */
   makeNode: {
@@ -178,8 +193,11 @@ export const OPERATIONS = {
   noNewPrivileges: { code: 93, fields: {} },
   /** `program`: struct sock_filter, each. */
   seccomp: { code: 94, fields: { flags: 'number', program: 'bytes' } },
-  /** New session keyring of that name; search permission for the user is added. */
-  keyring: { code: 95, fields: { name: 'text' } },
+  /**
+   * Joins the session keyring of that name, made when absent. `permissions` (KEY_*) are added to it: search for
+   * the user, or for others with a user namespace; 0: none, for an exec.
+   */
+  keyring: { code: 95, fields: { name: 'text', permissions: 'number' } },
   /** chdir, then getcwd must lie inside of the root. */
   workingDirectory: { code: 96, fields: { path: 'text' } },
   personality: { code: 97, fields: { domain: 'number' } },
