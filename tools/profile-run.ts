@@ -1,6 +1,6 @@
 /**
- * `node tools/profile-run.ts [--runs N] [--network MODE]`: where the time of one `run --rm busybox true`
- * goes. The engine runs inside of this process, in a network namespace of its own; a wrapper around the
+ * `node tools/profile-run.ts [--runs N] [--network MODE] [--runtime PATH]`: where the time of one
+ * `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of its own; a wrapper around the
  * kernel interface takes the times. Prints medians of each call.
  */
 import { spawnSync } from 'node:child_process';
@@ -101,7 +101,7 @@ function report(runs: readonly Run[]): string {
   return [`medians of ${runs.length} runs, ms`, '   start     took', ...lines, ...sums, ''].join('\n');
 }
 
-async function profile(runs: number, network: string): Promise<void> {
+async function profile(runs: number, network: string, runtime: string): Promise<void> {
   const root = mkdtempSync('/tmp/gantry-profile-');
   const parent = `/${root.slice('/tmp/'.length)}`;
   const flags = [
@@ -111,6 +111,7 @@ async function profile(runs: number, network: string): Promise<void> {
     join(root, 'exec'),
     '--cgroup-parent',
     parent,
+    ...(runtime === '' ? [] : ['--add-runtime', `other=${runtime}`, '--default-runtime', 'other']),
   ];
   const config = loadConfig(parseFlags(flags).values);
   mkdirSync(config.dataRoot);
@@ -145,11 +146,12 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '50' },
     network: { type: 'string', default: 'bridge' },
+    runtime: { type: 'string', default: '' },
     inside: { type: 'boolean', default: false },
   },
 });
 if (values.inside) {
-  await profile(Number(values.runs), values.network);
+  await profile(Number(values.runs), values.network, values.runtime);
   process.exit(0);
 }
 const again = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), '--inside'];

@@ -20,18 +20,21 @@
 napi_value fail(napi_env env, const char *what);
 
 /*
- * Work for a thread of its own. `run` must not touch N-API; `result` is called on the JavaScript thread and
+ * Work for another thread. `run` must not touch N-API; `result` is called on the JavaScript thread and
  * gives the promise's value; `release` frees the job (env is NULL when the environment is being torn down).
  */
 struct job {
   void (*run)(struct job *job);
   napi_value (*result)(napi_env env, struct job *job);
   void (*release)(napi_env env, struct job *job);
+  /* The thread is of no use to others afterwards: it gets one of its own, which ends with it. */
+  bool spoils_thread;
   napi_deferred deferred;
   napi_threadsafe_function done;
+  struct job *next;
 };
 
-/* Starts the thread; takes the job in every case. Returns the promise, or NULL with an exception pending. */
+/* Hands the job to a thread; takes the job in every case. Returns the promise, or NULL with an exception pending. */
 napi_value start_job(napi_env env, struct job *job);
 
 /* One file per job; each returns the JavaScript function of its name. */
@@ -39,6 +42,8 @@ napi_value call_syscall(napi_env env, napi_callback_info info);
 napi_value call_syscalls_async(napi_env env, napi_callback_info info);
 napi_value call_spawn(napi_env env, napi_callback_info info);
 napi_value call_create_network(napi_env env, napi_callback_info info);
+napi_value call_create_user(napi_env env, napi_callback_info info);
+napi_value call_create_network_in(napi_env env, napi_callback_info info);
 napi_value call_send_fds(napi_env env, napi_callback_info info);
 napi_value call_receive_fds(napi_env env, napi_callback_info info);
 

@@ -1,6 +1,7 @@
 /*
- * Jobs on detached threads of their own. Node's pool has four threads and joins them at exit: one call that
- * hangs in a dead file system would take a quarter of it, and keep the process from ending.
+ * Jobs on threads of our own. Node's pool has four threads and joins them at exit: one call that hangs in a
+ * dead file system would take a quarter of it, and keep the process from ending. A few threads stay for the
+ * next job, since making one costs as much as most jobs; no job ever waits for a thread.
  */
 #include "addon.h"
 
@@ -8,30 +9,66 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum { STACK_BYTES = 256 * 1024 };
+enum { STACK_BYTES = 256 * 1024, RESTING_THREADS = 4 };
+
+/* How results come back to one JavaScript environment; it keeps the event loop alive while jobs are on. */
+struct answers {
+  napi_threadsafe_function done;
+  size_t pending;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t handed = PTHREAD_COND_INITIALIZER;
+static struct job *queue; /* never longer than the threads that rest */
+static size_t resting;
 
 static void finish(napi_env env, napi_value callback, void *context, void *data) {
   struct job *job = data;
+  struct answers *answers = context;
   (void)callback;
-  (void)context;
   if (env != NULL) {
     napi_value value = job->result(env, job);
     if (value != NULL) {
       napi_resolve_deferred(env, job->deferred, value);
     }
+    answers->pending--;
+    if (answers->pending == 0) {
+      napi_unref_threadsafe_function(env, answers->done);
+    }
   }
   job->release(env, job);
 }
 
-static void *run_thread(void *argument) {
-  struct job *job = argument;
+static void perform(struct job *job) {
   napi_threadsafe_function done = job->done;
   job->run(job);
   if (napi_call_threadsafe_function(done, job, napi_tsfn_nonblocking) != napi_ok) {
     job->release(NULL, job);
-    return NULL;
+    return;
   }
   napi_release_threadsafe_function(done, napi_tsfn_release);
+}
+
+static void *run_thread(void *argument) {
+  struct job *job = argument;
+  bool stays = !job->spoils_thread;
+  perform(job);
+  while (stays) {
+    pthread_mutex_lock(&lock);
+    stays = resting < RESTING_THREADS;
+    if (!stays) {
+      pthread_mutex_unlock(&lock);
+      break;
+    }
+    resting++;
+    while (queue == NULL) {
+      pthread_cond_wait(&handed, &lock);
+    }
+    job = queue;
+    queue = job->next;
+    pthread_mutex_unlock(&lock);
+    perform(job);
+  }
   return NULL;
 }
 
@@ -55,18 +92,69 @@ static int start_thread(struct job *job) {
   return error;
 }
 
+/* A thread that rests takes it, if there is one: it is counted away here, so that each gets one job. */
+static bool hand_over(struct job *job) {
+  if (job->spoils_thread) {
+    return false;
+  }
+  pthread_mutex_lock(&lock);
+  bool taken = resting > 0;
+  if (taken) {
+    struct job **end = &queue;
+    while (*end != NULL) {
+      end = &(*end)->next;
+    }
+    *end = job;
+    resting--;
+    pthread_cond_signal(&handed);
+  }
+  pthread_mutex_unlock(&lock);
+  return taken;
+}
+
+static void forget(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  free(data);
+}
+
+/* The environment's way back, made with its first job. */
+static struct answers *answers_of(napi_env env) {
+  struct answers *answers = NULL;
+  napi_value name;
+  if (napi_get_instance_data(env, (void **)&answers) == napi_ok && answers != NULL) {
+    return answers;
+  }
+  answers = calloc(1, sizeof *answers);
+  if (answers == NULL ||
+      napi_create_string_utf8(env, "gantry jobs", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, answers, finish,
+                                      &answers->done) != napi_ok) {
+    free(answers);
+    return NULL;
+  }
+  napi_unref_threadsafe_function(env, answers->done);
+  napi_set_instance_data(env, answers, forget, NULL);
+  return answers;
+}
+
 napi_value start_job(napi_env env, struct job *job) {
   napi_value promise;
-  napi_value name;
-  if (napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
-      napi_create_string_utf8(env, "gantry job", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, NULL, finish, &job->done) !=
-          napi_ok) {
+  struct answers *answers = answers_of(env);
+  if (answers == NULL || napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
+      napi_acquire_threadsafe_function(answers->done) != napi_ok) {
     job->release(env, job);
     return fail(env, "cannot prepare a job");
   }
-  if (start_thread(job) != 0) {
-    napi_release_threadsafe_function(job->done, napi_tsfn_abort);
+  job->done = answers->done;
+  job->next = NULL;
+  if (answers->pending == 0) {
+    napi_ref_threadsafe_function(env, answers->done);
+  }
+  answers->pending++;
+  if (!hand_over(job) && start_thread(job) != 0) {
+    answers->pending--;
+    napi_release_threadsafe_function(job->done, napi_tsfn_release);
     job->release(env, job);
     return fail(env, "cannot start a thread");
   }

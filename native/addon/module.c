@@ -67,6 +67,8 @@ NAPI_MODULE_INIT() {
       {"syscallsAsync", call_syscalls_async},
       {"spawn", call_spawn},
       {"createNetwork", call_create_network},
+      {"createUser", call_create_user},
+      {"createNetworkIn", call_create_network_in},
       {"sendFds", call_send_fds},
       {"receiveFds", call_receive_fds},
   };

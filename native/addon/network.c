@@ -43,7 +43,8 @@ napi_value call_create_network(napi_env env, napi_callback_info info) {
   if (network == NULL) {
     return fail(env, "out of memory");
   }
-  network->job = (struct job){.run = run_network, .result = network_result, .release = release_network};
+  network->job = (struct job){.run = run_network, .result = network_result, .release = release_network,
+                              .spoils_thread = true};
   network->result = -EINVAL;
   return start_job(env, &network->job);
 }

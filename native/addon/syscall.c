@@ -1,7 +1,7 @@
 /*
  * The generic system call, at once and on a thread. Arguments: numbers, BigInts, strings (as NUL-terminated
- * copies), typed arrays and buffers (as pointers to their bytes), null (0). The result is the kernel's,
- * errors as -errno.
+ * copies), typed arrays and buffers (as pointers to their bytes), null (0); in a batch also [i], the result
+ * of its call i. The result is the kernel's, errors as -errno.
  */
 #define _GNU_SOURCE
 #include "addon.h"
@@ -9,13 +9,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { ARGUMENTS = 6, STRINGS = 2, STRING_BYTES = 4096, BATCH = 65536 };
 
+/*
+ * What a batch can do besides system calls. STORE(buffer, offset, value) and COPY(buffer, offset, from,
+ * offset) write 32 bits, so that a call's answer can stand inside of a later call's bytes. After CHAIN the
+ * first failure, or a write that was cut short, skips all but `close`. They are far from every errno.
+ */
+enum { STORE = -100001, COPY = -100002, CHAIN = -100003 };
+
 struct call {
   long number;
   long arguments[ARGUMENTS];
+  unsigned results; /* bit i: argument i is the index of an earlier call, whose result is meant */
 };
 
 static long perform(const struct call *call) {
@@ -111,10 +120,56 @@ struct batch {
   size_t used;
 };
 
+/* False when a result that is wanted is that of a failure, or of no earlier call. */
+static bool fill_results(struct batch *batch, uint32_t at) {
+  struct call *call = &batch->calls[at];
+  for (int i = 0; i < ARGUMENTS; i++) {
+    if ((call->results & (1U << i)) == 0) {
+      continue;
+    }
+    long index = call->arguments[i];
+    if (index < 0 || index >= (long)at || batch->results[index] < 0) {
+      return false;
+    }
+    call->arguments[i] = batch->results[index];
+  }
+  return true;
+}
+
+static long perform_in_batch(const struct call *call) {
+  const long *a = call->arguments;
+  switch (call->number) {
+    case STORE: {
+      int32_t value = (int32_t)a[2];
+      memcpy((char *)(intptr_t)a[0] + a[1], &value, sizeof value);
+      return 0;
+    }
+    case COPY:
+      memcpy((char *)(intptr_t)a[0] + a[1], (char *)(intptr_t)a[2] + a[3], sizeof(int32_t));
+      return 0;
+    case CHAIN:
+      return 0;
+    default:
+      return call->number < 0 ? call->number : perform(call);
+  }
+}
+
 static void run_batch(struct job *job) {
   struct batch *batch = (struct batch *)job;
+  bool chained = false;
+  bool failed = false;
   for (uint32_t i = 0; i < batch->count; i++) {
-    batch->results[i] = batch->calls[i].number < 0 ? batch->calls[i].number : perform(&batch->calls[i]);
+    struct call *call = &batch->calls[i];
+    bool skipped = failed && call->number != SYS_close;
+    if (skipped || !fill_results(batch, i)) {
+      batch->results[i] = -ECANCELED;
+      continue;
+    }
+    long result = perform_in_batch(call);
+    batch->results[i] = result;
+    chained = chained || call->number == CHAIN;
+    bool short_write = call->number == SYS_write && result != call->arguments[2];
+    failed = failed || (chained && (result < 0 || short_write));
   }
 }
 
@@ -156,6 +211,18 @@ static bool read_call(napi_env env, napi_value array, struct batch *batch, struc
     if (napi_get_element(env, array, i, &value) != napi_ok || napi_typeof(env, value, &type) != napi_ok) {
       return false;
     }
+    bool is_array = false;
+    if (type == napi_object && napi_is_array(env, value, &is_array) == napi_ok && is_array && i > 0) {
+      napi_value index;
+      int64_t number = 0;
+      if (napi_get_element(env, value, 0, &index) != napi_ok ||
+          napi_get_value_int64(env, index, &number) != napi_ok) {
+        return false;
+      }
+      *target = (long)number;
+      call->results |= 1U << (i - 1);
+      continue;
+    }
     if (type != napi_string) {
       if (!plain_argument(env, value, type, target)) {
         return false;
@@ -173,11 +240,17 @@ static bool read_call(napi_env env, napi_value array, struct batch *batch, struc
   return true;
 }
 
+/* syscallsAsync(calls, spoilsThread): the second for calls that change the thread itself, as unshare does. */
 napi_value call_syscalls_async(napi_env env, napi_callback_info info) {
-  size_t argument_count = 1;
-  napi_value array;
+  size_t argument_count = 2;
+  napi_value arguments[2];
   uint32_t count = 0;
-  TRY(napi_get_cb_info(env, info, &argument_count, &array, NULL, NULL));
+  bool spoils = false;
+  TRY(napi_get_cb_info(env, info, &argument_count, arguments, NULL, NULL));
+  napi_value array = arguments[0];
+  if (argument_count == 2) {
+    TRY(napi_get_value_bool(env, arguments[1], &spoils));
+  }
   TRY(napi_get_array_length(env, array, &count));
   if (count == 0 || count > BATCH) {
     return fail(env, "syscallsAsync: empty or too many");
@@ -186,7 +259,8 @@ napi_value call_syscalls_async(napi_env env, napi_callback_info info) {
   if (batch == NULL) {
     return fail(env, "out of memory");
   }
-  batch->job = (struct job){.run = run_batch, .result = batch_result, .release = release_batch};
+  batch->job = (struct job){
+      .run = run_batch, .result = batch_result, .release = release_batch, .spoils_thread = spoils};
   batch->count = count;
   batch->calls = calloc(count, sizeof *batch->calls);
   batch->results = calloc(count, sizeof *batch->results);

@@ -6,13 +6,19 @@ import { fileURLToPath } from 'node:url';
 /** Buffers travel as pointers, strings as NUL-terminated copies, null as 0. */
 export type Argument = number | bigint | string | Uint8Array | Int32Array | null;
 
-export type NativeCall = readonly [number: number, ...args: Argument[]];
+/** In a batch: what its call of that index gave. */
+export type ResultOf = readonly [index: number];
+
+export type NativeCall = readonly [number: number, ...args: (Argument | ResultOf)[]];
 
 /** What `native/addon` exports. Results are the kernel's: errors as -errno. */
 export interface Native {
-  syscall(...call: NativeCall): number;
-  /** One after the other on a thread of their own, each whatever became of the others. */
-  syscallsAsync(calls: readonly NativeCall[]): Promise<number[]>;
+  syscall(number: number, ...args: Argument[]): number;
+  /**
+   * One after the other on another thread. A call that wants the result of one that failed gives ECANCELED.
+   * `spoilsThread`: the calls change the thread itself, so it does nothing else afterwards.
+   */
+  syscallsAsync(calls: readonly NativeCall[], spoilsThread?: boolean): Promise<number[]>;
   /** The pid, or errno and the step that failed. */
   spawn(
     path: string,

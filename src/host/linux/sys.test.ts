@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createKernel } from '../real.ts';
+import { errnoNumber } from './errno.ts';
 import { loadNative } from './native.ts';
 import { addressBytes, addressText } from './socket-address.ts';
-import { one, Sys } from './sys.ts';
+import { one, type Operation, Sys } from './sys.ts';
 import { syscallNumbers } from './syscall-numbers.ts';
 import { parseOsRelease } from './system.ts';
 
@@ -109,4 +110,46 @@ test('a sysctl of a network namespace leaves ours alone', async () => {
   assert.equal(system.readSysctl('net/ipv4/ip_default_ttl', netns), '77');
   assert.equal(system.readSysctl('net/ipv4/ip_default_ttl'), before);
   files.close(netns);
+});
+
+test('a batch hands results on, stores them in bytes, and stops in a chain at the first failure', async () => {
+  const sys = new Sys(loadNative());
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-batch-'));
+  const file = join(directory, 'f');
+  const text = Buffer.from('hello');
+  const slot = Buffer.alloc(8);
+  const twice = Buffer.alloc(8);
+  const CREATE = 0o102;
+  function* work(): Operation<readonly number[]> {
+    return yield [
+      ['openat', -100, file, CREATE, 0o600],
+      ['store', slot, 4, [0]],
+      ['copy', twice, 0, slot, 4],
+      ['chain'],
+      ['write', [0], text, text.length],
+      ['mkdirat', -100, directory, 0o700],
+      ['unlinkat', -100, file, 0],
+      ['close', [5]],
+      ['close', [0]],
+    ];
+  }
+  for (const way of ['later', 'now'] as const) {
+    const results = await sys[way](work());
+    const [fd = -1] = results;
+    assert.ok(fd > 0);
+    assert.equal(slot.readInt32LE(4), fd);
+    assert.equal(twice.readInt32LE(0), fd);
+    const canceled = -errnoNumber('ECANCELED');
+    assert.deepEqual(results.slice(1), [0, 0, 0, 5, -errnoNumber('EEXIST'), canceled, canceled, 0], way);
+    assert.equal(readFileSync(file, 'utf8'), 'hello');
+  }
+  rmSync(directory, { recursive: true });
+});
+
+test('many jobs at once, then more on the threads that stayed', async () => {
+  const sys = new Sys(loadNative());
+  for (let round = 0; round < 3; round++) {
+    const all = Array.from({ length: 100 }, () => sys.later(one(undefined, 'fchmod', -1, 0)));
+    for (const result of await Promise.allSettled(all)) assert.equal(result.status, 'rejected');
+  }
 });

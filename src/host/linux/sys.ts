@@ -1,9 +1,26 @@
 import { LIMITS } from '#base/limits.ts';
-import type { Argument, Native, NativeCall } from './native.ts';
+import type { Argument, Native, NativeCall, ResultOf } from './native.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { type SyscallName, syscallNumbers } from './syscall-numbers.ts';
 
-export type Call = readonly [name: SyscallName, ...args: Argument[]];
+/** A system call whose arguments are all known. */
+export type PlainCall = readonly [name: SyscallName, ...args: Argument[]];
+
+/** One of a batch: an argument `[i]` is what the batch's call i gave. */
+export type Call =
+  | readonly [name: SyscallName, ...args: (Argument | ResultOf)[]]
+  /** Writes 32 bits into a buffer that a later call takes. */
+  | readonly [name: 'store', buffer: Buffer, offset: number, value: number | ResultOf]
+  | readonly [name: 'copy', buffer: Buffer, offset: number, from: Buffer, fromOffset: number]
+  /** From here on the first failure, or a write that was cut short, skips all but `close` (ECANCELED). */
+  | readonly [name: 'chain'];
+
+/** What the addon calls them: `enum` in syscall.c. */
+const PSEUDO_CALLS = { store: -100_001, copy: -100_002, chain: -100_003 } as const;
+
+function isResult(argument: Argument | ResultOf): argument is ResultOf {
+  return Array.isArray(argument);
+}
 
 /**
  * A piece of work written once and run both ways: it yields batches of system calls and gets their results
@@ -24,7 +41,7 @@ export interface SysLimits {
 const DEFAULTS: SysLimits = { threads: LIMITS.slowCallThreads, deadlineMs: LIMITS.slowCallDeadlineMs };
 
 /** Their result is a file descriptor. */
-const OPENS: ReadonlySet<SyscallName> = new Set([
+const OPENS: ReadonlySet<string> = new Set([
   'fsmount',
   'fsopen',
   'open_tree',
@@ -56,12 +73,12 @@ export class Sys {
   }
 
   /** Throws errors; `path` is for the message. */
-  call(path: string | undefined, ...call: Call): number {
+  call(path: string | undefined, ...call: PlainCall): number {
     return check(this.raw(...call), call[0], path);
   }
 
   /** On a thread, and not counted: for calls that wait for an event on purpose. */
-  async wait(...call: Call): Promise<number> {
+  async wait(...call: PlainCall): Promise<number> {
     const [result] = await this.native.syscallsAsync([this.#encode(call)]);
     return result ?? 0;
   }
@@ -69,9 +86,50 @@ export class Sys {
   now<T>(operation: Operation<T>): T {
     let step = operation.next();
     while (step.done !== true) {
-      step = operation.next(step.value.map((call) => this.raw(...call)));
+      step = operation.next(this.#batchNow(step.value));
     }
     return step.value;
+  }
+
+  /** As `run_batch` in syscall.c does it. */
+  #batchNow(calls: readonly Call[]): number[] {
+    const [only] = calls;
+    if (calls.length === 1 && only !== undefined) return [this.#oneNow(only, [])];
+    const canceled = -errnoNumber('ECANCELED');
+    const results: number[] = [];
+    let chained = false;
+    let failed = false;
+    for (const call of calls) {
+      const wanted = call.slice(1).filter((one) => Array.isArray(one)) as unknown as ResultOf[];
+      const lost = wanted.some(([index]) => (results[index] ?? canceled) < 0);
+      if (lost || (failed && call[0] !== 'close')) {
+        results.push(canceled);
+        continue;
+      }
+      chained ||= call[0] === 'chain';
+      const result = this.#oneNow(call, results);
+      results.push(result);
+      const isShort = call[0] === 'write' && result !== call[3];
+      failed ||= chained && (result < 0 || isShort);
+    }
+    return results;
+  }
+
+  #oneNow(call: Call, results: readonly number[]): number {
+    const plain = <T extends Argument>(argument: T | ResultOf): T | number =>
+      isResult(argument) ? (results[argument[0]] ?? 0) : argument;
+    switch (call[0]) {
+      case 'store':
+        return call[1].writeInt32LE(plain(call[3]), call[2]) * 0;
+      case 'copy':
+        return call[3].copy(call[1], call[2], call[4], call[4] + 4) * 0;
+      case 'chain':
+        return 0;
+      default: {
+        const [name, ...args] = call;
+        return this.raw(name, ...args.map(plain));
+      }
+    }
   }
 
   async later<T>(operation: Operation<T>, deadlineMs: number = this.#limits.deadlineMs): Promise<T> {
@@ -85,7 +143,16 @@ export class Sys {
 
   #encode(call: Call): NativeCall {
     const [name, ...args] = call;
-    return [this.#numbers[name], ...args];
+    const isPseudo = name === 'store' || name === 'copy' || name === 'chain';
+    return [isPseudo ? PSEUDO_CALLS[name] : this.#numbers[name], ...args];
+  }
+
+  /** One batch on a thread that ends afterwards: for calls that change the thread itself. */
+  async onOwnThread(calls: readonly Call[]): Promise<readonly number[]> {
+    return await this.native.syscallsAsync(
+      calls.map((call) => this.#encode(call)),
+      true,
+    );
   }
 
   async #onThread(calls: readonly Call[], deadlineMs: number): Promise<number[]> {
@@ -144,12 +211,12 @@ export function check(result: number, syscall: string, path?: string): number {
 }
 
 /** One call inside an operation, errors thrown. */
-export function* one(path: string | undefined, ...call: Call): Operation<number> {
+export function* one(path: string | undefined, ...call: PlainCall): Operation<number> {
   return check(yield* bare(...call), call[0], path);
 }
 
 /** One call inside an operation, its result as it is. */
-export function* bare(...call: Call): Operation<number> {
+export function* bare(...call: PlainCall): Operation<number> {
   const [result] = yield [call];
   return result ?? 0;
 }
