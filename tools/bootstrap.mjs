@@ -35,6 +35,7 @@ const BUILDING = [
 const RUNNING = [...BUILDING, { needs: 'runc', debian: ['runc'], what: 'the OCI runtime runc' }];
 const TESTING = [
   ...RUNNING,
+  { needs: 'crun', debian: ['crun'], what: 'the OCI runtime crun' },
   { needs: 'ip', debian: ['iproute2'], what: 'the program ip' },
   { needs: 'nft', debian: ['nftables'], what: 'the program nft' },
   { needs: 'strace', debian: ['strace'], what: 'strace' },
