@@ -52,7 +52,7 @@ noreturn void launch_execute(const struct plan *plan, const int *given, uint32_t
 
 /* mount.c */
 operation_handler op_set_mount_attributes, op_make_mount, op_attach, op_attach_root, op_pivot, op_move_root,
-	op_make_readonly, op_mask, op_copy_up;
+	op_make_readonly, op_mask, op_copy_up, op_make_tmpfs;
 /* node.c */
 operation_handler op_make_node, op_make_link, op_make_path;
 /* process.c */
