@@ -1,7 +1,7 @@
 /**
- * `npm run torture [-- --kills N --points N --loads N --gigabytes N --fuzz N --seed S]`: the long versions
- * of what `npm test` shows in short. A part that is asked for by name runs alone; without any, all of them
- * run, in a quarter of an hour or so. Dates and results stand in docs/RELIABILITY.md.
+ * `npm run torture [-- --kills N --points N --lifecycles N --loads N --gigabytes N --fuzz N --seed S]`: the
+ * long versions of what `npm test` shows in short. A part that is asked for by name runs alone; without
+ * any, all of them run, in a quarter of an hour or so. Dates and results stand in docs/RELIABILITY.md.
  */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -10,6 +10,7 @@ import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { busyboxArchive } from '../test/support/images.ts';
 import { fillDisk } from '../test/torture/disk-full.ts';
 import { killRepeatedly } from '../test/torture/kills.ts';
+import { runLifecycles } from '../test/torture/lifecycles.ts';
 import { killLoads } from '../test/torture/loads.ts';
 import { killUnderLogs } from '../test/torture/log-kills.ts';
 import { sweepPoints } from '../test/torture/points.ts';
@@ -18,7 +19,7 @@ import { streamGigabytes } from '../test/torture/streams.ts';
 import { filesBelow } from './build-steps/target.ts';
 import { ROOT } from './paths.ts';
 
-const DEFAULTS = { kills: 50, points: 80, loads: 24, gigabytes: 1, fuzz: 3000 };
+const DEFAULTS = { kills: 50, points: 80, lifecycles: 1000, loads: 24, gigabytes: 1, fuzz: 3000 };
 type Part = keyof typeof DEFAULTS;
 const PARTS = Object.keys(DEFAULTS) as Part[];
 const LOG_KILLS = 10;
@@ -78,6 +79,10 @@ const RUNS: Readonly<Record<Part, (count: number) => Promise<Outcome>>> = {
     const disk = await fillDisk({ archive, image });
     const text = `${points} kill points among ${calls} system calls, ${hits} of them reached; ${LOG_KILLS} kills under a log of ${logs.lines} lines; a full disk`;
     return { violations: [...violations, ...logs.violations, ...disk.violations], text };
+  },
+  async lifecycles(lifecycles) {
+    const { violations } = await runLifecycles({ lifecycles, archive, image, seed, report });
+    return { violations, text: `${lifecycles} lifecycles in random order by eight workers` };
   },
   async loads(kills) {
     const { violations } = await killLoads({ kills, seed, report });

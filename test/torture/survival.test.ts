@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { busyboxArchive } from '../support/images.ts';
 import { fillDisk } from './disk-full.ts';
+import { runLifecycles } from './lifecycles.ts';
 import { killLoads } from './loads.ts';
 import { killUnderLogs } from './log-kills.ts';
 import { sweepPoints } from './points.ts';
@@ -32,4 +33,11 @@ test('four kill points inside of one sequence of operations', { timeout: 150_000
 test('killed loads leave whole images or none', { timeout: 100_000 }, async () => {
   const seed = 7;
   assert.deepEqual((await killLoads({ kills: 4, seed })).violations, [], `seed ${seed}`);
+});
+
+test('lifecycles in random order leave nothing and never get stuck', { timeout: 150_000 }, async () => {
+  const { archive, reference } = await busyboxArchive();
+  const seed = 7;
+  const { violations } = await runLifecycles({ lifecycles: 60, archive, image: reference, seed });
+  assert.deepEqual(violations, [], `seed ${seed}`);
 });
