@@ -3,7 +3,8 @@ import * as directories from './file-directory.ts';
 import * as operations from './file-operations.ts';
 import { AT, O } from './file-paths.ts';
 import * as attributes from './file-xattr.ts';
-import type { Sys } from './sys.ts';
+import { becomeOwner } from './owner.ts';
+import type { Call, Operation, Sys } from './sys.ts';
 
 /**
  * Magic numbers of statfs, linux/magic.h. The reference calls all of ext2, 3 and 4 `extfs`; here they keep
@@ -35,6 +36,7 @@ export function createFiles(sys: Sys): Files {
   return {
     ...immediate(sys, tree),
     slow: threaded(sys, tree),
+    slowAs: (owner) => threaded(sys, tree, becomeOwner(sys, owner)),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),
     fileSystemType: (path) => {
       const buffer = Buffer.alloc(STATFS_BYTES);
@@ -77,29 +79,31 @@ function immediate(sys: Sys, tree: Tree): FileTree {
 /** Writing back a whole file system, or dropping an overlay, may rightly take minutes. */
 const NO_DEADLINE = Number.POSITIVE_INFINITY;
 
-function threaded(sys: Sys, tree: Tree): SlowFileTree {
+function threaded(sys: Sys, tree: Tree, first: readonly Call[] = []): SlowFileTree {
+  const later = <T>(operation: Operation<T>, deadlineMs?: number): Promise<T> =>
+    sys.later(operation, deadlineMs, first);
   return {
-    open: (root, path, options) => sys.later(tree.open(root, path, options)),
-    close: (fd) => sys.later(tree.close(fd), NO_DEADLINE),
-    stat: (root, path, options) => sys.later(tree.stat(root, path, options)),
-    readFile: (root, path, maxBytes) => sys.later(tree.readFile(root, path, maxBytes)),
-    readDirectory: (directory) => sys.later(tree.readDirectory(directory)),
-    readLink: (root, path) => sys.later(tree.readLink(root, path)),
-    mkdir: (root, path, mode) => sys.later(tree.mkdir(root, path, mode)),
-    mknod: (root, path, node) => sys.later(tree.mknod(root, path, node)),
-    symlink: (target, root, path) => sys.later(tree.symlink(target, root, path)),
-    link: (root, existing, path) => sys.later(tree.link(root, existing, path)),
-    rename: (root, from, to) => sys.later(tree.rename(root, from, to)),
-    unlink: (root, path) => sys.later(tree.unlink(root, path)),
-    rmdir: (root, path) => sys.later(tree.rmdir(root, path)),
-    removeTree: (root, path) => sys.later(tree.removeTree(root, path)),
-    chown: (root, path, owner) => sys.later(tree.chown(root, path, owner)),
-    chmod: (root, path, mode) => sys.later(tree.chmod(root, path, mode)),
-    setTimes: (root, path, times) => sys.later(tree.setTimes(root, path, times)),
-    setXattr: (root, path, attribute) => sys.later(tree.setXattr(root, path, attribute)),
-    getXattr: (root, path, name) => sys.later(tree.getXattr(root, path, name)),
-    listXattrs: (root, path) => sys.later(tree.listXattrs(root, path)),
-    removeXattr: (root, path, name) => sys.later(tree.removeXattr(root, path, name)),
-    syncFileSystem: (fd) => sys.later(tree.syncFileSystem(fd), NO_DEADLINE),
+    open: (root, path, options) => later(tree.open(root, path, options)),
+    close: (fd) => later(tree.close(fd), NO_DEADLINE),
+    stat: (root, path, options) => later(tree.stat(root, path, options)),
+    readFile: (root, path, maxBytes) => later(tree.readFile(root, path, maxBytes)),
+    readDirectory: (directory) => later(tree.readDirectory(directory)),
+    readLink: (root, path) => later(tree.readLink(root, path)),
+    mkdir: (root, path, mode) => later(tree.mkdir(root, path, mode)),
+    mknod: (root, path, node) => later(tree.mknod(root, path, node)),
+    symlink: (target, root, path) => later(tree.symlink(target, root, path)),
+    link: (root, existing, path) => later(tree.link(root, existing, path)),
+    rename: (root, from, to) => later(tree.rename(root, from, to)),
+    unlink: (root, path) => later(tree.unlink(root, path)),
+    rmdir: (root, path) => later(tree.rmdir(root, path)),
+    removeTree: (root, path) => later(tree.removeTree(root, path)),
+    chown: (root, path, owner) => later(tree.chown(root, path, owner)),
+    chmod: (root, path, mode) => later(tree.chmod(root, path, mode)),
+    setTimes: (root, path, times) => later(tree.setTimes(root, path, times)),
+    setXattr: (root, path, attribute) => later(tree.setXattr(root, path, attribute)),
+    getXattr: (root, path, name) => later(tree.getXattr(root, path, name)),
+    listXattrs: (root, path) => later(tree.listXattrs(root, path)),
+    removeXattr: (root, path, name) => later(tree.removeXattr(root, path, name)),
+    syncFileSystem: (fd) => later(tree.syncFileSystem(fd), NO_DEADLINE),
   };
 }

@@ -6,7 +6,8 @@ import type { MountEntry, Mounts, OverlayOptions, Processes, Sockets } from '../
 import { errnoNumber, kernelError } from './errno.ts';
 import { AT, O } from './file-paths.ts';
 import { parseMountTable } from './mount-table.ts';
-import { type Call, check, type Sys } from './sys.ts';
+import { createShiftedOverlays, idmapAttributes } from './shifted-overlay.ts';
+import { bare, type Call, check, one, type Operation, type Sys } from './sys.ts';
 
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
@@ -35,7 +36,7 @@ export interface MountDeps {
   readonly sockets: Pick<Sockets, 'pair' | 'receiveFds'>;
   /** The shim's binary: its `overlay` job serves kernels whose fsconfig takes no `lowerdir+` (before 6.7). */
   readonly overlayShim: string | undefined;
-  /** Uses that binary though the kernel would not need it. */
+  /** Works as on older kernels though this one would not need it. */
   readonly forceShim?: boolean;
 }
 
@@ -51,16 +52,18 @@ export function createMounts(deps: MountDeps): Mounts {
     probed ??= probe(sys);
     return probed;
   };
+  const shifted = createShiftedOverlays(sys, FIXED_OPTIONS, deps.forceShim);
   return {
     capabilities,
     overlay: async (options) => {
       if (options.lower.length === 0) throw kernelError(errnoNumber('EINVAL'), 'overlay');
+      if (options.shift !== undefined) return shifted.mount(options, options.shift);
       const direct = capabilities().lowerdirAppend && deps.forceShim !== true;
       return direct ? mountOverlay(sys, options) : overlayByShim(deps, options);
     },
     cloneTree: async (path, options = {}) => {
       const flags = OPEN_TREE_CLONE | O.CLOEXEC | (options.recursive === true ? AT_RECURSIVE : 0);
-      return sys.later(single(path, ['open_tree', AT.FDCWD, path, flags]));
+      return sys.later(openTree(path, flags, options.userns));
     },
     attach: (mount, path) => {
       sys.call(path, 'move_mount', mount, '', AT.FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
@@ -70,6 +73,17 @@ export function createMounts(deps: MountDeps): Mounts {
     },
     table: (): readonly MountEntry[] => parseMountTable(readFileSync('/proc/thread-self/mountinfo', 'utf8')),
   };
+}
+
+function* openTree(path: string, flags: number, userns: number | undefined): Operation<number> {
+  const tree = yield* one(path, 'open_tree', AT.FDCWD, path, flags);
+  if (userns === undefined) return tree;
+  const attributes = idmapAttributes(userns);
+  const how = AT.EMPTY_PATH | (flags & AT_RECURSIVE);
+  const result = yield* bare('mount_setattr', tree, '', how, attributes, attributes.length);
+  if (result < 0) yield [['close', tree]];
+  check(result, 'mount_setattr', path);
+  return tree;
 }
 
 function* single(path: string, call: Call): Generator<readonly Call[], number, readonly number[]> {

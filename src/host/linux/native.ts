@@ -30,6 +30,10 @@ export interface Native {
     tasksFiles: readonly string[],
   ): Promise<number | [errno: number, step: number]>;
   createNetwork(): Promise<number>;
+  /** A user namespace; the maps as /proc/PID/uid_map takes them. */
+  createUser(uidMap: string, gidMap: string): Promise<number>;
+  /** A network namespace that belongs to a user namespace. */
+  createNetworkIn(userns: number): Promise<number>;
   sendFds(socket: number, fds: Int32Array, message: Uint8Array): number;
   receiveFds(socket: number): Promise<number | [fds: number[], message: Buffer]>;
 }

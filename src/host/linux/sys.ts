@@ -132,10 +132,17 @@ export class Sys {
     }
   }
 
-  async later<T>(operation: Operation<T>, deadlineMs: number = this.#limits.deadlineMs): Promise<T> {
+  /** `first`: calls before each batch that change its thread, which then does nothing else. */
+  async later<T>(
+    operation: Operation<T>,
+    deadlineMs: number = this.#limits.deadlineMs,
+    first: readonly Call[] = [],
+  ): Promise<T> {
     let step = operation.next();
     while (step.done !== true) {
-      const results = await this.#onThread(step.value, deadlineMs).catch((error: unknown) => ({ error }));
+      const results = await this.#onThread(step.value, deadlineMs, first).catch((error: unknown) => ({
+        error,
+      }));
       step = 'error' in results ? operation.throw(results.error) : operation.next(results);
     }
     return step.value;
@@ -155,10 +162,14 @@ export class Sys {
     );
   }
 
-  async #onThread(calls: readonly Call[], deadlineMs: number): Promise<number[]> {
+  async #onThread(calls: readonly Call[], deadlineMs: number, first: readonly Call[]): Promise<number[]> {
     await this.#takeTurn();
     const work = this.native
-      .syscallsAsync(calls.map((call) => this.#encode(call)))
+      .syscallsAsync(
+        [...first, ...movedBy(first.length, calls)].map((call) => this.#encode(call)),
+        first.length > 0,
+      )
+      .then((results) => results.slice(first.length))
       .finally(() => this.#endTurn());
     if (!Number.isFinite(deadlineMs)) return work;
     try {
@@ -190,6 +201,18 @@ export class Sys {
     if (next === undefined) this.#busy -= 1;
     else next();
   }
+}
+
+/** What the calls say of each other's results, when others come before them. */
+function movedBy(count: number, calls: readonly Call[]): readonly Call[] {
+  if (count === 0) return calls;
+  const moved = calls.map((call) =>
+    call.map((argument: unknown) => {
+      const index: unknown = Array.isArray(argument) ? argument[0] : undefined;
+      return typeof index === 'number' ? [index + count] : argument;
+    }),
+  );
+  return moved as unknown as readonly Call[];
 }
 
 async function withDeadline<T>(work: Promise<T>, deadlineMs: number, name: string): Promise<T> {
