@@ -92,6 +92,14 @@
 #endif
 #define KERNEL_CLONE_INTO_CGROUP 0x200000000ull
 
+#define IOPRIO_WHO_PROCESS 1
+#define KEYCTL_JOIN_SESSION_KEYRING 1
+#define KEYCTL_SETPERM 5
+#define KEYCTL_DESCRIBE 6
+#define SECCOMP_SET_MODE_FILTER 1
+#define CAPABILITY_VERSION_3 0x20080522
+#define MAX_FILTER_INSTRUCTIONS 4096
+
 #define PROC_MAGIC 0x9fa0
 #define DEVPTS_MAGIC 0x1cd1
 
@@ -106,6 +114,34 @@ struct kernel_clone_args {
 
 struct kernel_mount_attr {
 	uint64_t set, clear, propagation, userns;
+};
+
+struct kernel_capability_header {
+	uint32_t version;
+	int32_t pid;
+};
+
+struct kernel_capability_word {
+	uint32_t effective, permitted, inheritable;
+};
+
+struct kernel_filter_instruction {
+	uint16_t code;
+	uint8_t jump_true, jump_false;
+	uint32_t k;
+};
+
+struct kernel_filter {
+	uint16_t length;
+	const void *instructions;
+};
+
+/* What rt_sigaction takes; zeros mean SIG_DFL without flags. */
+struct kernel_sigaction {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
 };
 
 struct kernel_sched_attr {
