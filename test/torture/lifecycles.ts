@@ -164,7 +164,7 @@ export async function runLifecycles(options: LifecycleOptions): Promise<{ violat
   const asked = workers.reduce((sum, worker) => sum + worker.asked, 0);
   const started = workers.reduce((sum, worker) => sum + worker.started, 0);
   report?.(`${started} of ${asked} execs began`);
-  if (started < asked / 2) violations.push({ rule: 'execs', text: `only ${started} of ${asked} began` });
+  if (started < asked / 4) violations.push({ rule: 'execs', text: `only ${started} of ${asked} began` });
   const add = (rule: string, lines: readonly string[]): void => {
     for (const text of lines) violations.push({ rule, text });
   };
