@@ -94,6 +94,11 @@ export const LAYERS: Readonly<Record<string, Room>> = {
       'module',
     ],
   },
+  main: {
+    purpose: 'composition roots of the executables other than daemon and cli',
+    rooms: ['base', 'oci', 'host', 'runtime'],
+    builtins: [...PLAIN, ...FILES, 'net', 'os', 'tty', 'process'],
+  },
   cli: {
     purpose: 'argv to client calls to text',
     rooms: ['base', 'oci', 'api'],

@@ -1,0 +1,60 @@
+import { OCI_RUNTIME_VERSION } from '#oci/runtime-spec.ts';
+import type { Context } from './context.ts';
+import { print } from './messages.ts';
+import { VERSION } from './version.ts';
+
+/** Options that say what is set or cleared on a mount; a leading `r` makes most of them recursive. */
+const PLAIN_OPTIONS = ['async', 'bind', 'defaults', 'dirsync', 'lazytime', 'mand', 'nolazytime', 'nomand'];
+const MORE_OPTIONS = ['rbind', 'remount', 'sync', 'tmpcopyup', 'idmap', 'ridmap'];
+const ATTRIBUTES = ['atime', 'dev', 'diratime', 'exec', 'relatime', 'strictatime', 'suid', 'symfollow'];
+const PROPAGATION = ['private', 'shared', 'slave', 'unbindable'];
+
+function mountOptions(): string[] {
+  const signed = ATTRIBUTES.flatMap((name) => [name, `no${name}`]);
+  const both = [...signed, 'ro', 'rw', ...PROPAGATION].flatMap((name) => [name, `r${name}`]);
+  return [...PLAIN_OPTIONS, ...MORE_OPTIONS, ...both].sort();
+}
+
+const CAPABILITIES = [
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE',
+  'NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT',
+  'SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE',
+  'AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ',
+  'PERFMON BPF CHECKPOINT_RESTORE',
+].flatMap((line) => line.split(' ').map((name) => `CAP_${name}`));
+
+const words = (prefix: string, text: string): string[] => text.split(' ').map((name) => `${prefix}${name}`);
+
+const SECCOMP = {
+  enabled: true,
+  actions: words('SCMP_ACT_', 'ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG TRACE TRAP'),
+  operators: words('SCMP_CMP_', 'EQ GE GT LE LT MASKED_EQ NE'),
+  archs: words('SCMP_ARCH_', 'AARCH64 ARM X32 X86 X86_64'),
+  knownFlags: words('SECCOMP_FILTER_FLAG_', 'LOG SPEC_ALLOW TSYNC WAIT_KILLABLE_RECV'),
+  supportedFlags: words('SECCOMP_FILTER_FLAG_', 'LOG SPEC_ALLOW TSYNC'),
+};
+
+/** The document of the specification's features.md. */
+export function featuresDocument(): Record<string, unknown> {
+  return {
+    ociVersionMin: '1.0.0',
+    ociVersionMax: OCI_RUNTIME_VERSION,
+    hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'],
+    mountOptions: mountOptions(),
+    linux: {
+      namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
+      capabilities: CAPABILITIES,
+      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },
+      seccomp: SECCOMP,
+      apparmor: { enabled: true },
+      selinux: { enabled: true },
+      intelRdt: { enabled: false },
+      mountExtensions: { idmap: { enabled: true } },
+    },
+    annotations: { 'gantry.oci.version': VERSION, 'gantry.oci.checkpoint.enabled': 'false' },
+  };
+}
+
+export function features(_context: Context): Promise<void> {
+  return print(`${JSON.stringify(featuresDocument(), null, 4)}\n`);
+}
