@@ -164,6 +164,9 @@ int op_set_mount_attributes(struct launch *launch, const struct operation *opera
 	int at = launch_place(launch, &fields[SET_MOUNT_ATTRIBUTES_AT]);
 	if (at == -1)
 		return -1;
+	/* No path of the host is sure any more once the root may be there, but this one. */
+	if (at == AT_FDCWD && launch->list != LIST_BEFORE && strcmp(path, "/") != 0)
+		return launch_fail_with(launch, EINVAL, "mount_setattr", path);
 	if (fields[SET_MOUNT_ATTRIBUTES_USERNS].number != NO_SLOT) {
 		int userns = launch_slot(launch, &fields[SET_MOUNT_ATTRIBUTES_USERNS]);
 		if (userns < 0)

@@ -81,7 +81,10 @@ export const OPERATIONS = {
   deviceProgram: { code: 30, fields: { cgroup: 'slot', program: 'bytes' } },
 
   /* --- mounts --- */
-  /** mount_setattr on what `at`+`path` names (as in `openTree`). Words are MOUNT_ATTR_*, propagation MS_*. */
+  /**
+   * mount_setattr on what `at`+`path` names (as in `openTree`; in `child` the only host path is `/`). Words are
+   * MOUNT_ATTR_*, propagation MS_*.
+   */
   setMountAttributes: {
     code: 40,
     fields: {
