@@ -4,7 +4,9 @@ import { compileSeccomp, type SeccompArch, type SeccompProgram } from './compile
 
 /** What a filter depends on: the rules (capabilities have chosen them already) and the architecture. */
 export function seccompKey(seccomp: SpecSeccomp, arch: SeccompArch): string {
-  return createHash('sha256').update(`${arch}\n${JSON.stringify(seccomp)}`).digest('base64');
+  return createHash('sha256')
+    .update(`${arch}\n${JSON.stringify(seccomp)}`)
+    .digest('base64');
 }
 
 /** Compiled filters, the last used ones; nearly every container has one of a few. */

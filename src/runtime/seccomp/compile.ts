@@ -1,7 +1,19 @@
-import { EngineError } from '#base/errors.ts';
 import type { SpecSeccomp } from '#oci/runtime-spec.ts';
+import { Assembler, BPF, type Label } from './assembler.ts';
+import { type Alternative, compareAlternatives, emitAlternatives } from './conditions.ts';
+import { ENOSYS, KILL_THREAD, type Profile, readProfile, type Rule } from './rules.ts';
+import {
+  type Abi,
+  ABIS,
+  type AbiName,
+  type Numbers,
+  type SeccompArch,
+  SYSCALLS,
+  X32_BIT,
+  X86_MULTIPLEXED,
+} from './tables.ts';
 
-export type SeccompArch = 'x86_64' | 'aarch64';
+export type { SeccompArch } from './tables.ts';
 
 /** `flags` of seccomp(2) and the filter: `struct sock_filter`, each, little-endian. */
 export interface SeccompProgram {
@@ -9,7 +21,188 @@ export interface SeccompProgram {
   readonly program: Uint8Array;
 }
 
-/** `linux.seccomp` as a filter. Errors: `invalidArgument` with the JSON path in the text. */
-export function compileSeccomp(_seccomp: SpecSeccomp, _arch: SeccompArch): SeccompProgram {
-  throw new EngineError('notImplemented', 'linux.seccomp cannot be compiled yet');
+/** What happens from this number on, up to the next range: an action, or alternatives to ask. */
+interface Range {
+  readonly from: number;
+  readonly verdict: number | readonly Alternative[];
+  readonly bits: 32 | 64;
+}
+
+const NUMBER_OFFSET = 0;
+const ARCH_OFFSET = 4;
+const U32_END = 0x1_0000_0000;
+
+/** An unconditional rule beats all others; of two, the first one stands. */
+class Call {
+  readonly conditional: Alternative[] = [];
+  unconditional: number | undefined;
+
+  add({ conditions, action }: Alternative, bits: 32 | 64): void {
+    const real = conditions.filter(({ mask }) => BigInt.asUintN(bits, mask) !== 0n);
+    if (real.length === 0) this.unconditional ??= action;
+    else this.conditional.push({ conditions: real, action });
+  }
+
+  verdict(): number | readonly Alternative[] {
+    return this.unconditional ?? this.conditional.toSorted(compareAlternatives);
+  }
+}
+
+class AbiFilter {
+  readonly #calls = new Map<number, Call>();
+  readonly #abi: Abi;
+  readonly #numbers: Numbers;
+  /** The greatest number that any rule names, also one that says no more than the default; 0: none. */
+  #last = 0;
+
+  constructor(abi: Abi, numbers: Numbers) {
+    this.#abi = abi;
+    this.#numbers = numbers;
+  }
+
+  get last(): number {
+    return this.#last === 0 ? 0 : this.#last + this.#abi.base;
+  }
+
+  add(rule: Rule, isDefault: boolean): void {
+    const number = this.#numbers.get(rule.name);
+    const carried = this.#abi.name === 'x86' ? X86_MULTIPLEXED.get(rule.name) : undefined;
+    if (carried === undefined && number !== undefined) this.#last = Math.max(this.#last, number);
+    if (isDefault) return;
+    if (number !== undefined) this.#call(number).add(rule, this.#abi.bits);
+    const carrier = carried === undefined ? undefined : this.#numbers.get(carried.by);
+    if (carried === undefined || carrier === undefined) return;
+    const selector = { index: 0, op: 'EQ', value: BigInt(carried.selector), mask: 0xffff_ffffn } as const;
+    const others = rule.conditions.filter(({ index }) => index !== 0);
+    this.#call(carrier).add({ conditions: [selector, ...others], action: rule.action }, this.#abi.bits);
+  }
+
+  #call(number: number): Call {
+    const call = this.#calls.get(number) ?? new Call();
+    this.#calls.set(number, call);
+    return call;
+  }
+
+  /** From `base` on; after the last rule comes `beyond`. */
+  ranges(defaultAction: number, beyond: number): Range[] {
+    const { base, bits } = this.#abi;
+    const ranges: Range[] = [{ from: base, verdict: defaultAction, bits }];
+    let next = 0;
+    for (const [number, call] of [...this.#calls].toSorted(([a], [b]) => a - b)) {
+      if (number > next) ranges.push({ from: base + next, verdict: defaultAction, bits });
+      ranges.push({ from: base + number, verdict: call.verdict(), bits });
+      next = number + 1;
+    }
+    ranges.push({ from: base + next, verdict: defaultAction, bits });
+    if (this.last !== 0) ranges.push({ from: this.last + 1, verdict: beyond, bits });
+    return ranges;
+  }
+}
+
+/** Without those that no number reaches, and neighbours with the same verdict as one. */
+function tidy(ranges: readonly Range[]): Range[] {
+  const kept: Range[] = [];
+  for (const range of ranges) {
+    while ((kept.at(-1)?.from ?? -1) >= range.from) kept.pop();
+    if (kept.at(-1)?.verdict !== range.verdict) kept.push(range);
+  }
+  return kept;
+}
+
+/** A binary tree over the ranges; the number is loaded. */
+class Tree {
+  readonly #assembler: Assembler;
+  readonly #ranges: readonly Range[];
+  readonly #otherwise: number;
+
+  constructor(assembler: Assembler, ranges: readonly Range[], otherwise: number) {
+    this.#assembler = assembler;
+    this.#ranges = ranges;
+    this.#otherwise = otherwise;
+  }
+
+  emit(first = 0, end = this.#ranges.length): Label {
+    const single = end - first === 3 ? this.#single(first) : undefined;
+    if (single !== undefined) return single;
+    const range = this.#ranges[first];
+    if (end - first <= 1 || range === undefined) return this.#leaf(first);
+    const middle = (first + end) >> 1;
+    const whenTrue = this.emit(middle, end);
+    const whenFalse = this.emit(first, middle);
+    const from = this.#ranges[middle]?.from ?? 0;
+    return this.#assembler.branch(BPF.jumpGreaterEqual, from, { whenTrue, whenFalse });
+  }
+
+  /** One number between two ranges of the same verdict. */
+  #single(first: number): Label | undefined {
+    const [before, one, after] = this.#ranges.slice(first, first + 3);
+    if (before?.verdict !== after?.verdict || one === undefined || after?.from !== one.from + 1)
+      return undefined;
+    const whenTrue = this.#leaf(first + 1);
+    const whenFalse = this.#leaf(first);
+    return this.#assembler.branch(BPF.jumpEqual, one.from, { whenTrue, whenFalse });
+  }
+
+  #leaf(at: number): Label {
+    const range = this.#ranges[at];
+    const verdict = range?.verdict ?? this.#otherwise;
+    if (typeof verdict === 'number') return this.#assembler.return(verdict);
+    return emitAlternatives(this.#assembler, verdict, {
+      bits: range?.bits ?? 64,
+      otherwise: this.#otherwise,
+    });
+  }
+}
+
+/**
+ * Ranges over all numbers of an AUDIT_ARCH, which x86_64 and x32 share. A number that has x32's bit is a
+ * foreign call where x32 is not filtered; −1 (a call that a tracer has skipped) is not.
+ */
+function rangesOf(profile: Profile, filters: ReadonlyMap<Abi, AbiFilter>): Range[] {
+  const ranges: Range[] = [];
+  for (const [abi, filter] of filters) {
+    const isUnknown = profile.refusesUnknown && profile.architectures.has(abi.scmp);
+    ranges.push(...filter.ranges(profile.defaultAction, isUnknown ? ENOSYS : profile.defaultAction));
+  }
+  const abis = [...filters.keys()];
+  if (abis.some(({ name }) => name === 'x86_64') && abis.length === 1) {
+    const beyond = ranges.at(-1)?.verdict ?? profile.defaultAction;
+    ranges.push({ from: X32_BIT, verdict: KILL_THREAD, bits: 32 });
+    if (beyond === ENOSYS) ranges.push({ from: 0x8000_0000, verdict: ENOSYS, bits: 64 });
+    if (beyond === ENOSYS) ranges.push({ from: 0xc000_0000, verdict: KILL_THREAD, bits: 32 });
+    ranges.push({ from: U32_END - 1, verdict: profile.defaultAction, bits: 64 });
+  }
+  return tidy(ranges);
+}
+
+/**
+ * `linux.seccomp` as a filter that judges as runc's (with libseccomp) does; names of system calls that nobody
+ * knows have no effect. Errors: `invalidArgument` with the JSON path in the text.
+ */
+export function compileSeccomp(
+  seccomp: SpecSeccomp,
+  arch: SeccompArch,
+  tables: Readonly<Record<AbiName, Numbers>> = SYSCALLS,
+): SeccompProgram {
+  const profile = readProfile(seccomp, arch);
+  const sections = new Map<number, Map<Abi, AbiFilter>>();
+  for (const [i, abi] of ABIS[arch].entries()) {
+    if (i > 0 && !profile.architectures.has(abi.scmp)) continue;
+    const filter = new AbiFilter(abi, tables[abi.name]);
+    for (const rule of profile.rules) filter.add(rule, rule.action === profile.defaultAction);
+    const section = sections.get(abi.audit) ?? new Map<Abi, AbiFilter>();
+    sections.set(abi.audit, section.set(abi, filter));
+  }
+  const assembler = new Assembler();
+  let entry = assembler.return(KILL_THREAD);
+  const entries = [...sections].map(([audit, filters]) => {
+    const ranges = rangesOf(profile, filters);
+    const tree = new Tree(assembler, ranges, profile.defaultAction).emit();
+    return { audit, label: assembler.load(NUMBER_OFFSET, tree) };
+  });
+  for (const { audit, label } of entries.toReversed()) {
+    entry = assembler.branch(BPF.jumpEqual, audit, { whenTrue: label, whenFalse: entry });
+  }
+  assembler.load(ARCH_OFFSET, entry);
+  return { flags: profile.flags, program: assembler.bytes() };
 }
