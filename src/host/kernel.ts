@@ -6,6 +6,7 @@
  * Synchronous calls take microseconds (netlink, openat2 on trees of our own); whatever can wait for a disk, a
  * lock or another process returns a promise and runs on a thread of its own, never in node's pool.
  */
+import type { IdMappings, Owner } from '#base/id-mapping.ts';
 import type {
   ConnectionFilter,
   FirewallDump,
@@ -164,6 +165,8 @@ export type SlowFileTree = Promised<FileTree>;
 
 export interface Files extends FileTree {
   readonly slow: SlowFileTree;
+  /** `slow` with what is made belonging to somebody else than root, and root's rights nevertheless. */
+  slowAs(owner: Owner): SlowFileTree;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;
   /**
@@ -173,12 +176,23 @@ export interface Files extends FileTree {
   fileSystemType(path: string): string;
 }
 
+/** How a mount shows its files to a user namespace: what lies on the disk as 0 is the namespace's 0. */
+export interface IdShift {
+  /** Descriptor of the user namespace. */
+  readonly userns: number;
+  /** The host's ids of its root: whoever makes files through such a mount has ids that are mapped. */
+  readonly root: Owner;
+}
+
 export interface OverlayOptions {
   /** Absolute paths of directories, top layer first, at least one. */
   readonly lower: readonly string[];
   /** Without upper and work the mount is read-only. */
   readonly upper?: string;
+  /** Beside `upper`, in the same directory. */
   readonly work?: string;
+  /** Layers are given as idmapped mounts (Linux 5.19). Files stay unshifted on the disk, new ones, too. */
+  readonly shift?: IdShift;
 }
 
 export interface MountEntry {
@@ -198,7 +212,14 @@ export interface Mounts {
    */
   overlay(options: OverlayOptions): Promise<number>;
   /** A detached bind mount of a host path (`recursive`: with everything mounted below it). */
-  cloneTree(path: string, options?: { readonly recursive?: boolean }): Promise<number>;
+  cloneTree(
+    path: string,
+    options?: {
+      readonly recursive?: boolean;
+      /** As seen through this user namespace (`OverlayOptions.shift`). */
+      readonly userns?: number;
+    },
+  ): Promise<number>;
   /** Attaches a detached mount to a path of this process's mount namespace. */
   attach(mount: number, path: string): void;
   /** Lazily detaches what is mounted at the path. */
@@ -249,9 +270,23 @@ export interface Firewall {
   forgetConnections(filter: ConnectionFilter): number;
 }
 
+/** What belongs to a new network namespace: made in this order, all of it or nothing. */
+export interface NetworkSetup {
+  /** In this process's namespace; a peer goes into the new one by `NEW_NETWORK`. */
+  readonly outside?: readonly LinkOperation[];
+  /** Inside, before `inside`. A setting that the kernel does not have is skipped. */
+  readonly sysctls?: readonly (readonly [name: string, value: string])[];
+  readonly inside?: readonly LinkOperation[];
+}
+
 export interface Namespaces {
-  /** A new network namespace, kept by the returned descriptor alone. Nothing is up in it. */
-  createNetwork(): Promise<number>;
+  /**
+   * A new network namespace, kept by the returned descriptor alone. Nothing is up in it but what the options
+   * say. It belongs to `userns` when that is given. All of it is done on another thread.
+   */
+  createNetwork(options?: NetworkSetup & { readonly userns?: number }): Promise<number>;
+  /** A new user namespace with these mappings, kept by the returned descriptor alone. */
+  createUser(mappings: IdMappings): Promise<number>;
   /** Opens the network namespace of a process. */
   openNetwork(pid: number): number;
   /**

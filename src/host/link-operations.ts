@@ -1,5 +1,8 @@
 /** Links, addresses, routes and neighbours as plain data: what a network plan consists of. */
 
+/** Instead of a descriptor, in `NetworkSetup.outside`: the namespace that is being made. */
+export const NEW_NETWORK = -2;
+
 export interface Link {
   readonly index: number;
   readonly name: string;
@@ -50,6 +53,8 @@ export type LinkOperation =
       readonly alias?: string;
       /** Name of the bridge. */
       readonly bridge?: string;
+      /** With a bridge: frames may leave by the port that they came in. */
+      readonly hairpin?: boolean;
       readonly mtu?: number;
       readonly peer: { readonly netns: number; readonly name: string; readonly mac?: string };
     }

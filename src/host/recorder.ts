@@ -12,6 +12,7 @@ import type {
   System,
   SystemFacts,
 } from './kernel.ts';
+import { type LinkOperation, NEW_NETWORK } from './link-operations.ts';
 import { modelError, ModelNetwork } from './recorder-network.ts';
 
 /** One call as the kernel's user made it. */
@@ -188,7 +189,17 @@ function modelFirewall(world: World): Firewall {
 
 function modelNamespaces(world: World): Namespaces {
   return {
-    createNetwork: () => Promise.resolve(world.add(new ModelNetwork())),
+    createNetwork: async (setup) => {
+      const netns = world.add(new ModelNetwork());
+      const made = (operation: LinkOperation): LinkOperation =>
+        operation.kind === 'addVeth' && operation.peer.netns === NEW_NETWORK
+          ? { ...operation, peer: { ...operation.peer, netns } }
+          : operation;
+      for (const operation of setup?.outside ?? []) world.of().applyLink(made(operation), (fd) => world.of(fd));
+      for (const operation of setup?.inside ?? []) world.of(netns).applyLink(operation, (fd) => world.of(fd));
+      return netns;
+    },
+    createUser: () => Promise.resolve(world.numbers.take()),
     openNetwork: () => world.add(world.of()),
     inNetwork: (netns, work) => world.inside(netns, work),
     identity: (netns) => BigInt(netns),

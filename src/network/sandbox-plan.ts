@@ -1,4 +1,4 @@
-import type { LinkOperation } from '#host/link-operations.ts';
+import { NEW_NETWORK, type LinkOperation } from '#host/link-operations.ts';
 import { formatAddress, formatPrefix, macFromIpv4, type Address } from './address.ts';
 import type { BridgePlan } from './bridge-plan.ts';
 import type { EndpointFacts } from './model.ts';
@@ -41,8 +41,7 @@ export function endpointFacts(input: EndpointInput): EndpointFacts {
  * On the host's side: one message makes the pair, puts our end on the bridge and the other into the
  * namespace.
  */
-export function planHostSide(input: EndpointInput, netns: number): LinkOperation[] {
-  const facts = endpointFacts(input);
+export function planHostSide(input: EndpointInput, facts: EndpointFacts): LinkOperation[] {
   return [
     {
       kind: 'addVeth',
@@ -50,10 +49,10 @@ export function planHostSide(input: EndpointInput, netns: number): LinkOperation
       alias: endpointAlias(input.instance, input.containerId),
       bridge: input.bridge.name,
       mtu: input.bridge.mtu,
-      peer: { netns, name: CONTAINER_LINK, mac: facts.macAddress },
+      // A container that calls its own published port: the frame leaves by the port that it came in.
+      hairpin: true,
+      peer: { netns: NEW_NETWORK, name: CONTAINER_LINK, mac: facts.macAddress },
     },
-    // A container that calls its own published port: the frame leaves by the port that it came in.
-    { kind: 'setHairpin', link: facts.hostLink, enabled: true },
   ];
 }
 

@@ -40,7 +40,7 @@ export interface BridgeNetwork {
 }
 
 export interface SandboxesOptions {
-  readonly kernel: Pick<Kernel, 'links' | 'namespaces' | 'system'>;
+  readonly kernel: Pick<Kernel, 'namespaces'>;
   readonly log: Log;
   readonly settings: NetworkSettings;
   readonly claims: PortClaims;
@@ -113,13 +113,11 @@ export class Sandboxes {
     }
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
-    const netnsFd = await this.#options.kernel.namespaces.createNetwork();
-    try {
-      this.#options.kernel.links.apply(LOOPBACK_UP, netnsFd);
-    } catch (error) {
-      this.#options.closeFd(netnsFd);
-      throw error;
-    }
+    const netnsFd = await this.#options.kernel.namespaces.createNetwork({
+      outside: [],
+      sysctls: [],
+      inside: LOOPBACK_UP,
+    });
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
     return this.#enter({ ...keyed, endpoints }, { netnsFd, held: [], addresses: [] });
   }
@@ -235,22 +233,15 @@ export class Sandboxes {
       endpoints: { [bridge.name]: endpoint },
       ports: published.ports,
     };
-    const netnsFd = await kernel.namespaces.createNetwork();
+    const netnsFd = await kernel.namespaces.createNetwork({
+      outside: planHostSide(input, endpoint),
+      sysctls: planSysctls(endpoint),
+      inside: planInside(endpoint),
+    });
     rollback.push(() => closeFd(netnsFd));
-    this.#connect(input, endpoint, netnsFd);
     guard?.publish(request.containerId, forwardsOf(facts));
     rollback.commit();
     return this.#enter(facts, { netnsFd, held: published.held, addresses });
-  }
-
-  #connect(input: EndpointInput, endpoint: EndpointFacts, netnsFd: number): void {
-    const { links, system } = this.#options.kernel;
-    links.apply(planHostSide(input, netnsFd));
-    for (const [name, value] of planSysctls(endpoint)) {
-      // A kernel without IPv6 has no such setting, which is what the setting asks for.
-      if (system.readSysctl(name, netnsFd) !== null) system.writeSysctl(name, value, netnsFd);
-    }
-    links.apply(planInside(endpoint), netnsFd);
   }
 
   #allocate(request: SandboxRequest, bridge: BridgeNetwork): { pool: IpamPool; address: Address }[] {

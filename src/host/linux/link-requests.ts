@@ -29,6 +29,8 @@ export const IFLA = {
 
 export const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_HAIRPIN = 4;
 export const IFF_UP = 1;
@@ -86,7 +88,7 @@ export function encodeLinkOperation(operation: LinkOperation, indexOf: IndexOf):
     case 'addBridge':
       return [addBridge(operation), ...alias(operation.name, operation.alias)];
     case 'addVeth':
-      return [addVeth(operation, indexOf), ...alias(operation.name, operation.alias)];
+      return [addVeth(operation, indexOf), ...describeVeth(operation)];
     case 'removeLink':
       return [linkRequest(RTM.DELLINK, operation.name)];
     case 'setUp':
@@ -118,6 +120,22 @@ function alias(name: string, value: string | undefined): readonly Request[] {
   return value === undefined
     ? []
     : [linkRequest(RTM.SETLINK, name, { attributes: [attribute(IFLA.IFALIAS, Buffer.from(value))] })];
+}
+
+/** What the kernel takes only when the link exists. */
+function describeVeth({ name, alias, hairpin }: Of<'addVeth'>): readonly Request[] {
+  const attributes: Buffer[] = [];
+  if (alias !== undefined) attributes.push(attribute(IFLA.IFALIAS, Buffer.from(alias)));
+  if (hairpin !== undefined) {
+    attributes.push(
+      nested(
+        IFLA.LINKINFO,
+        attribute(IFLA_INFO_SLAVE_KIND, Buffer.from('bridge')),
+        nested(IFLA_INFO_SLAVE_DATA, u8(IFLA_BRPORT_HAIRPIN, hairpin ? 1 : 0)),
+      ),
+    );
+  }
+  return attributes.length === 0 ? [] : [linkRequest(RTM.NEWLINK, name, { attributes })];
 }
 
 function created(request: Request): Request {
@@ -172,6 +190,7 @@ function changeAddress(operation: Extract<LinkOperation, { address: string }>, i
     type: adding ? RTM.NEWADDR : RTM.DELADDR,
     flags: adding ? NLM_F.CREATE | NLM_F.EXCL : 0,
     payload: Buffer.concat(body),
+    linkIndex: { link: operation.link, offset: 4 },
   };
 }
 
@@ -202,5 +221,7 @@ function addRoute({ link, destination, gateway }: Of<'addRoute'>, indexOf: Index
     type: RTM.NEWROUTE,
     flags: NLM_F.CREATE | NLM_F.EXCL,
     payload: Buffer.concat(body),
+    // The first attribute's value.
+    linkIndex: { link, offset: header.length + 4 },
   };
 }

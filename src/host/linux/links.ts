@@ -2,10 +2,10 @@ import type { Links } from '../kernel.ts';
 import { isKernelError } from '../kernel-error.ts';
 import type { AddressRecord, Link, RouteRecord } from '../link-operations.ts';
 import { parseAddress, parseLink, parseRoute } from './link-records.ts';
+import { linkIndexBy } from './link-index.ts';
 import { encodeLinkOperation, linkRequest, RTM } from './link-requests.ts';
 import type { NetlinkMessage } from './netlink-message.ts';
 import { NETLINK, type NetlinkDeps, NetlinkSocket, watchGroup } from './netlink-socket.ts';
-import { check } from './sys.ts';
 
 const RTNLGRP_LINK = 1;
 
@@ -32,7 +32,7 @@ export function createLinks(deps: NetlinkDeps): Links {
   return {
     apply: (operations, netns) =>
       withSocket(netns, (socket) => {
-        const indexOf = (name: string): number => linkIndex(deps, socket, name);
+        const indexOf = (name: string): number => linkIndexBy(deps.sys, socket.fd, name);
         for (const operation of operations) {
           for (const request of encodeLinkOperation(operation, indexOf)) socket.request(request);
         }
@@ -49,21 +49,6 @@ export function createLinks(deps: NetlinkDeps): Links {
         }
       }),
   };
-}
-
-const SIOCGIFINDEX = 0x8933;
-const IFREQ_BYTES = 40;
-const IFREQ_NAME_BYTES = 16;
-
-/**
- * By ioctl: rtnetlink would wait for the lock under which the kernel takes namespaces down, an ioctl for a
- * number does not.
- */
-function linkIndex({ sys }: NetlinkDeps, socket: NetlinkSocket, name: string): number {
-  const request = Buffer.alloc(IFREQ_BYTES);
-  request.write(name.slice(0, IFREQ_NAME_BYTES - 1), 'latin1');
-  check(sys.raw('ioctl', socket.fd, SIOCGIFINDEX, request), 'SIOCGIFINDEX', name);
-  return request.readInt32LE(IFREQ_NAME_BYTES);
 }
 
 function findLink(socket: NetlinkSocket, name: string): Link | null {

@@ -1,8 +1,16 @@
 import { fstatSync, openSync } from 'node:fs';
+import type { IdMapping } from '#base/id-mapping.ts';
 import type { Namespaces } from '../kernel.ts';
+import { connectNetwork } from './connected-network.ts';
+import { linkIndex } from './link-index.ts';
 import { check, type Sys } from './sys.ts';
 
 const CLONE_NEWNET = 0x40000000;
+
+/** As /proc/PID/uid_map takes it. */
+function mapText(mappings: readonly IdMapping[]): string {
+  return mappings.map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}\n`).join('');
+}
 
 export function createNamespaces(sys: Sys): Namespaces {
   let current: number | undefined;
@@ -14,12 +22,25 @@ export function createNamespaces(sys: Sys): Namespaces {
   }
 
   return {
-    createNetwork: async () => check(await sys.native.createNetwork(), 'unshare', 'net'),
+    createNetwork: async ({ userns, ...setup } = {}) => {
+      const indexOf = (name: string): number => linkIndex(sys, name);
+      if (userns === undefined) return await connectNetwork(sys, setup, { indexOf, existing: null });
+      const existing = check(await sys.native.createNetworkIn(userns), 'unshare', 'net');
+      try {
+        return await connectNetwork(sys, setup, { indexOf, existing });
+      } finally {
+        sys.raw('close', existing);
+      }
+    },
+    createUser: async ({ uids, gids }) =>
+      check(await sys.native.createUser(mapText(uids), mapText(gids)), 'unshare', 'user'),
     openNetwork: (pid) => openSync(`/proc/${pid}/ns/net`, 'r'),
     inNetwork: (netns, work) => {
       const before = whereAmI();
       sys.call('net', 'setns', netns, CLONE_NEWNET);
       current = netns;
+      const wasAway = sys.isAway;
+      sys.isAway = true;
       try {
         const result = work();
         if (result instanceof Promise) throw new TypeError('inNetwork: the work must not be asynchronous');
@@ -28,6 +49,7 @@ export function createNamespaces(sys: Sys): Namespaces {
         // A daemon in a container's network would do the host's work in the wrong place.
         if (sys.raw('setns', before, CLONE_NEWNET) < 0) process.abort();
         current = before;
+        sys.isAway = wasAway;
       }
     },
     identity: (netns) => fstatSync(netns, { bigint: true }).ino,

@@ -33,6 +33,8 @@ export interface Request {
   readonly type: number;
   readonly flags: number;
   readonly payload: Buffer;
+  /** Where in the payload the number of a link stands. */
+  readonly linkIndex?: { readonly link: string; readonly offset: number };
 }
 
 export interface NetlinkDeps {

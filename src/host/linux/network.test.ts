@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import type { FirewallOperation, TableAddress } from '../firewall-operations.ts';
+import { NEW_NETWORK } from '../link-operations.ts';
 import { createKernel } from '../real.ts';
 import { socketAddress } from './socket-address.ts';
 import { interfaceIs, protocolIs, stateIs, statusIs, testSys } from './test-support.ts';
@@ -96,6 +97,48 @@ test('bridge, veth into another namespace, addresses, routes', async (t) => {
     code('EEXIST'),
   );
   assert.throws(() => links.apply([{ kind: 'setUp', link: 'gone' }], host), code('ENODEV'));
+});
+
+test('a network with everything in it, or none', async (t) => {
+  const host = await network(t);
+  links.apply([{ kind: 'addBridge', name: 'br0' }], host);
+  const make = (link: string): Promise<number> => {
+    const made: Promise<number>[] = [];
+    // The thread that makes it is born where we are.
+    namespaces.inNetwork(host, () => {
+      const pair = { kind: 'addVeth', name: link, bridge: 'br0', alias: 'owner', hairpin: true } as const;
+      made.push(
+        namespaces.createNetwork({
+          outside: [{ ...pair, peer: { netns: NEW_NETWORK, name: 'eth0', mac: '02:42:ac:1e:00:02' } }],
+          sysctls: [
+            ['net/ipv4/conf/eth0/arp_notify', '1'],
+            ['net/no/such', '1'],
+          ],
+          inside: [
+            { kind: 'setUp', link: 'lo' },
+            { kind: 'addAddress', link: 'eth0', address: '172.30.0.2', prefixLength: 16 },
+            { kind: 'setUp', link: 'eth0' },
+            { kind: 'addRoute', link: 'eth0', destination: '0.0.0.0/0', gateway: '172.30.0.1' },
+          ],
+        }),
+      );
+    });
+    return made[0] ?? Promise.reject(new Error('not made'));
+  };
+  const box = await make('veth0');
+  t.after(() => closeSync(box));
+  const veth = links.find('veth0', host);
+  assert.deepEqual(
+    [veth?.up, veth?.alias, veth?.master],
+    [true, 'owner', links.find('br0', host)?.index],
+  );
+  assert.equal(kernel.system.readSysctl('net/ipv4/conf/eth0/arp_notify', box), '1');
+  assert.equal(links.find('lo', box)?.up, true);
+  assert.ok(links.addresses(box).some(({ address }) => address === '172.30.0.2'));
+  assert.ok(links.routes(box).some(({ gateway }) => gateway === '172.30.0.1'));
+  const open = readdirSync('/proc/self/fd').length;
+  await assert.rejects(make('veth0'), code('EEXIST'));
+  assert.equal(readdirSync('/proc/self/fd').length, open);
 });
 
 test('a watch tells links that come and go', async (t) => {

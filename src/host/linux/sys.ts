@@ -58,6 +58,11 @@ export class Sys {
   readonly #limits: SysLimits;
   readonly #waiting: (() => void)[] = [];
   #busy = 0;
+  /**
+   * True while the main thread is in another network namespace: a thread that is made then is born there, and
+   * must not stay for others.
+   */
+  isAway = false;
 
   constructor(native: Native, limits: SysLimits = DEFAULTS) {
     const numbers = syscallNumbers(process.arch);
@@ -79,7 +84,7 @@ export class Sys {
 
   /** On a thread, and not counted: for calls that wait for an event on purpose. */
   async wait(...call: PlainCall): Promise<number> {
-    const [result] = await this.native.syscallsAsync([this.#encode(call)]);
+    const [result] = await this.native.syscallsAsync([this.#encode(call)], this.isAway);
     return result ?? 0;
   }
 
@@ -167,7 +172,7 @@ export class Sys {
     const work = this.native
       .syscallsAsync(
         [...first, ...movedBy(first.length, calls)].map((call) => this.#encode(call)),
-        first.length > 0,
+        first.length > 0 || this.isAway,
       )
       .then((results) => results.slice(first.length))
       .finally(() => this.#endTurn());
