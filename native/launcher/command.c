@@ -1,0 +1,241 @@
+/* Job: the command `gantry-shim launch`: read a plan, run it, tell how that went, and wait if asked to. */
+#define _GNU_SOURCE
+#include "command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "../shim/error.h"
+#include "../shim/json-line.h"
+#include "kernel.h"
+#include "launcher.h"
+
+static const char *const list_names[LISTS] = {"before", "parent", "child"};
+static const char terminal_name[] = "/dev/ptmx";
+
+static struct options {
+	int plan;
+	int report; /* -1: none */
+	bool wait;
+	const char *console; /* path of a socket that gets the terminal's master */
+	int slots[MAX_SLOTS];
+} options;
+
+static noreturn void usage(void) {
+	die("usage: gantry-shim launch PLAN_FD [wait] [report=FD] [console=SOCKET] [SLOT=FD...]", EINVAL);
+}
+
+static unsigned long number(const char *text, char **end, unsigned long below) {
+	unsigned long value = strtoul(text, end, 10);
+	if (*end == text || value >= below)
+		usage();
+	return value;
+}
+
+static int descriptor(const char *text) {
+	char *end;
+	int fd = (int)number(text, &end, INT32_MAX);
+	if (*end)
+		usage();
+	if (fd > STDERR_FILENO && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		die("descriptor", errno);
+	return fd;
+}
+
+static void parse(int argc, char **argv) {
+	if (argc < 1)
+		usage();
+	options.plan = descriptor(argv[0]);
+	options.report = -1;
+	for (unsigned i = 0; i < MAX_SLOTS; i++)
+		options.slots[i] = -1;
+	/* Away from 0, 1 and 2, which the child's own take. */
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		options.slots[SLOT_IN + fd] = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	for (int i = 1; i < argc; i++) {
+		char *end;
+		if (strcmp(argv[i], "wait") == 0)
+			options.wait = true;
+		else if (strncmp(argv[i], "report=", 7) == 0)
+			options.report = descriptor(argv[i] + 7);
+		else if (strncmp(argv[i], "console=", 8) == 0)
+			options.console = argv[i] + 8;
+		else {
+			unsigned long slot = number(argv[i], &end, MAX_SLOTS);
+			if (*end != '=')
+				usage();
+			options.slots[slot] = descriptor(end + 1);
+		}
+	}
+}
+
+static void say(const char *line, int length) {
+	int fd = options.report >= 0 ? options.report : STDERR_FILENO;
+	if (length > 0 && write(fd, line, (size_t)length) < 0)
+		return;
+}
+
+static void say_failure(const char *list, const struct launch_failure *failure) {
+	static char line[REPORT_OBJECT_BYTES * ESCAPED_BYTES + 512], object[REPORT_OBJECT_BYTES * ESCAPED_BYTES + 1];
+	size_t length = strlen(failure->object);
+	*json_escape(object, (const uint8_t *)failure->object, length) = 0;
+	say(line, snprintf(line, sizeof(line),
+		"{\"list\":\"%s\",\"index\":%u,\"code\":%u,\"operation\":\"%s\",\"errno\":%d,\"status\":%d,\"step\":\"%s\","
+		"\"object\":\"%s\"}\n", list, failure->index, failure->code, operation_name(failure->code),
+		failure->error, failure->status, failure->step, object));
+}
+
+/* For what goes wrong outside of every list. */
+static void say_other(const char *step, int error, const char *object) {
+	struct launch_failure failure = {.error = error};
+	snprintf(failure.step, sizeof(failure.step), "%s", step);
+	snprintf(failure.object, sizeof(failure.object), "%s", object);
+	say_failure("", &failure);
+}
+
+static noreturn void fail(const char *step, int error, const char *object) {
+	say_other(step, error, object);
+	_exit(1);
+}
+
+static void read_plan(struct plan *plan) {
+	size_t room = MAX_PLAN_BYTES + 1, length = 0;
+	uint8_t *bytes = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (bytes == MAP_FAILED)
+		fail("mmap", errno, "plan");
+	while (length < room) {
+		ssize_t got = read(options.plan, bytes + length, room - length);
+		if (got < 0 && errno != EINTR)
+			fail("read", errno, "plan");
+		if (got == 0)
+			break;
+		length += got < 0 ? 0 : (size_t)got;
+	}
+	if (plan_decode(plan, bytes, length))
+		return;
+	char object[128];
+	snprintf(object, sizeof(object), "%s at byte %u", plan->reason, plan->offset);
+	fail("decode", EINVAL, object);
+}
+
+/* A name longer than an address holds is reached through its directory. */
+static int connect_console(void) {
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *slash = strrchr(options.console, '/');
+	int path_fits = snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.console) <
+		(int)sizeof(address.sun_path);
+	if (!path_fits && slash) {
+		char directory[4096];
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - options.console), options.console);
+		int at = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		path_fits = at >= 0 && snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d%s", at, slash) <
+			(int)sizeof(address.sun_path);
+	}
+	int fd = path_fits ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		fail("connect", path_fits ? errno : ENAMETOOLONG, options.console);
+	return fd;
+}
+
+/* As OCI runtimes do: one message, the name for its payload. */
+static void send_terminal(int console, int master) {
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)terminal_name, .iov_len = sizeof(terminal_name) - 1};
+	struct msghdr message = {
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	memset(&control, 0, sizeof(control));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &master, sizeof(master));
+	if (console >= 0 && sendmsg(console, &message, MSG_NOSIGNAL) < 0)
+		say_other("sendmsg", errno, options.console);
+	close(master);
+}
+
+static int exit_code(int status) {
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int wait_for(pid_t pid) {
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+/* All reports until the starter and the child that has not executed yet are gone; the child's pid. */
+static pid_t listen_to(int reports, int console, bool *failed) {
+	struct launch_report report;
+	pid_t child = 0;
+	int fd;
+	while (report_read(reports, &report, &fd) > 0) {
+		if (report.kind == REPORT_PID) {
+			/* After a second clone, the first one has ended. */
+			if (child > 0)
+				wait_for(child);
+			child = report.pid;
+		}
+		if (report.kind == REPORT_TERMINAL && fd >= 0)
+			send_terminal(console, fd);
+		if (report.kind == REPORT_FAILED) {
+			*failed = true;
+			say_failure(report.failure.list < LISTS ? list_names[report.failure.list] : "", &report.failure);
+		}
+	}
+	return child;
+}
+
+static void say_pid(pid_t pid) {
+	char line[48];
+	if (options.report >= 0)
+		say(line, snprintf(line, sizeof(line), "{\"pid\":%d}\n", pid));
+	else if (!options.wait)
+		dprintf(STDOUT_FILENO, "%d\n", pid);
+}
+
+int launch_main(int argc, char **argv) {
+	struct plan plan;
+	int reports[2];
+	bool failed = false;
+	parse(argc, argv);
+	read_plan(&plan);
+	int console = options.console ? connect_console() : -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reports) < 0)
+		fail("socketpair", errno, "");
+	pid_t starter = fork();
+	if (starter < 0)
+		fail("fork", errno, "");
+	if (starter == 0) {
+		close(reports[0]);
+		launch_execute(&plan, options.slots, MAX_SLOTS, reports[1]);
+	}
+	close(reports[1]);
+	pid_t child = listen_to(reports[0], console, &failed);
+	int status = wait_for(starter);
+	if (status != 0 && !failed) {
+		say_other("starter", ECHILD, "killed");
+		failed = true;
+	}
+	if (failed && child > 0) {
+		kill(child, SIGKILL);
+		wait_for(child);
+	}
+	if (failed)
+		return 1;
+	say_pid(child);
+	return options.wait && child > 0 ? exit_code(wait_for(child)) : 0;
+}
