@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "../launcher/command.h"
 #include "attach.h"
 #include "clock.h"
 #include "connection.h"
@@ -136,5 +137,7 @@ int main(int argc, char **argv) {
 		serve(argc == 4 ? count_of(argv[3]) : 0);
 	if (argc == 4 && strcmp(argv[1], "overlay") == 0)
 		return overlay_main(argv[2], argv[3]);
-	die("usage: gantry-shim serve ID [PORTS] | overlay DIRECTORY OPTIONS", EINVAL);
+	if (argc > 2 && strcmp(argv[1], "launch") == 0)
+		return launch_main(argc - 2, argv + 2);
+	die("usage: gantry-shim serve ID [PORTS] | overlay DIRECTORY OPTIONS | launch PLAN_FD...", EINVAL);
 }
