@@ -155,7 +155,7 @@ static void connection_ready(struct source *source, uint32_t events) {
 	connection_work(connection);
 }
 
-void connection_add(int fd) {
+struct connection *connection_add(int fd) {
 	for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
 		struct connection *connection = &table[i];
 		if (connection->role != ROLE_FREE)
@@ -167,9 +167,15 @@ void connection_add(int fd) {
 		*connection = fresh;
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		loop_want(&connection->source, EPOLLIN);
-		return;
+		return connection;
 	}
 	close(fd);
+	return NULL;
+}
+
+void connection_take(struct connection *connection) {
+	if (connection)
+		connection_ready(&connection->source, EPOLLIN);
 }
 
 void connection_close(struct connection *connection) {

@@ -48,7 +48,10 @@ struct role_work {
 void connection_serve(enum role role, const struct role_work *work);
 
 void connections_open(void);
-void connection_add(int fd);
+/* NULL: there are too many; the descriptor is closed. */
+struct connection *connection_add(int fd);
+/* Reads and handles what has been sent already. */
+void connection_take(struct connection *connection);
 void connection_close(struct connection *connection);
 /* Handles buffered frames, sends what can be sent, closes what has to be closed. */
 void connection_work(struct connection *connection);

@@ -70,9 +70,11 @@ int console_take(struct process *process) {
 	close(process->console.fd);
 	process->console.fd = -1;
 	unlink(process->console_name);
-	if (master < 0)
-		return ENOTTY;
-	if (!is_master(master)) {
+	return master < 0 ? ENOTTY : console_adopt(process, master);
+}
+
+int console_adopt(struct process *process, int master) {
+	if (process->out.fd >= 0 || !is_master(master)) {
 		close(master);
 		return ENOTTY;
 	}

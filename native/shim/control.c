@@ -3,14 +3,17 @@
 #include "control.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../launcher/report.h"
 #include "attach.h"
 #include "connection.h"
 #include "console.h"
 #include "exit.h"
+#include "inherited.h"
 #include "log.h"
 #include "oom.h"
 #include "prewarm.h"
@@ -19,6 +22,7 @@
 #include "record.h"
 #include "runtime.h"
 #include "scratch.h"
+#include "starter.h"
 #include "stdio-streams.h"
 
 #ifndef SYS_pidfd_send_signal
@@ -143,7 +147,18 @@ static void put_stderr(const struct process *process) {
 	put_bytes(&writer, FIELD_STDERR_TAIL, text + length - kept, kept);
 }
 
-static void control_failed(struct process *process, int status, const struct child_error *failure) {
+static void put_operation(const struct launch_failure *failure) {
+	put_int(&writer, FIELD_ERRNO, (uint64_t)failure->error);
+	put_bytes(&writer, FIELD_MESSAGE, failure->step, strnlen(failure->step, sizeof(failure->step)));
+	put_int(&writer, FIELD_LIST, failure->list);
+	put_int(&writer, FIELD_INDEX, failure->index);
+	put_int(&writer, FIELD_CODE, failure->code);
+	put_bytes(&writer, FIELD_OBJECT, failure->object, strnlen(failure->object, sizeof(failure->object)));
+	if (failure->status)
+		put_int(&writer, FIELD_WAIT_STATUS, (uint64_t)failure->status);
+}
+
+static void control_failed(struct process *process, int status, const struct start_failure *failure) {
 	struct connection *connection = take_requester(process);
 	if (!connection)
 		return;
@@ -153,7 +168,9 @@ static void control_failed(struct process *process, int status, const struct chi
 	size_t tail_length = record_tail(process->runtime_log, scratch.runtime_log, sizeof(scratch.runtime_log));
 	put_bytes(&writer, FIELD_LOG_TAIL, scratch.runtime_log, tail_length);
 	put_stderr(process);
-	if (failure->error) {
+	if (failure->operation) {
+		put_operation(failure->operation);
+	} else if (failure->error) {
 		put_int(&writer, FIELD_ERRNO, (uint64_t)failure->error);
 		put_text(&writer, FIELD_MESSAGE, failure->step);
 	}
@@ -180,28 +197,39 @@ bool control_released(void) {
 
 static bool strings_valid(const struct frame *frame) {
 	struct field field;
-	size_t offset = 0, arguments = 0, variables = 0;
+	size_t offset = 0, arguments = 0, variables = 0, bytes = 0;
 	while (field_next(frame, &offset, &field) == 1) {
 		if (field.number != FIELD_ARGV && field.number != FIELD_ENV)
 			continue;
 		if (memchr(field.data, 0, field.length))
 			return false;
+		bytes += field.length + 1;
 		arguments += field.number == FIELD_ARGV;
 		variables += field.number == FIELD_ENV;
 	}
-	return arguments >= 1 && arguments <= MAX_ARGUMENTS && variables <= MAX_ARGUMENTS;
+	return arguments >= 1 && arguments <= MAX_ARGUMENTS && variables <= MAX_ARGUMENTS && bytes <= MAX_RUNTIME_BYTES;
+}
+
+/* Whoever has a plan says nothing to an OCI runtime. */
+static bool prepare_way(struct process *process, const struct frame *frame) {
+	process->by_plan = field_has(frame, FIELD_PLAN);
+	if (process->by_plan) {
+		process->terminal = (process->flags & START_TERMINAL) != 0;
+		return true;
+	}
+	if (!strings_valid(frame) || !field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
+		!field_text(frame, FIELD_RUNTIME_LOG, process->runtime_log, sizeof(process->runtime_log)) ||
+		!field_text(frame, FIELD_CONSOLE_SOCKET, process->console_name, sizeof(process->console_name)))
+		return false;
+	process->terminal = process->console_name[0] != 0;
+	return process->pid_file[0] != 0;
 }
 
 /* Reads what START and EXEC have in common. */
 static bool prepare(struct process *process, const struct frame *frame) {
-	if (!strings_valid(frame) ||
-		!field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
-		!field_text(frame, FIELD_RUNTIME_LOG, process->runtime_log, sizeof(process->runtime_log)) ||
-		!field_text(frame, FIELD_CONSOLE_SOCKET, process->console_name, sizeof(process->console_name)) ||
-		process->pid_file[0] == 0)
-		return false;
 	process->flags = (unsigned)field_int(frame, FIELD_FLAGS, 0);
-	process->terminal = process->console_name[0] != 0;
+	if (!prepare_way(process, frame))
+		return false;
 	if (field_has(frame, FIELD_WIDTH)) {
 		process->resized = true;
 		process->width = (uint16_t)field_int(frame, FIELD_WIDTH, 0);
@@ -242,7 +270,7 @@ static void launch(struct connection *connection, const struct frame *frame, str
 	process->tag = frame->tag;
 	int error = process == process_main() ? prepare_main(frame) : 0;
 	if (!error)
-		error = runtime_spawn(process, frame, &step);
+		error = process->by_plan ? starter_spawn(process, frame, &step) : runtime_spawn(process, frame, &step);
 	if (error)
 		exit_failed_start(process, error, step);
 }
@@ -282,7 +310,8 @@ static void exec(struct connection *connection, const struct frame *frame) {
 		attach_progress(process);
 		process_settle(process);
 	} else {
-		prewarm_cgroups();
+		if (!process->by_plan)
+			prewarm_cgroups();
 		launch(connection, frame, process);
 	}
 }
@@ -315,6 +344,23 @@ static int close_input(struct process *process) {
 	return 0;
 }
 
+/* Its end is answered as that of any other start that fails. */
+static int cancel(const struct process *process) {
+	if (process->state != PROCESS_STARTING || process->runtime_pid <= 0)
+		return ESRCH;
+	kill(process->runtime_pid, SIGKILL);
+	if (process->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
+	return 0;
+}
+
+static void greet(struct connection *connection, const struct frame *frame) {
+	bool is_new = process_main()->state == PROCESS_NEW;
+	if (is_new && (field_int(frame, FIELD_FLAGS, 0) & CONTROL_RUNTIME) != 0)
+		prewarm_cgroups();
+	hello(connection, frame->tag);
+}
+
 static void release(struct connection *connection, uint16_t tag) {
 	struct process *process = process_main();
 	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING) {
@@ -329,8 +375,8 @@ static void release(struct connection *connection, uint16_t tag) {
 		stdio_close(process);
 		attach_progress(process);
 	}
-	runtime_drop_rootfs();
-	runtime_drop_ports();
+	inherited_drop_rootfs();
+	inherited_drop_ports();
 	ok(connection, tag);
 }
 
@@ -339,6 +385,8 @@ static enum handled control_frame(struct connection *connection, const struct fr
 	int error = ESRCH;
 	switch (frame->type) {
 	case FRAME_CONTROL:
+		greet(connection, frame);
+		break;
 	case FRAME_STATUS:
 		hello(connection, frame->tag);
 		break;
@@ -362,6 +410,11 @@ static enum handled control_frame(struct connection *connection, const struct fr
 		if (process)
 			error = close_input(process);
 		answer(connection, frame->tag, error, "close stdin");
+		break;
+	case FRAME_CANCEL:
+		if (process)
+			error = cancel(process);
+		answer(connection, frame->tag, error, "cancel");
 		break;
 	case FRAME_RELEASE:
 		release(connection, frame->tag);

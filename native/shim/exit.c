@@ -12,10 +12,12 @@
 #include "attach.h"
 #include "clock.h"
 #include "console.h"
+#include "inherited.h"
 #include "oom.h"
 #include "process.h"
 #include "record.h"
 #include "runtime.h"
+#include "starter.h"
 #include "stdio-streams.h"
 
 #ifndef SYS_pidfd_open
@@ -46,18 +48,28 @@ static void end_reserved(struct process *process) {
 	attach_progress(process);
 }
 
-static void fail(struct process *process, int status, const struct child_error *failure) {
+/* What was made is not told to anybody; it is our unreaped child, so its number cannot mean anybody else. */
+static void end_unwanted(struct process *process) {
+	if (process->pid > 0)
+		kill(process->pid, SIGKILL);
+	process_forget_pid(process);
+	process->known_pid = 0;
+}
+
+static void fail(struct process *process, int status, const struct start_failure *failure) {
+	end_unwanted(process);
 	process->pinned = true;
 	process->state = PROCESS_FAILED;
 	process->ending = true;
 	process->exit_code = status;
 	process->exited_ns = wall_clock_ns();
 	if (process == process_main()) {
-		runtime_drop_ports();
+		inherited_drop_ports();
 		record_exit(process);
 	}
 	listener->failed(process, status, failure);
 	stdio_close(process);
+	starter_close(process);
 	if (process->console_name[0])
 		unlink(process->console_name);
 	attach_progress(process);
@@ -68,37 +80,18 @@ static void fail(struct process *process, int status, const struct child_error *
 	process_settle(process);
 }
 
-void exit_failed_start(struct process *process, int error, const char *step) {
-	struct child_error failure = {.error = error};
+static struct start_failure failure_at(int error, const char *step) {
+	struct start_failure failure = {.error = error};
 	snprintf(failure.step, sizeof(failure.step), "%s", step);
+	return failure;
+}
+
+void exit_failed_start(struct process *process, int error, const char *step) {
+	struct start_failure failure = failure_at(error, step);
 	fail(process, 127, &failure);
 }
 
-/* The process is our unreaped child, so its number cannot mean anybody else. */
-static void give_up(struct process *process, pid_t pid, int error, const char *step) {
-	struct child_error failure = {.error = error};
-	snprintf(failure.step, sizeof(failure.step), "%s", step);
-	if (pid > 0)
-		kill(pid, SIGKILL);
-	fail(process, 0, &failure);
-}
-
 static void started(struct process *process) {
-	pid_t pid = record_read_pid(process->pid_file);
-	int error = 0;
-	if (process->terminal) {
-		loop_want(&process->err, 0);
-		close(process->err.fd);
-		process->err.fd = -1;
-		error = console_take(process);
-	}
-	if (pid == 0 || error) {
-		give_up(process, pid, error ? error : EINVAL, error ? "console" : "pid file");
-		return;
-	}
-	process->pid = process->known_pid = pid;
-	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	process->start_time = record_start_time(pid);
 	process->started_ns = wall_clock_ns();
 	process->state = PROCESS_RUNNING;
 	if (process == process_main()) {
@@ -112,34 +105,72 @@ static void started(struct process *process) {
 	attach_progress(process);
 }
 
+/* The OCI runtime has done its part: the number is in its file, the terminal at our socket. */
+static void runtime_succeeded(struct process *process) {
+	pid_t pid = record_read_pid(process->pid_file);
+	int error = 0;
+	if (process->terminal) {
+		loop_want(&process->err, 0);
+		close(process->err.fd);
+		process->err.fd = -1;
+		error = console_take(process);
+	}
+	process->pid = process->known_pid = pid;
+	if (pid == 0 || error) {
+		struct start_failure failure = failure_at(error ? error : EINVAL, error ? "console" : "pid file");
+		fail(process, 0, &failure);
+		return;
+	}
+	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	process->start_time = record_start_time(pid);
+	started(process);
+}
+
 static void runtime_ended(struct process *process, int status) {
-	struct child_error failure = {0};
-	process->runtime_pid = 0;
-	if (read(process->error_fd, &failure, sizeof(failure)) != sizeof(failure))
-		failure.error = 0;
-	failure.step[sizeof(failure.step) - 1] = 0;
+	struct child_error said;
+	struct start_failure failure = {0};
+	if (read(process->error_fd, &said, sizeof(said)) == sizeof(said)) {
+		said.step[sizeof(said.step) - 1] = 0;
+		failure = failure_at(said.error, said.step);
+	}
 	close(process->error_fd);
 	process->error_fd = -1;
 	if (status == 0)
-		started(process);
+		runtime_succeeded(process);
 	else
 		fail(process, exit_code(status), &failure);
 }
 
+static void process_ended(struct process *process, int status);
+
+static void starter_ended(struct process *process, int status) {
+	starter_collect(process);
+	const struct launch_failure *operation = starter_failure(process);
+	bool no_terminal = process->terminal && process->out.fd < 0;
+	if (status == 0 && !operation && process->known_pid > 0 && !no_terminal) {
+		starter_close(process);
+		started(process);
+		if (process->ended_early)
+			process_ended(process, process->early_status);
+		return;
+	}
+	struct start_failure failure = {.operation = operation};
+	if (!operation)
+		failure = failure_at(status == 0 ? EPROTO : ECHILD, no_terminal && status == 0 ? "terminal" : "starter");
+	fail(process, exit_code(status), &failure);
+}
+
 static void process_ended(struct process *process, int status) {
 	process->exited_ns = wall_clock_ns();
-	process->pid = 0;
+	process_forget_pid(process);
 	process->exit_code = exit_code(status);
 	process->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	if (process->pidfd >= 0)
-		close(process->pidfd);
-	process->pidfd = -1;
 	process->pinned = true;
 	process->state = PROCESS_ENDED;
 	process->ending = true;
 	stdio_drain(process);
 	if (process == process_main()) {
-		runtime_drop_ports();
+		inherited_drop_ports();
 		process->oom_killed = oom_check() > 0;
 		record_exit(process);
 	} else {
@@ -155,8 +186,24 @@ static void process_ended(struct process *process, int status) {
 
 static void reap_runtime(struct process *process) {
 	int status;
-	if (process->runtime_pid > 0 && waitpid(process->runtime_pid, &status, WNOHANG) > 0)
+	if (process->runtime_pid <= 0 || waitpid(process->runtime_pid, &status, WNOHANG) <= 0)
+		return;
+	process->runtime_pid = 0;
+	if (process->by_plan)
+		starter_ended(process, status);
+	else
 		runtime_ended(process, status);
+}
+
+/* Its end is not told before its start. */
+static void note_end(struct process *process, int status) {
+	if (process->state != PROCESS_STARTING) {
+		process_ended(process, status);
+		return;
+	}
+	process_forget_pid(process);
+	process->ended_early = true;
+	process->early_status = status;
 }
 
 static void reap_process(struct process *process) {
@@ -165,26 +212,32 @@ static void reap_process(struct process *process) {
 		return;
 	pid_t reaped = waitpid(process->pid, &status, WNOHANG);
 	if (reaped > 0)
-		process_ended(process, status);
+		note_end(process, status);
 	else if (reaped < 0 && errno == ECHILD)
-		process_ended(process, LOST_STATUS);
+		note_end(process, LOST_STATUS);
 }
 
 /*
- * A process may end before the runtime has said its number. So while a runtime is at work only known children
- * are reaped; the others stay zombies, and nothing has to be remembered about them. Otherwise every child is
- * reaped: an unreaped one would keep the container's PID namespace, and with it the end of its init, waiting.
+ * A process may end before its runtime or starter has said its number. As long as such a one is expected, only
+ * known children are reaped; the others stay zombies, and nothing has to be remembered about them. Otherwise
+ * every child is reaped: an unreaped one would keep the container's PID namespace, and with it the end of its
+ * init, waiting.
  */
 void exit_collect(void) {
 	process_each(reap_runtime);
+	process_each(starter_collect);
 	process_each(reap_process);
-	while (!process_runtime_at_work()) {
+	while (!process_expected()) {
 		int status;
 		pid_t pid = waitpid(-1, &status, WNOHANG);
 		if (pid <= 0)
 			return;
 		struct process *process = process_by_pid(pid);
-		if (process && process->pid == pid)
-			process_ended(process, status);
+		if (process && process->runtime_pid == pid) {
+			process->runtime_pid = 0;
+			starter_ended(process, status);
+		} else if (process) {
+			note_end(process, status);
+		}
 	}
 }

@@ -5,6 +5,7 @@
 #include "limits.h"
 #include "log.h"
 #include "process.h"
+#include "program-pages.h"
 #include "scratch.h"
 #include "stdio-streams.h"
 
@@ -20,5 +21,6 @@ uint64_t idle_deadline(uint64_t now_ns) {
 	connection_each(connection_give_back);
 	log_give_back();
 	scratch_give_back();
+	program_give_back();
 	return 0;
 }

@@ -15,7 +15,8 @@
 #define MAX_ARGUMENTS 64
 #define MAX_PORTS 65536u /* sockets that hold published ports */
 #define MAX_ATTRS_BYTES (16u * KIB)
-#define MAX_REQUEST_BYTES (256u * KIB)
+#define MAX_REQUEST_BYTES (4u * MIB + 256u * KIB)
+#define MAX_RUNTIME_BYTES (256u * KIB) /* argv and environment of an OCI runtime */
 #define MAX_PAYLOAD_BYTES (64u * KIB)
 #define CHUNK_BYTES (64u * KIB)
 #define LINE_BYTES (16u * KIB)

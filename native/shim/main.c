@@ -20,14 +20,13 @@
 #include "error.h"
 #include "exit.h"
 #include "idle.h"
+#include "inherited.h"
 #include "loop.h"
 #include "oom.h"
 #include "overlay.h"
-#include "prewarm.h"
 #include "process.h"
 #include "protocol.h"
 #include "record.h"
-#include "runtime.h"
 #include "stdio-streams.h"
 
 static void children_ready(struct source *source, uint32_t events);
@@ -101,10 +100,10 @@ static bool needed(void) {
 	return !init->streams_ended;
 }
 
-static noreturn void serve(unsigned ports) {
-	runtime_hold_inherited(ports);
+static noreturn void serve(unsigned ports, unsigned connections) {
+	inherited_hold(ports, connections);
 	detach();
-	runtime_remember_oom_score();
+	inherited_remember_oom_score();
 	loop_open();
 	watch_children();
 	processes_open();
@@ -113,8 +112,8 @@ static noreturn void serve(unsigned ports) {
 	attach_open();
 	record_shim();
 	listen_open();
+	inherited_serve_connections(ports);
 	connection_add(FD_CONTROL);
-	prewarm_cgroups();
 	while (needed()) {
 		stdio_gather();
 		loop_once(wait_ms());
@@ -124,20 +123,20 @@ static noreturn void serve(unsigned ports) {
 	_exit(0);
 }
 
-static unsigned count_of(const char *text) {
+static unsigned count_of(const char *text, unsigned limit) {
 	char *end;
 	unsigned long count = strtoul(text, &end, 10);
-	if (*text == 0 || *end || count > MAX_PORTS)
-		die("number of ports", EINVAL);
+	if (*text == 0 || *end || count > limit)
+		die("number of descriptors", EINVAL);
 	return (unsigned)count;
 }
 
 int main(int argc, char **argv) {
-	if ((argc == 3 || argc == 4) && strcmp(argv[1], "serve") == 0)
-		serve(argc == 4 ? count_of(argv[3]) : 0);
+	if (argc >= 3 && argc <= 5 && strcmp(argv[1], "serve") == 0)
+		serve(argc > 3 ? count_of(argv[3], MAX_PORTS) : 0, argc > 4 ? count_of(argv[4], MAX_CONNECTIONS - 1) : 0);
 	if (argc == 4 && strcmp(argv[1], "overlay") == 0)
 		return overlay_main(argv[2], argv[3]);
 	if (argc > 2 && strcmp(argv[1], "launch") == 0)
 		return launch_main(argc - 2, argv + 2);
-	die("usage: gantry-shim serve ID [PORTS] | overlay DIRECTORY OPTIONS | launch PLAN_FD...", EINVAL);
+	die("usage: gantry-shim serve ID [PORTS [CONNECTIONS]] | overlay DIRECTORY OPTIONS | launch PLAN_FD...", EINVAL);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "error.h"
 
@@ -16,7 +17,7 @@ static void reset(struct process *process, enum process_state state) {
 	process->ring.spill_fd = -1;
 	process->state = state;
 	process->pidfd = -1;
-	process->error_fd = -1;
+	process->error_fd = process->reports = -1;
 	process->in.fd = process->out.fd = process->err.fd = process->console.fd = -1;
 }
 
@@ -63,9 +64,9 @@ struct process *process_by_pid(pid_t pid) {
 	return NULL;
 }
 
-bool process_runtime_at_work(void) {
+bool process_expected(void) {
 	for (size_t i = 0; i < MAX_PROCESSES; i++)
-		if (table[i].state == PROCESS_STARTING)
+		if (table[i].state == PROCESS_STARTING && !(table[i].by_plan && table[i].known_pid > 0))
 			return true;
 	return false;
 }
@@ -75,6 +76,13 @@ bool process_any_running(void) {
 		if (table[i].state == PROCESS_STARTING || table[i].state == PROCESS_RUNNING)
 			return true;
 	return false;
+}
+
+void process_forget_pid(struct process *process) {
+	process->pid = 0;
+	if (process->pidfd >= 0)
+		close(process->pidfd);
+	process->pidfd = -1;
 }
 
 void process_settle(struct process *process) {

@@ -27,9 +27,13 @@ struct connection;
 struct process {
 	enum process_state state;
 	char id[MAX_EXEC_ID + 1]; /* "" = the main process */
-	pid_t runtime_pid; /* 0 = no runtime at work */
+	pid_t runtime_pid; /* OCI runtime or starter; 0 = none at work */
 	pid_t pid; /* 0 = unknown or reaped */
 	pid_t known_pid; /* stays after the end, for records */
+	bool by_plan; /* a starter of ours, not an OCI runtime */
+	bool ended_early; /* with `early_status`, before its start was told */
+	int early_status;
+	int reports; /* where the starter tells how far it is */
 	int pidfd;
 	uint64_t start_time, started_ns, exited_ns;
 	int exit_code, signal;
@@ -60,7 +64,10 @@ struct process *process_reserve(const char *id);
 /* Calls for every entry in use. */
 void process_each(void (*visit)(struct process *process));
 struct process *process_by_pid(pid_t pid);
-bool process_runtime_at_work(void);
+/* A child that nobody knows yet may be one that is starting. */
+bool process_expected(void);
 bool process_any_running(void);
+/* The number may soon be somebody else's. */
+void process_forget_pid(struct process *process);
 /* Gives an entry back when nothing needs it any more. */
 void process_settle(struct process *process);

@@ -1,7 +1,7 @@
 /* The numbers of docs/flows/shim-protocol.md. They only ever grow. */
 #pragma once
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define FRAME_HEADER_BYTES 8
 #define FIELD_HEADER_BYTES 8
 
@@ -17,6 +17,7 @@ enum frame_type {
 	FRAME_CLOSE_STDIN = 0x14,
 	FRAME_STATUS = 0x15,
 	FRAME_RELEASE = 0x16,
+	FRAME_CANCEL = 0x17,
 	FRAME_STDIN = 0x20,
 	FRAME_STDIN_EOF = 0x21,
 	FRAME_STDOUT = 0x30,
@@ -67,7 +68,20 @@ enum field_number {
 	FIELD_SPILL_LIMIT = 30,
 	FIELD_SPILL_DIR = 31,
 	FIELD_SHM_OF = 32,
+	FIELD_PLAN = 33,
+	FIELD_LIST = 34,
+	FIELD_INDEX = 35,
+	FIELD_CODE = 36,
+	FIELD_OBJECT = 37,
+	FIELD_WAIT_STATUS = 38,
 };
 
-enum start_flag { START_STDIN = 1, START_STDIN_ONCE = 2, START_HIDE_UNIFIED = 4, START_DETACHED = 8 };
+enum control_flag { CONTROL_RUNTIME = 1 };
+enum start_flag {
+	START_STDIN = 1,
+	START_STDIN_ONCE = 2,
+	START_HIDE_UNIFIED = 4,
+	START_DETACHED = 8,
+	START_TERMINAL = 16,
+};
 enum attach_flag { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };

@@ -1,0 +1,4 @@
+/* Memory of the program itself. */
+#pragma once
+
+void program_give_back(void);

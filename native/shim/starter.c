@@ -1,0 +1,132 @@
+/*
+ * Job: start a process by a launch plan. A fork of the shim, the starter, carries the plan out and tells by
+ * messages what it has made; the shim's loop never waits for anybody's path.
+ */
+#define _GNU_SOURCE
+#include "starter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../launcher/launcher.h"
+#include "child-streams.h"
+#include "console.h"
+#include "inherited.h"
+#include "process.h"
+#include "protocol.h"
+#include "record.h"
+
+#define PLAN_ALIGNMENT 8
+
+/* In the starter alone: a plan that lies askew in its frame. */
+static uint8_t aligned[MAX_PLAN_BYTES] __attribute__((aligned(PLAN_ALIGNMENT)));
+static struct launch_failure failures[MAX_PROCESSES]; /* untouched, and so no memory, until one is told */
+
+static struct launch_failure *failure_of(const struct process *process) {
+	return &failures[process - process_main()];
+}
+
+static noreturn void refuse(int report, int error, const char *reason) {
+	struct launch_failure failure = {.error = error, .step = "plan"};
+	strncpy(failure.object, reason, sizeof(failure.object) - 1);
+	report_failed(report, &failure);
+	_exit(1);
+}
+
+static noreturn void run_starter(const struct process *process, const struct field *field,
+	const struct child_streams *streams, int report) {
+	static struct plan plan;
+	const uint8_t *bytes = field->data;
+	int given[SLOT_FIRST];
+	inherited_restore_oom_score();
+	if (field->length > sizeof(aligned))
+		refuse(report, E2BIG, "too large");
+	if ((uintptr_t)bytes % PLAN_ALIGNMENT != 0)
+		bytes = memcpy(aligned, bytes, field->length);
+	if (!plan_decode(&plan, bytes, field->length))
+		refuse(report, EINVAL, plan.reason ? plan.reason : "");
+	for (int slot = 0; slot < SLOT_FIRST; slot++)
+		given[slot] = -1;
+	given[SLOT_ROOTFS] = inherited_rootfs();
+	given[SLOT_NETNS] = inherited_netns();
+	given[SLOT_INIT] = process == process_main() ? -1 : process_main()->pidfd;
+	given[SLOT_IN] = streams->in;
+	given[SLOT_OUT] = streams->out;
+	given[SLOT_ERR] = streams->err;
+	launch_execute(&plan, given, SLOT_FIRST, report);
+}
+
+int starter_spawn(struct process *process, const struct frame *frame, const char **step) {
+	struct child_streams streams = {-1, -1, -1};
+	struct field field;
+	int reports[2];
+	*step = "plan";
+	if (!field_find(frame, FIELD_PLAN, &field))
+		return EINVAL;
+	*step = "streams";
+	int error = child_streams_open(process, &streams);
+	if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reports) < 0)
+		error = errno;
+	if (error) {
+		child_streams_close(&streams);
+		return error;
+	}
+	*step = "fork";
+	pid_t pid = fork();
+	if (pid == 0)
+		run_starter(process, &field, &streams, reports[1]);
+	error = errno;
+	child_streams_close(&streams);
+	close(reports[1]);
+	if (pid < 0) {
+		close(reports[0]);
+		return error;
+	}
+	fcntl(reports[0], F_SETFL, O_NONBLOCK);
+	process->reports = reports[0];
+	process->runtime_pid = pid;
+	return 0;
+}
+
+/* A second number replaces the first: that process was a step on the way. */
+static void take_pid(struct process *process, pid_t pid) {
+	process_forget_pid(process);
+	process->ended_early = false;
+	process->pid = process->known_pid = pid;
+	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	process->start_time = record_start_time(pid);
+}
+
+void starter_collect(struct process *process) {
+	struct launch_report report;
+	int master = -1;
+	while (process->reports >= 0 && report_read(process->reports, &report, &master) > 0) {
+		if (report.kind == REPORT_PID && report.pid > 0)
+			take_pid(process, report.pid);
+		else if (report.kind == REPORT_FAILED)
+			*failure_of(process) = report.failure;
+		else if (report.kind == REPORT_TERMINAL && master >= 0)
+			console_adopt(process, master);
+		else if (master >= 0)
+			close(master);
+	}
+}
+
+const struct launch_failure *starter_failure(const struct process *process) {
+	const struct launch_failure *failure = failure_of(process);
+	return failure->error || failure->status ? failure : NULL;
+}
+
+void starter_close(struct process *process) {
+	if (process->reports >= 0)
+		close(process->reports);
+	process->reports = -1;
+	struct launch_failure *failure = failure_of(process);
+	if (failure->error || failure->status)
+		memset(failure, 0, sizeof(*failure));
+}
