@@ -177,8 +177,8 @@ static int wait_for(pid_t pid) {
 	return status;
 }
 
-/* All reports until the starter and the child that has not executed yet are gone; the child's pid. */
-static pid_t listen_to(int reports, int console, bool *failed) {
+/* What the starter, which has ended, and the child have told; the child's pid. */
+static pid_t read_reports(int reports, int console, bool *failed) {
 	struct launch_report report;
 	pid_t child = 0;
 	int fd;
@@ -214,7 +214,7 @@ int launch_main(int argc, char **argv) {
 	parse(argc, argv);
 	read_plan(&plan);
 	int console = options.console ? connect_console() : -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reports) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, reports) < 0)
 		fail("socketpair", errno, "");
 	pid_t starter = fork();
 	if (starter < 0)
@@ -224,8 +224,9 @@ int launch_main(int argc, char **argv) {
 		launch_execute(&plan, options.slots, MAX_SLOTS, reports[1]);
 	}
 	close(reports[1]);
-	pid_t child = listen_to(reports[0], console, &failed);
+	/* A child that waits for its start keeps its end open. */
 	int status = wait_for(starter);
+	pid_t child = read_reports(reports[0], console, &failed);
 	if (status != 0 && !failed) {
 		say_other("starter", ECHILD, "killed");
 		failed = true;

@@ -63,14 +63,15 @@ int op_write_child_file(struct launch *launch, const struct operation *operation
 	return written < 0 ? -1 : 0;
 }
 
-/* The starter's caller has everything it asked for: from here on only `start` and the end are of interest. */
+/*
+ * The descriptor was opened for reading without waiting for a writer: a writer that finds no reader knows that
+ * the container is gone, and nothing has to be opened by a path of the image.
+ */
 int op_wait_start(struct launch *launch, const struct operation *operation) {
 	char byte;
 	int fifo = launch_slot(launch, &operation->fields[WAIT_START_SLOT]);
 	if (fifo < 0)
 		return -1;
-	close(launch->report);
-	launch->report = -1;
 	do
 		if (sync_wait_readable(launch, fifo) < 0)
 			return launch_fail(launch, "poll", "start");

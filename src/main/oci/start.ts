@@ -1,35 +1,23 @@
-import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs';
-import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
+import { closeSync, constants, openSync, rmSync, writeSync } from 'node:fs';
 import { errorCode, errorMessage } from '#base/errors.ts';
 import type { Context } from './context.ts';
 import { containerId } from './context.ts';
 import { runHooks } from './hooks.ts';
 import { Failure } from './messages.ts';
-import { fifoOf, isAlive, type Saved, shownState, statusOf } from './state.ts';
+import { fifoOf, type Saved, shownState, statusOf } from './state.ts';
 
-const QUICK_LOOKS = 200;
-
-/** A byte from the waiting process; null when nothing has come yet. */
-function readByte(fd: number): number | null {
+/** The process waits for a byte in the FIFO; without a reader it is gone. */
+export function release(saved: Saved): void {
+  const path = fifoOf(saved.directory);
+  let fd: number;
   try {
-    return readSync(fd, Buffer.alloc(1)) > 0 ? 1 : null;
+    fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (errorCode(error) === 'EAGAIN') return null;
+    if (errorCode(error) === 'ENXIO') throw new Failure('container process is already dead');
     throw error;
   }
-}
-
-/** The process waits in opening the FIFO: opening its other end lets it go, its byte says that it went. */
-export async function release({ kernel }: Pick<Context, 'kernel'>, saved: Saved): Promise<void> {
-  const path = fifoOf(saved.directory);
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    for (let looks = 0; readByte(fd) === null; looks++) {
-      if (!isAlive(kernel.processes, saved) && readByte(fd) === null) {
-        throw new Failure('container process is already dead');
-      }
-      await (looks < QUICK_LOOKS ? turn() : pause(1));
-    }
+    writeSync(fd, '0');
   } finally {
     closeSync(fd);
   }
@@ -38,7 +26,7 @@ export async function release({ kernel }: Pick<Context, 'kernel'>, saved: Saved)
 
 /** Lets it go and runs the poststart hooks; one that fails ends the container. */
 export async function startCreated(context: Pick<Context, 'kernel'>, saved: Saved): Promise<void> {
-  await release(context, saved);
+  release(saved);
   const hooks = saved.spec.hooks?.poststart ?? [];
   if (hooks.length === 0) return;
   const state = shownState(saved, 'running');

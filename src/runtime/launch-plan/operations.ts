@@ -59,8 +59,8 @@ export const OPERATIONS = {
   /** In `parent`: writes to `/proc/<child>/<name>`: uid_map, gid_map, setgroups, timens_offsets. */
   writeChildFile: { code: 27, fields: { name: 'text', value: 'bytes' } },
   /**
-   * In `child`: blocks in open(slot's FIFO, O_WRONLY) and writes one byte: `start` has come when somebody
-   * reads.
+   * In `child`: waits for a byte in the FIFO of the slot, which `before` has opened O_RDONLY | O_NONBLOCK.
+   * Whoever starts opens it O_WRONLY | O_NONBLOCK: ENXIO says that the child is gone.
    */
   waitStart: { code: 28, fields: { slot: 'slot' } },
   /** Runs a program with `before pid` + pid + `after pid` on its stdin; killed after `timeoutMs` (0: never). */
