@@ -28,7 +28,7 @@ static struct options {
 } options;
 
 static noreturn void usage(void) {
-	die("usage: gantry-shim launch PLAN_FD [wait] [report=FD] [console=SOCKET] [SLOT=FD...]", EINVAL);
+	die("usage: gantry-shim launch PLAN_FD [wait] [report=FD] [console=SOCKET|@FD] [SLOT=FD...]", EINVAL);
 }
 
 static unsigned long number(const char *text, char **end, unsigned long below) {
@@ -124,8 +124,10 @@ static void read_plan(struct plan *plan) {
 	fail("decode", EINVAL, object);
 }
 
-/* A name longer than an address holds is reached through its directory. */
+/* A name longer than an address holds is reached through its directory; `@FD` is connected already. */
 static int connect_console(void) {
+	if (options.console[0] == '@')
+		return descriptor(options.console + 1);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *slash = strrchr(options.console, '/');
 	int path_fits = snprintf(address.sun_path, sizeof(address.sun_path), "%s", options.console) <
