@@ -216,14 +216,18 @@ int op_attach(struct launch *launch, const struct operation *operation) {
 	int root = launch_slot(launch, &operation->fields[ATTACH_ROOT]);
 	if (source < 0 || root < 0)
 		return -1;
-	struct stat status;
-	if (fstat(source, &status) < 0)
+	struct stat from, to;
+	if (fstat(source, &from) < 0)
 		return launch_fail(launch, "fstat", path);
-	int target = open_target(root, path, status.st_mode);
+	int target = open_target(root, path, from.st_mode);
 	if (target < 0)
 		return launch_fail(launch, "openat2", path);
 	int result = 0;
-	if (led_into_proc(root, path, target))
+	if (fstat(target, &to) < 0)
+		result = launch_fail(launch, "fstat", path);
+	else if (S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode)) /* move_mount would say EINVAL, which says less */
+		result = launch_fail_with(launch, ENOTDIR, "move_mount", path);
+	else if (led_into_proc(root, path, target))
 		result = launch_fail_with(launch, EPERM, "fstatfs", path);
 	else if (kernel_move_mount(source, "", target, "", EMPTY_TO_EMPTY) < 0)
 		result = launch_fail(launch, "move_mount", path);

@@ -4,7 +4,19 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { NO_SLOT, type Operation } from '../../../src/runtime/launch-plan/operations.ts';
-import { ATTR, CLONE, errno, mountDev, mountProc, node, O_PATH, OTHER, ROOT, Sandbox, SPARE } from './sandbox.ts';
+import {
+  ATTR,
+  CLONE,
+  errno,
+  mountDev,
+  mountProc,
+  node,
+  O_PATH,
+  OTHER,
+  ROOT,
+  Sandbox,
+  SPARE,
+} from './sandbox.ts';
 
 const MOUNTINFO = 'cat /proc/self/mountinfo';
 
@@ -131,7 +143,10 @@ test('links on the way to a target stay inside of the root', (t) => {
   assert.deepEqual(readdirSync(outside), []);
   assert.ok(!existsSync('/outside'));
   box.link('loop', 'loop');
-  assert.equal(box.fails({ outside: [make('tmpfs'), attach('/loop/x')] }, 'ELOOP'), 'attach: openat2: /loop/x');
+  assert.equal(
+    box.fails({ outside: [make('tmpfs'), attach('/loop/x')] }, 'ELOOP'),
+    'attach: openat2: /loop/x',
+  );
 });
 
 test('magic links, and links into /proc, are no way to a target', (t) => {
@@ -146,11 +161,14 @@ test('magic links, and links into /proc, are no way to a target', (t) => {
   box.link('innocent', 'proc/sys');
   const text = box.fails({ outside: [...mountProc, make('tmpfs'), attach('/innocent')] }, 'EPERM');
   assert.equal(text, 'attach: fstatfs: /innocent');
-  const lines = box.lines({ outside: [...mountProc, make('tmpfs'), attach('/proc/acpi')], script: MOUNTINFO });
+  const lines = box.lines({
+    outside: [...mountProc, make('tmpfs'), attach('/proc/acpi')],
+    script: MOUNTINFO,
+  });
   assert.match(mountAt(lines, '/proc/acpi'), /tmpfs/);
 });
 
-test('a path becomes read-only with the mounts\' other flags kept; an absent one only when that is ignored', (t) => {
+test("a path becomes read-only with the mounts' other flags kept; an absent one only when that is ignored", (t) => {
   const box = new Sandbox(t);
   box.directoryAt('plain');
   box.directoryAt('strict');
@@ -248,7 +266,8 @@ test('tmpcopyup copies what the tmpfs covers: kinds, modes, owners, links, and n
     { op: 'copyUp', slot: SPARE, root: ROOT, path },
     attach('/copy'),
   ];
-  const prepare = 'chown 5:6 /src/deep; chmod 4755 /src/deep/er/set; mknod /src/pipe p; mknod /src/null c 1 3';
+  const prepare =
+    'chown 5:6 /src/deep; chmod 4755 /src/deep/er/set; mknod /src/pipe p; mknod /src/null c 1 3';
   box.output({ script: prepare.replaceAll(/(chown|chmod|mknod)/g, '/bin/busybox $1') });
   const list = (place: string): string =>
     `cd ${place} && /bin/busybox find . -mindepth 1 -exec stat -c '%N %a %u:%g %F %s' {} + | grep -v directory; ` +
@@ -269,8 +288,19 @@ test('after the pivot nothing of the host is mounted, reachable, or changed', (t
   const lines = box.lines({ outside: mountProc, script: `${MOUNTINFO}; ls /..` });
   assert.deepEqual(lines.slice(2), ['bin', 'proc']);
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), before);
-  const slot: Operation = { op: 'open', slot: SPARE, at: ROOT, path: '/bin', flags: O_PATH, mode: 0, resolve: 0 };
-  assert.match(box.fails({ outside: [slot], enter: [{ op: 'pivot', root: SPARE }] }, 'EINVAL'), /pivot_root: $/);
+  const slot: Operation = {
+    op: 'open',
+    slot: SPARE,
+    at: ROOT,
+    path: '/bin',
+    flags: O_PATH,
+    mode: 0,
+    resolve: 0,
+  };
+  assert.match(
+    box.fails({ outside: [slot], enter: [{ op: 'pivot', root: SPARE }] }, 'EINVAL'),
+    /pivot_root: $/,
+  );
 });
 
 test('without pivot the root is moved, and no procfs or sysfs of the host stays', (t) => {
@@ -283,7 +313,15 @@ test('without pivot the root is moved, and no procfs or sysfs of the host stays'
   assert.deepEqual(lines.slice(-2), ['bin', 'proc']);
   const systems = lines.filter((line) => / - (proc|sysfs) /.test(line));
   assert.equal(systems.length, 1);
-  const file: Operation = { op: 'open', slot: SPARE, at: ROOT, path: '/bin', flags: O_PATH, mode: 0, resolve: 0 };
+  const file: Operation = {
+    op: 'open',
+    slot: SPARE,
+    at: ROOT,
+    path: '/bin',
+    flags: O_PATH,
+    mode: 0,
+    resolve: 0,
+  };
   const text = box.fails({ outside: [file], enter: [{ op: 'moveRoot', root: SPARE }] }, 'EINVAL');
   assert.equal(text, 'moveRoot: mount: /');
 });

@@ -82,7 +82,14 @@ export const mountProc: readonly Operation[] = [
 ];
 
 export const mountDev: readonly Operation[] = [
-  { op: 'makeMount', slot: DEV, type: 'tmpfs', source: 'tmpfs', options: ['mode=755'], attributes: ATTR.noSuid },
+  {
+    op: 'makeMount',
+    slot: DEV,
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: ['mode=755'],
+    attributes: ATTR.noSuid,
+  },
   { op: 'attach', slot: DEV, root: ROOT, path: '/dev' },
 ];
 
@@ -99,7 +106,19 @@ export class Sandbox {
     this.root = join(this.directory, 'root');
     mkdirSync(join(this.root, 'bin'), { recursive: true });
     copyFileSync('/bin/busybox', join(this.root, 'bin/busybox'));
-    for (const name of ['sh', 'cat', 'ls', 'stat', 'grep', 'id', 'mount', 'readlink', 'tty', 'stty', 'touch']) {
+    for (const name of [
+      'sh',
+      'cat',
+      'ls',
+      'stat',
+      'grep',
+      'id',
+      'mount',
+      'readlink',
+      'tty',
+      'stty',
+      'touch',
+    ]) {
       symlinkSync('busybox', join(this.root, 'bin', name));
     }
     t.after(() => rmSync(this.directory, { recursive: true }));
