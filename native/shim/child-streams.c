@@ -11,10 +11,16 @@
 #include "protocol.h"
 
 /* One pipe: the child's end is returned, ours goes to the source. -1 on failure. */
-static int make_pipe(struct source *ours, bool child_reads) {
+static int make_pipe(const struct process *process, struct source *ours, bool child_reads) {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
+	/* So that its user can open /dev/stdout; a pipe of nobody's stays shut. */
+	if (process->stdio_uid != 0 && fchown(ends[0], process->stdio_uid, process->stdio_gid) < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
 	ours->fd = ends[child_reads ? 1 : 0];
 	fcntl(ours->fd, F_SETFL, O_NONBLOCK);
 	return ends[child_reads ? 0 : 1];
@@ -32,9 +38,9 @@ int child_streams_open(struct process *process, struct child_streams *streams) {
 	int error = process->terminal && !process->by_plan ? console_listen(process) : 0;
 	if (error)
 		return error;
-	streams->in = has_stdin ? make_pipe(&process->in, true) : null_device();
-	streams->out = process->terminal || detached ? null_device() : make_pipe(&process->out, false);
-	streams->err = has_err ? make_pipe(&process->err, false) : null_device();
+	streams->in = has_stdin ? make_pipe(process, &process->in, true) : null_device();
+	streams->out = process->terminal || detached ? null_device() : make_pipe(process, &process->out, false);
+	streams->err = has_err ? make_pipe(process, &process->err, false) : null_device();
 	return streams->in < 0 || streams->out < 0 || streams->err < 0 ? errno : 0;
 }
 

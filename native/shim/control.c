@@ -230,6 +230,9 @@ static bool prepare(struct process *process, const struct frame *frame) {
 	process->flags = (unsigned)field_int(frame, FIELD_FLAGS, 0);
 	if (!prepare_way(process, frame))
 		return false;
+	/* An exec's are those of its container. */
+	process->stdio_uid = (uid_t)field_int(frame, FIELD_STDIO_UID, process_main()->stdio_uid);
+	process->stdio_gid = (gid_t)field_int(frame, FIELD_STDIO_GID, process_main()->stdio_gid);
 	if (field_has(frame, FIELD_WIDTH)) {
 		process->resized = true;
 		process->width = (uint16_t)field_int(frame, FIELD_WIDTH, 0);

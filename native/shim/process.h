@@ -45,6 +45,8 @@ struct process {
 	unsigned flags;
 	bool terminal, resized, close_stdin;
 	uint16_t width, height;
+	uid_t stdio_uid; /* whom its pipes belong to: root in its user namespace */
+	gid_t stdio_gid;
 	int error_fd; /* what failed between fork and exec */
 	struct source in, out, err, console;
 	struct connection *stdin_owner; /* in the middle of a frame */

@@ -74,6 +74,8 @@ enum field_number {
 	FIELD_CODE = 36,
 	FIELD_OBJECT = 37,
 	FIELD_WAIT_STATUS = 38,
+	FIELD_STDIO_UID = 39,
+	FIELD_STDIO_GID = 40,
 };
 
 enum control_flag { CONTROL_RUNTIME = 1 };
