@@ -118,6 +118,12 @@ export const unknownLogOption = (option: string, driver: string): string =>
   `unknown log opt '${option}' for ${driver} log driver`;
 export const hostnameWithNetworkMode = (): string => 'conflicting options: hostname and the network mode';
 export const hostnameWithUtsMode = (): string => 'conflicting options: hostname and the UTS mode';
+export const privilegedInUserNamespace = (): string =>
+  'privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode';
+export const hostNetworkInUserNamespace = (): string =>
+  "cannot share the host's network namespace when user namespaces are enabled";
+export const hostPidInUserNamespace = (): string =>
+  'cannot share the host PID namespace when user namespaces are enabled';
 export const invalidIpcMode = (mode: string): string => `invalid IPC mode: ${mode}`;
 export const workingDirectoryNotDirectory = (path: string): string =>
   `Cannot mkdir: ${path} is not a directory`;

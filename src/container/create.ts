@@ -14,6 +14,7 @@ import { generateName } from './record/generated-name.ts';
 import { checkName } from './record/names.ts';
 import { now, tell, type Room } from './room.ts';
 import { withJoinedIds } from './start/joined.ts';
+import { checkRemapped } from './start/user-namespace.ts';
 
 export const NEVER_RAN: RunState = {
   status: 'created',
@@ -137,6 +138,7 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
     apiVersion: request.apiVersion,
     warnings,
   });
+  checkRemapped(deps, checked.hostConfig);
   const platform =
     request.platform === null || request.platform === '' ? undefined : parsePlatform(request.platform);
   const image = await deps.images.resolve(checked.image, platform);

@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import type { IdMappings, Owner } from '#base/id-mapping.ts';
 import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { ImageService } from '#image/image-service.ts';
@@ -88,15 +89,21 @@ export interface RootTreePort {
   /** Links inside the root are followed. */
   kindOf(rootFd: number, path: string): Promise<'missing' | 'directory' | 'other'>;
   /** One directory whose parent exists, mode 0755. */
-  makeDirectory(
-    rootFd: number,
-    path: string,
-    owner: { readonly uid: number; readonly gid: number },
-  ): Promise<void>;
+  makeDirectory(rootFd: number, path: string, owner: Owner): Promise<void>;
   /** An empty regular file, mode 0755, unless there is one. */
-  ensureFile(rootFd: number, path: string): Promise<void>;
+  ensureFile(rootFd: number, path: string, owner: Owner): Promise<void>;
   /** Unless there is something of that name. */
-  ensureSymlink(rootFd: number, path: string, target: string): Promise<void>;
+  ensureSymlink(rootFd: number, link: { path: string; target: string }, owner: Owner): Promise<void>;
+}
+
+/** User namespaces for containers whose ids are remapped (`userns-remap`). */
+export interface UserNamespacePort {
+  readonly mappings: IdMappings;
+  /** The host's ids of root in a container. */
+  readonly root: Owner;
+  /** A new one, with these mappings. */
+  create(): Promise<number>;
+  close(userns: number): void;
 }
 
 /** Facts about the machine that decide about warnings and defaults. */
@@ -160,6 +167,8 @@ export interface ContainerDeps {
   readonly networks: NetworkPort;
   readonly volumes: VolumePort;
   readonly tree: RootTreePort;
+  /** Absent: containers share the host's user namespace. */
+  readonly userNamespaces?: UserNamespacePort;
   readonly clock: Clock;
   readonly log: Log;
   /** Broadcast only; nothing acts on it. */

@@ -22,6 +22,7 @@ import { findJoined } from './start/joined.ts';
 import { networkFileMounts, writeNetworkFiles } from './start/network-files.ts';
 import { readResources } from './start/resources.ts';
 import { prepareTree } from './start/tree.ts';
+import { openNamespace, usernsMode, type StartNamespace } from './start/user-namespace.ts';
 import { cgroupPathOf, specInput, type SpecFindings } from './start/spec-input.ts';
 import { transition } from './state.ts';
 
@@ -105,8 +106,22 @@ async function failed(room: Room, entry: Entry, cause: unknown): Promise<EngineE
   return error;
 }
 
-/** Network and file tree side by side, then the task. Undoes itself. */
 async function launch(room: Room, entry: Entry, cancel: AbortSignal): Promise<RunningTask> {
+  const namespace = await openNamespace(room.deps, entry.record);
+  try {
+    return await launchIn(room, entry, { cancel, namespace });
+  } finally {
+    namespace.close();
+  }
+}
+
+interface How {
+  readonly cancel: AbortSignal;
+  readonly namespace: StartNamespace;
+}
+
+/** Network and file tree side by side, then the task. Undoes itself. */
+async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): Promise<RunningTask> {
   const { deps, ledger } = room;
   const joinedIds = findJoined(ledger, entry.record);
   if (joinedIds.network !== null) takeHostname(entry, ledger.byId(joinedIds.network)?.record);
@@ -118,7 +133,9 @@ async function launch(room: Room, entry: Entry, cancel: AbortSignal): Promise<Ru
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
   const [network, tree] = await unlessGivenUp(
-    Promise.allSettled([prepareNetwork(room, record), prepareRoot(room, record)]),
+    namespace.during(
+      Promise.allSettled([prepareNetwork(room, record, namespace), prepareRoot(room, record, namespace)]),
+    ),
     cancel,
     ([, late]) => {
       if (late.status === 'fulfilled') void late.value.close();
@@ -141,6 +158,7 @@ async function launch(room: Room, entry: Entry, cancel: AbortSignal): Promise<Ru
         settings: deps.settings,
         hostGateway: deps.networks.hostGateway(),
         directory,
+        owner: namespace.root,
       });
     }
     const parts = { record, user: tree.value.user, joinedIds, directory };
@@ -150,6 +168,7 @@ async function launch(room: Room, entry: Entry, cancel: AbortSignal): Promise<Ru
       spec: buildRuntimeSpec(input),
       rootfsFd: tree.value.fd,
       ...(network.value !== null && network.value.netnsFd !== null && { netnsFd: network.value.netnsFd }),
+      ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
       heldPorts: network.value?.heldPorts ?? [],
       cancel,
       terminal: record.config.Tty,
@@ -196,7 +215,11 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
 }
 
 /** Null when another container's network is joined. */
-async function prepareNetwork(room: Pick<Room, 'deps'>, record: ContainerRecord): Promise<Sandbox | null> {
+async function prepareNetwork(
+  room: Pick<Room, 'deps'>,
+  record: ContainerRecord,
+  { shift }: StartNamespace,
+): Promise<Sandbox | null> {
   const { hostConfig: host, config } = record;
   const { deps } = room;
   const mode = host.NetworkMode;
@@ -215,6 +238,7 @@ async function prepareNetwork(room: Pick<Room, 'deps'>, record: ContainerRecord)
       containerId: record.id,
       name: record.name,
       mode,
+      ...(shift !== null && { userns: shift.userns }),
       endpoint: {
         ipv4Address: wish?.IPAMConfig?.IPv4Address,
         ipv6Address: wish?.IPAMConfig?.IPv6Address,
@@ -250,9 +274,13 @@ interface PreparedRoot {
 }
 
 /** The container's tree: mounted, its user looked up in it, its working directory made. */
-async function prepareRoot(room: Pick<Room, 'deps'>, record: ContainerRecord): Promise<PreparedRoot> {
+async function prepareRoot(
+  room: Pick<Room, 'deps'>,
+  record: ContainerRecord,
+  namespace: StartNamespace,
+): Promise<PreparedRoot> {
   const { snapshots, tree } = room.deps;
-  const root = await snapshots.rootfs(record.id);
+  const root = await snapshots.rootfs(record.id, namespace.shift ?? undefined);
   try {
     const user = await lookUpUser(tree, root.fd, {
       user: record.config.User,
@@ -261,6 +289,7 @@ async function prepareRoot(room: Pick<Room, 'deps'>, record: ContainerRecord): P
     await prepareTree(tree, root.fd, {
       workingDir: record.config.WorkingDir,
       isFirst: !record.hasBeenStarted,
+      owner: namespace.root,
     });
     return { fd: root.fd, user, close: () => root.close() };
   } catch (error) {
@@ -307,6 +336,7 @@ async function buildInput(room: Pick<Room, 'deps'>, parts: InputParts): Promise<
       resources,
       joinedIds: parts.joinedIds,
       networkFiles: networkFileMounts(parts.directory),
+      userns: usernsMode(deps, record, parts.joinedIds),
     },
     { facts: deps.facts, settings: deps.settings },
   );

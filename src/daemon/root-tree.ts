@@ -1,12 +1,14 @@
 import type { RootTreePort } from '#container/ports.ts';
+import type { Owner } from '#base/id-mapping.ts';
 import { isKernelError } from '#host/kernel-error.ts';
-import type { Files } from '#host/kernel.ts';
+import type { Files, SlowFileTree } from '#host/kernel.ts';
 
 const DIRECTORY_MODE = 0o755;
 
 /** A container's file tree by descriptors; every call runs off the main thread, for trees that hang. */
 export function createRootTree(files: Files): RootTreePort {
   const { slow } = files;
+  const as = (owner: Owner): SlowFileTree => (owner.uid === 0 && owner.gid === 0 ? slow : files.slowAs(owner));
   const missing = (error: unknown): boolean => isKernelError(error, 'ENOENT', 'ENOTDIR');
   const exists = (error: unknown): boolean => isKernelError(error, 'EEXIST');
   return {
@@ -27,13 +29,15 @@ export function createRootTree(files: Files): RootTreePort {
       }
     },
     async makeDirectory(rootFd, path, owner) {
-      await slow.mkdir(rootFd, path, DIRECTORY_MODE);
-      await slow.chown(rootFd, path, owner);
+      const tree = as(owner);
+      await tree.mkdir(rootFd, path, DIRECTORY_MODE);
+      // Below a directory with the setgid bit it would have that one's group.
+      await tree.chown(rootFd, path, owner);
     },
-    async ensureFile(rootFd, path) {
+    async ensureFile(rootFd, path, owner) {
       try {
         await slow.close(
-          await slow.open(rootFd, path, {
+          await as(owner).open(rootFd, path, {
             access: 'write',
             create: true,
             exclusive: true,
@@ -44,9 +48,9 @@ export function createRootTree(files: Files): RootTreePort {
         if (!exists(error)) throw error;
       }
     },
-    async ensureSymlink(rootFd, path, target) {
+    async ensureSymlink(rootFd, { path, target }, owner) {
       try {
-        await slow.symlink(target, rootFd, path);
+        await as(owner).symlink(target, rootFd, path);
       } catch (error) {
         if (!exists(error)) throw error;
       }

@@ -21,6 +21,8 @@ export interface SystemParts {
   readonly kernel: Pick<Kernel, 'system' | 'cgroups' | 'files'>;
   readonly instance: string;
   readonly live: LiveSettings;
+  /** Containers have user namespaces. */
+  readonly remapsIds: boolean;
   readonly runtimes: Runtimes;
   readonly runtimeVersion: () => Promise<RuntimeVersion>;
   readonly listeners: () => number;
@@ -67,11 +69,12 @@ async function versionReply({ kernel, runtimeVersion }: SystemParts): Promise<Js
   };
 }
 
-function securityOptions({ kernel }: SystemParts): string[] {
+function securityOptions({ kernel, remapsIds }: SystemParts): string[] {
   const facts = kernel.system.facts();
   return [
     ...(facts.apparmor ? ['name=apparmor'] : []),
     ...(facts.seccomp ? ['name=seccomp,profile=builtin'] : []),
+    ...(remapsIds ? ['name=userns'] : []),
     ...(facts.cgroupNamespaces && kernel.cgroups.version === 'v2' ? ['name=cgroupns'] : []),
   ];
 }

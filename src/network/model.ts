@@ -79,6 +79,8 @@ export interface SandboxRequest {
    */
   readonly exposedPorts?: readonly string[] | undefined;
   readonly publishAll?: boolean | undefined;
+  /** Open user namespace that the container's network is to belong to. */
+  readonly userns?: number;
 }
 
 /**

@@ -73,6 +73,10 @@ export function forwardsOf(facts: SandboxFacts): PortForward[] {
   );
 }
 
+function inUserNamespace({ userns }: SandboxRequest): { userns?: number } {
+  return userns === undefined ? {} : { userns };
+}
+
 /** Every container's network: made, handed to its shim, taken back. */
 export class Sandboxes {
   readonly #options: SandboxesOptions;
@@ -114,6 +118,7 @@ export class Sandboxes {
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const netnsFd = await this.#options.kernel.namespaces.createNetwork({
+      ...inUserNamespace(request),
       outside: [],
       sysctls: [],
       inside: LOOPBACK_UP,
@@ -234,6 +239,7 @@ export class Sandboxes {
       ports: published.ports,
     };
     const netnsFd = await kernel.namespaces.createNetwork({
+      ...inUserNamespace(request),
       outside: planHostSide(input, endpoint),
       sysctls: planSysctls(endpoint),
       inside: planInside(endpoint),

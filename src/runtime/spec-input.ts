@@ -1,4 +1,5 @@
 import type { SpecBlockIo, SpecCpu, SpecDevice, SpecDeviceCgroup } from '#oci/runtime-spec.ts';
+import type { IdMappings } from '#base/id-mapping.ts';
 import type { ResolvedUser } from './user.ts';
 
 /**
@@ -15,6 +16,12 @@ export type IpcMode =
   | { readonly mode: 'shareable'; readonly shmPath?: string }
   /** `shmPath`: as above, or `TASK_SHM` for a copy of the other task's /dev/shm that the start makes. */
   | { readonly mode: 'container'; readonly id: string; readonly shmPath?: string };
+
+/** `container`: joined, and of the same mappings, as containers of one daemon are. */
+export type UsernsMode =
+  | { readonly mode: 'host' }
+  | { readonly mode: 'private'; readonly mappings: IdMappings }
+  | { readonly mode: 'container'; readonly id: string; readonly mappings: IdMappings };
 
 /** One of the user's mounts, already resolved to something on this host. */
 export type MountInput =
@@ -105,6 +112,8 @@ export interface SpecInput {
   readonly pid: JoinableMode;
   readonly ipc: IpcMode;
   readonly uts: 'private' | 'host';
+  /** Absent: the host's. */
+  readonly userns?: UsernsMode;
   readonly cgroupNamespace: 'private' | 'host';
   /** Absolute: `<parent>/<id>`. */
   readonly cgroupPath: string;

@@ -9,7 +9,7 @@ import { seccompFor } from './seccomp/profile.ts';
 import { capabilitySets, resolveCapabilities } from './spec/capabilities.ts';
 import { containerEnvironment, replaceOrAppend } from './spec/environment.ts';
 import { buildMounts, rootPropagation } from './spec/mounts.ts';
-import { buildNamespaces } from './spec/namespaces.ts';
+import { buildNamespaces, idMappings, isRemapped } from './spec/namespaces.ts';
 import { buildResources } from './spec/resources.ts';
 import type { SpecInput } from './spec-input.ts';
 import type { ResolvedUser } from './user.ts';
@@ -19,6 +19,7 @@ export { TASK_SHM } from './spec/namespaces.ts';
 export type {
   JoinableMode,
   IpcMode,
+  UsernsMode,
   MountInput,
   CapabilityInput,
   SecurityInput,
@@ -115,7 +116,8 @@ function buildSysctls(input: SpecInput): Record<string, string> | undefined {
   const sysctls: Record<string, string> = {};
   if (input.network.mode === 'private') {
     sysctls['net.ipv4.ip_unprivileged_port_start'] = '0';
-    sysctls['net.ipv4.ping_group_range'] = '0 2147483647';
+    // Most of these groups do not exist in a user namespace.
+    if (!isRemapped(input)) sysctls['net.ipv4.ping_group_range'] = '0 2147483647';
   }
   if (input.uts === 'private' && input.domainname !== '') sysctls['kernel.domainname'] = input.domainname;
   for (const [name, value] of Object.entries(input.sysctls)) sysctls[name] = value;
@@ -159,6 +161,7 @@ export function buildRuntimeSpec(input: SpecInput): ContainerSpec {
       resources: buildResources(input),
       cgroupsPath: input.cgroupPath,
       namespaces: buildNamespaces(input),
+      ...idMappings(input),
       ...(input.devices.nodes.length > 0 ? { devices: input.devices.nodes.map((d) => ({ ...d })) } : {}),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...pathLists(input),

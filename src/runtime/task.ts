@@ -29,6 +29,10 @@ export interface StartRequest {
   /** Open network namespace; none: the runtime makes one, or the spec names another. The caller closes it. */
   readonly netnsFd?: number;
   /**
+   * Open user namespace for the spec's `user` entry, unless that names a task's. The caller closes it.
+   */
+  readonly usernsFd?: number;
+  /**
    * Sockets bound to published ports. The shim keeps copies until the container ends; the caller closes its
    * own.
    */

@@ -1,5 +1,6 @@
 import type { ContainerId } from '#base/ids.ts';
 import type { ChainId } from '#oci/chain-id.ts';
+import type { IdShift } from '#host/kernel.ts';
 import type { Digest } from '#oci/digest.ts';
 
 export type SnapshotterName = 'overlay2' | 'vfs';
@@ -26,6 +27,9 @@ export interface Layer {
   /** Sum of the sizes of the layer's own files. */
   readonly sizeBytes: number;
 }
+
+/** A user namespace, and the host's ids of its root. */
+export type RootfsShift = IdShift;
 
 export interface RootfsHandle {
   /**
@@ -70,8 +74,8 @@ export interface Snapshotter {
   /** What the container wrote itself. */
   writableUsage(id: ContainerId): Promise<Usage>;
   writables(): readonly ContainerId[];
-  /** The whole tree of a container. Errors: `notFound`. */
-  rootfs(id: ContainerId): Promise<RootfsHandle>;
+  /** The whole tree of a container, with `shift` as a user namespace sees it. Errors: `notFound`. */
+  rootfs(id: ContainerId, shift?: RootfsShift): Promise<RootfsHandle>;
   /** What `GraphDriver` shows for a container, or for an image by its top layer. */
   graphDriverData(of: { readonly container: ContainerId } | { readonly layer: ChainId }): GraphDriver;
   /** Waits for background removals: for tests and shutdown. */

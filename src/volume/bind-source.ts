@@ -1,4 +1,5 @@
 import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
+import type { Owner } from '#base/id-mapping.ts';
 import type { Kernel } from '#host/kernel.ts';
 
 /*
@@ -38,13 +39,14 @@ export async function sourceExists(files: SlowFiles, path: string): Promise<bool
 }
 
 /** Makes a directory and its parents where nothing is. */
-export async function makeSource(files: SlowFiles, path: string): Promise<void> {
+export async function makeSource(files: SlowFiles, path: string, owner: Owner): Promise<void> {
   await atRoot(files, async (root) => {
     const parts = path.split('/').filter((part) => part !== '');
     for (let i = 1; i <= parts.length; i++) {
       const step = parts.slice(0, i).join('/');
       try {
         await files.slow.mkdir(root, step, 0o755);
+        if (owner.uid !== 0 || owner.gid !== 0) await files.slow.chown(root, step, owner);
       } catch (error) {
         if (errorCode(error) === 'EEXIST') continue;
         throw new EngineError(

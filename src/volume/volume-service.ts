@@ -1,5 +1,6 @@
 import { nowNanos, rfc3339Nano } from '#base/clock.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
+import type { Owner } from '#base/id-mapping.ts';
 import { randomId } from '#base/ids.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
@@ -21,6 +22,8 @@ export interface VolumeServiceOptions {
   readonly dataRoot: string;
   readonly kernel: Pick<Kernel, 'files'>;
   readonly log: Log;
+  /** Of new volumes and of the directories that are made for bind mounts. Default: root. */
+  readonly owner?: Owner;
   /** Broadcast only; nothing acts on it. */
   readonly onEvent?: (event: VolumeEvent) => void;
 }
@@ -70,6 +73,7 @@ class LocalVolumes implements VolumeService {
   readonly #store: VolumeStore;
   readonly #onEvent: (event: VolumeEvent) => void;
   readonly #log: Log;
+  readonly #owner: Owner;
   readonly #volumes = new Map<string, VolumeRecord>();
   readonly #users = new Map<string, Set<string>>();
   readonly #locks = new KeyedMutex();
@@ -77,11 +81,13 @@ class LocalVolumes implements VolumeService {
   constructor(options: VolumeServiceOptions) {
     this.#kernel = options.kernel;
     this.#log = options.log;
+    this.#owner = options.owner ?? { uid: 0, gid: 0 };
     this.#onEvent = options.onEvent ?? (() => undefined);
     this.#store = new VolumeStore({
       dataRoot: options.dataRoot,
       files: options.kernel.files,
       log: options.log,
+      owner: this.#owner,
     });
   }
 
@@ -147,7 +153,7 @@ class LocalVolumes implements VolumeService {
           `invalid mount config for type "bind": bind source path does not exist: ${point.source}`,
         );
       }
-      await makeSource(this.#kernel.files, point.source);
+      await makeSource(this.#kernel.files, point.source, this.#owner);
     }
   }
 

@@ -1,8 +1,9 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nowNanos, rfc3339Nano } from '#base/clock.ts';
 import { quarantine, readRecord, syncDirectory, writeStagedRecord } from '#base/durable-record.ts';
 import { errorMessage } from '#base/errors.ts';
+import type { Owner } from '#base/id-mapping.ts';
 import { randomId } from '#base/ids.ts';
 import { isJsonObject, type JsonValue } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
@@ -39,18 +40,28 @@ function decode(value: JsonValue, name: string): VolumeRecord | null {
   };
 }
 
+export interface VolumeStoreOptions {
+  readonly dataRoot: string;
+  readonly files: Kernel['files'];
+  readonly log: Log;
+  /** Of new volumes. */
+  readonly owner: Owner;
+}
+
 /** Volumes on the disk: `volumes/<name>/{_data,volume.json}`. A volume appears and goes by one rename. */
 export class VolumeStore {
   readonly #directory: string;
   readonly #quarantine: string;
   readonly #files: Kernel['files'];
   readonly #log: Log;
+  readonly #owner: Owner;
 
-  constructor(options: { readonly dataRoot: string; readonly files: Kernel['files']; readonly log: Log }) {
+  constructor(options: VolumeStoreOptions) {
     this.#directory = join(options.dataRoot, 'volumes');
     this.#quarantine = join(options.dataRoot, 'quarantine');
     this.#files = options.files;
     this.#log = options.log;
+    this.#owner = options.owner;
   }
 
   dataPath(name: string): string {
@@ -95,6 +106,7 @@ export class VolumeStore {
     const staged = join(this.#directory, `${STAGED}${randomId().slice(0, 16)}`);
     try {
       await mkdir(join(staged, '_data'), { recursive: true, mode: 0o755 });
+      await chown(join(staged, '_data'), this.#owner.uid, this.#owner.gid);
       await writeStagedRecord(join(staged, RECORD), record);
       await rename(staged, join(this.#directory, record.name));
     } catch (error) {

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { chown, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Owner } from '#base/id-mapping.ts';
 import { LIMITS } from '#base/limits.ts';
 import { hostsFile } from '#network/hosts-file.ts';
 import type { SandboxFacts } from '#network/model.ts';
@@ -31,6 +32,8 @@ export interface NetworkFileSources {
   readonly hostGateway: string;
   /** The record's directory. */
   readonly directory: string;
+  /** Root of the container, which may write them, in the host's ids. */
+  readonly owner: Owner;
 }
 
 const NAMES = ['resolv.conf', 'hostname', 'hosts'] as const;
@@ -45,7 +48,7 @@ export function networkFileMounts(directory: string): SpecInput['networkFiles'] 
  * start.
  */
 export async function writeNetworkFiles(sources: NetworkFileSources): Promise<void> {
-  const { record, sandbox, settings, directory } = sources;
+  const { record, sandbox, settings, directory, owner } = sources;
   const { hostConfig: host, config } = record;
   const hostNetwork = host.NetworkMode === 'host';
   const endpoints = Object.values(sandbox?.endpoints ?? {});
@@ -68,9 +71,14 @@ export async function writeNetworkFiles(sources: NetworkFileSources): Promise<vo
     hostNetwork,
     ipv6: endpoints.some((endpoint) => endpoint.ipv6Address !== ''),
   });
+  const write = async (name: (typeof NAMES)[number], text: string): Promise<void> => {
+    const path = join(directory, name);
+    await writeFile(path, text, { mode: 0o644 });
+    await chown(path, owner.uid, owner.gid);
+  };
   await Promise.all([
-    writeFile(join(directory, 'resolv.conf'), resolvers, { mode: 0o644 }),
-    writeFile(join(directory, 'hostname'), `${config.Hostname}\n`, { mode: 0o644 }),
-    writeFile(join(directory, 'hosts'), hosts, { mode: 0o644 }),
+    write('resolv.conf', resolvers),
+    write('hostname', `${config.Hostname}\n`),
+    write('hosts', hosts),
   ]);
 }

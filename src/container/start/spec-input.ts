@@ -6,6 +6,7 @@ import type {
   MountInput,
   ResourceInput,
   SpecInput,
+  UsernsMode,
 } from '#runtime/spec.ts';
 import { TASK_SHM } from '#runtime/spec.ts';
 import type { ResolvedUser } from '#runtime/user.ts';
@@ -32,6 +33,7 @@ export interface SpecFindings {
     readonly ipc: string | null;
   };
   readonly networkFiles: SpecInput['networkFiles'];
+  readonly userns?: UsernsMode;
 }
 
 function joinable(mode: string, id: string | null): JoinableMode {
@@ -132,6 +134,7 @@ export function specInput(
     pid: joinable(host.PidMode, joinedIds.pid),
     ipc: ipcMode(host.IpcMode, joinedIds.ipc),
     uts: host.UTSMode === 'host' ? 'host' : 'private',
+    ...(findings.userns !== undefined && { userns: findings.userns }),
     cgroupNamespace: host.CgroupnsMode === 'private' ? 'private' : 'host',
     cgroupPath: cgroupPathOf(record, settings),
     mounts: mountInputs(record.mounts),

@@ -1,17 +1,29 @@
 import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
+import type { Owner } from '#base/id-mapping.ts';
 import type { RootTreePort } from '../ports.ts';
 
-const ROOT = { uid: 0, gid: 0 };
+export interface TreeWish {
+  readonly workingDir: string;
+  readonly isFirst: boolean;
+  /** Root of the container, in the host's ids. */
+  readonly owner: Owner;
+}
 
-async function makeDirectories(tree: RootTreePort, rootFd: number, path: string): Promise<void> {
+interface Tree {
+  readonly tree: RootTreePort;
+  readonly rootFd: number;
+  readonly owner: Owner;
+}
+
+async function makeDirectories({ tree, rootFd, owner }: Tree, path: string): Promise<void> {
   let current = '';
   for (const part of path.split('/').filter((word) => word !== '')) {
     current += `/${part}`;
     const kind = await tree.kindOf(rootFd, current);
     if (kind === 'other')
       throw new EngineError('invalidArgument', messages.workingDirectoryNotDirectory(current));
-    if (kind === 'missing') await tree.makeDirectory(rootFd, current, ROOT);
+    if (kind === 'missing') await tree.makeDirectory(rootFd, current, owner);
   }
 }
 
@@ -19,12 +31,14 @@ async function makeDirectories(tree: RootTreePort, rootFd: number, path: string)
 export async function prepareTree(
   tree: RootTreePort,
   rootFd: number,
-  wish: { workingDir: string; isFirst: boolean },
+  wish: TreeWish,
 ): Promise<void> {
+  const { owner } = wish;
+  const place = { tree, rootFd, owner };
   if (wish.isFirst) {
-    await makeDirectories(tree, rootFd, '/etc');
-    await tree.ensureFile(rootFd, '/.dockerenv');
-    await tree.ensureSymlink(rootFd, '/etc/mtab', '/proc/mounts');
+    await makeDirectories(place, '/etc');
+    await tree.ensureFile(rootFd, '/.dockerenv', owner);
+    await tree.ensureSymlink(rootFd, { path: '/etc/mtab', target: '/proc/mounts' }, owner);
   }
-  if (wish.workingDir !== '') await makeDirectories(tree, rootFd, wish.workingDir);
+  if (wish.workingDir !== '') await makeDirectories(place, wish.workingDir);
 }

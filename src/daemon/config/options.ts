@@ -67,6 +67,7 @@ export const OPTIONS: readonly Option[] = [
   option('string', 'log-level', { short: 'l' }),
   option('string', 'pidfile', { short: 'p' }),
   option('string', 'storage-driver', { short: 's' }),
+  option('string', 'userns-remap'),
   option('ip', 'default-gateway'),
   option('ip', 'default-gateway-v6'),
   option('ip', 'ip'),
@@ -90,7 +91,7 @@ export const OPTIONS: readonly Option[] = [
     'string',
     'containerd containerd-namespace metrics-addr seccomp-profile swarm-default-advertise-addr',
   ),
-  ...unused('string', 'userland-proxy-path userns-remap'),
+  ...unused('string', 'userland-proxy-path'),
   ...unused(
     'int',
     'cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads max-download-attempts',

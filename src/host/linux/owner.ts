@@ -1,4 +1,4 @@
-import type { Owner } from '../kernel.ts';
+import type { Owner } from '#base/id-mapping.ts';
 import { type Call, check, type Sys } from './sys.ts';
 
 const CAPABILITY_VERSION_3 = 0x20080522;

@@ -1,5 +1,6 @@
 import type { SpecMount } from '#oci/runtime-spec.ts';
 import type { MountInput, SpecInput } from '../spec-input.ts';
+import { isRemapped } from './namespaces.ts';
 import { mergeTmpfsOptions, TMPFS_DEFAULTS } from './tmpfs.ts';
 
 const BASIC = ['nosuid', 'noexec', 'nodev'];
@@ -89,7 +90,10 @@ export function buildMounts(input: SpecInput, initTarget: string): SpecMount[] {
 
 function adjustDefault(mount: SpecMount, input: SpecInput): void {
   const options = mount.options ?? [];
-  if (input.security.privileged && (mount.destination === '/sys' || mount.type === 'cgroup')) {
+  const isCgroup = mount.type === 'cgroup';
+  const writable = input.security.privileged && (mount.destination === '/sys' || isCgroup);
+  // Not even root may change the flags of such a mount from inside of a user namespace.
+  if (writable || (isCgroup && isRemapped(input))) {
     mount.options = options.filter((option) => option !== 'ro');
   } else if (input.rootfsReadonly && !ALWAYS_WRITABLE.has(mount.destination) && !options.includes('ro')) {
     mount.options = [...options, 'ro'];

@@ -1,4 +1,5 @@
-import type { SpecNamespace, SpecNamespaceType } from '#oci/runtime-spec.ts';
+import type { IdMapping } from '#base/id-mapping.ts';
+import type { SpecIdMapping, SpecLinux, SpecNamespace, SpecNamespaceType } from '#oci/runtime-spec.ts';
 import type { SpecInput } from '../spec-input.ts';
 
 /** Prefix of a namespace path that stands for another task's namespace until the start binds it. */
@@ -20,6 +21,22 @@ export function buildNamespaces(input: SpecInput): SpecNamespace[] {
   add('uts', { mode: input.uts });
   add('pid', input.pid);
   add('ipc', input.ipc);
+  if (input.userns !== undefined) add('user', input.userns);
   if (input.cgroupNamespace === 'private') list.push({ type: 'cgroup' });
   return list;
+}
+
+export function isRemapped({ userns }: Pick<SpecInput, 'userns'>): boolean {
+  return userns !== undefined && userns.mode !== 'host';
+}
+
+/**
+ * Given although the namespace is joined by its path, where it has them already: runtimes that join one
+ * compute with them.
+ */
+export function idMappings({ userns }: SpecInput): Pick<SpecLinux, 'uidMappings' | 'gidMappings'> {
+  if (userns === undefined || userns.mode === 'host') return {};
+  const list = (mappings: readonly IdMapping[]): SpecIdMapping[] =>
+    mappings.map(({ containerId, hostId, size }) => ({ containerID: containerId, hostID: hostId, size }));
+  return { uidMappings: list(userns.mappings.uids), gidMappings: list(userns.mappings.gids) };
 }

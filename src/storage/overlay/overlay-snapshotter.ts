@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { EngineError, errorCode } from '#base/errors.ts';
 import { isFullId, type ContainerId } from '#base/ids.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
-import type { Files, Mounts } from '#host/kernel.ts';
+import type { Files, IdShift, Mounts } from '#host/kernel.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import { writeInitLayer } from '../layer/init-layer.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
@@ -129,7 +129,7 @@ export class OverlaySnapshotter implements Snapshotter {
     return [...this.#parents.keys()];
   }
 
-  async rootfs(id: ContainerId): Promise<RootfsHandle> {
+  async rootfs(id: ContainerId, shift?: IdShift): Promise<RootfsHandle> {
     const { layout, kernel } = this.#deps;
     const chain = this.#chainOf(id);
     const init = await this.#ensureInit(chain);
@@ -137,6 +137,7 @@ export class OverlaySnapshotter implements Snapshotter {
       lower: [init, ...chain.map((record) => record.cacheId)].map((name) => layout.diff(name)),
       upper: layout.diff(id),
       work: layout.work(id),
+      ...(shift !== undefined && { shift }),
     });
     return this.#handle(fd);
   }

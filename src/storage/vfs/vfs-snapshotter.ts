@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '#base/errors.ts';
 import { isFullId, type ContainerId } from '#base/ids.ts';
-import type { Files, Mounts } from '#host/kernel.ts';
+import type { Files, IdShift, Mounts } from '#host/kernel.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import { writeInitLayer } from '../layer/init-layer.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
@@ -161,10 +161,11 @@ export class VfsSnapshotter implements Snapshotter {
     return [...this.#writables];
   }
 
-  async rootfs(id: ContainerId): Promise<RootfsHandle> {
+  async rootfs(id: ContainerId, shift?: IdShift): Promise<RootfsHandle> {
     this.#require(id);
     const { files, mounts } = this.#deps.kernel;
-    const fd = await mounts.cloneTree(this.#deps.trees.directory(id));
+    const seenBy = shift === undefined ? {} : { userns: shift.userns };
+    const fd = await mounts.cloneTree(this.#deps.trees.directory(id), seenBy);
     let closing: Promise<void> | null = null;
     return { fd, close: () => (closing ??= files.slow.close(fd)) };
   }
