@@ -1,5 +1,8 @@
 import { flushCompileCache } from 'node:module';
+import { EngineError } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
+import type { Kernel } from '#host/kernel.ts';
+import { kernelProblem } from '#runtime/host-facts.ts';
 import type { DaemonConfig } from './config.ts';
 import { checkSupported } from './config/supported.ts';
 import { lockDataRoot, readInstance, writePidFile, type RootLock } from './data-root.ts';
@@ -32,6 +35,12 @@ function reload(next: DaemonConfig, to: Pick<BootOptions, 'live' | 'log'> & { en
   to.log.info('configuration reloaded', { debug, labels: labels.join(' ') });
 }
 
+/** What would fail with every single container is said once, before anything else. */
+function checkKernel(kernel: Pick<Kernel, 'system'>): void {
+  const problem = kernelProblem(kernel.system.facts().kernelVersion);
+  if (problem !== null) throw new EngineError('unavailable', problem);
+}
+
 /**
  * From configuration to the first answer: take the data root, listen, read state, take over what runs, and
  * only then answer. Whoever gets an answer sees the whole truth; who connects early waits instead of being
@@ -41,6 +50,7 @@ export async function boot({ config, live, log }: BootOptions): Promise<RunningD
   const began = performance.now();
   checkSupported(config);
   const kernel = openKernel();
+  checkKernel(kernel);
   const locks: RootLock[] = [await lockDataRoot(config.dataRoot, kernel)];
   const release = async (): Promise<void> => {
     for (const lock of locks.reverse()) await lock.release();

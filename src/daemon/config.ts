@@ -54,6 +54,8 @@ export interface DaemonConfig {
   readonly ulimits: readonly UlimitOption[];
   /** `native.cgroupdriver=cgroupfs` and the like. */
   readonly execOptions: readonly string[];
+  /** Whose subordinate ids containers get: `user[:group]`. */
+  readonly usernsRemap: string | null;
   readonly network: NetworkConfig;
   /** Keys that are set and have no effect here. */
   readonly withoutEffect: readonly string[];
@@ -204,6 +206,7 @@ function toConfig(values: Values, configFile: string): DaemonConfig {
     defaultCgroupnsMode: read.text('default-cgroupns-mode') ?? null,
     ulimits: Object.values(read.record<UlimitOption>('default-ulimits')),
     execOptions: read.list('exec-opts'),
+    usernsRemap: read.text('userns-remap') ?? null,
     network: networkConfig(values),
     withoutEffect,
   };

@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nowNanos, systemClock } from '#base/clock.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { ContainerService } from '#container/container-service.ts';
-import type { MachineFacts } from '#container/ports.ts';
+import type { MachineFacts, UserNamespacePort } from '#container/ports.ts';
 import { createContainerService } from '#container/service.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
@@ -23,7 +22,7 @@ import { openStorage, type Storage } from '#storage/storage.ts';
 import type { VolumeService } from '#volume/service.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
 import type { DaemonConfig } from './config.ts';
-import { findInit } from './config/supported.ts';
+import { findInit, findRuntimes } from './config/supported.ts';
 import { createEventsService, type EventsService } from './events.ts';
 import type { LiveSettings } from './live-settings.ts';
 import { withNetworkEvents } from './network-events.ts';
@@ -31,9 +30,7 @@ import { ENGINE_VERSION } from './product.ts';
 import { createRootTree } from './root-tree.ts';
 import type { Backends } from './server/backends.ts';
 import { createSystemBackend } from './system-info.ts';
-
-/** Where distributions put the runtime; without one of these the name itself, so that the error names it. */
-const RUNTIME_PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/bin', '/sbin'];
+import { openUserNamespaces } from './user-namespaces.ts';
 
 export interface Engine {
   readonly backends: Backends;
@@ -64,8 +61,11 @@ export function openKernel(): Kernel {
 }
 
 function runtimesOf(config: DaemonConfig): Runtimes {
-  const found = RUNTIME_PLACES.map((folder) => join(folder, 'runc')).find((path) => existsSync(path));
-  return new Runtimes({ runc: { path: found ?? 'runc' }, ...config.runtimes }, config.defaultRuntime);
+  return new Runtimes({
+    definitions: { ...findRuntimes(), ...config.runtimes },
+    defaultName: config.defaultRuntime,
+    ownPath: join(packageRoot(), 'bin/gantry-oci'),
+  });
 }
 
 /** A profile that cannot be loaded is said loudly and costs no container: '' runs them without one. */
@@ -100,10 +100,14 @@ function machineFacts(kernel: Kernel, apparmor: string | undefined): MachineFact
   };
 }
 
-/** Asks the runtime's program once, not before somebody wants to know: it costs a start milliseconds. */
+/** Asks runc, where it is installed, once, and not before somebody wants to know: it takes milliseconds. */
 function versionProbe({ kernel, config }: WireOptions, runtimes: Runtimes): () => Promise<RuntimeVersion> {
   const asked: { answer?: Promise<RuntimeVersion> } = {};
-  return () => (asked.answer ??= probeVersion(kernel, runtimes.get('runc'), config.execRoot));
+  const ask = async (): Promise<RuntimeVersion> =>
+    runtimes.has('runc')
+      ? probeVersion(kernel, runtimes.get('runc'), config.execRoot)
+      : { version: '', commit: '' };
+  return () => (asked.answer ??= ask());
 }
 
 function emitters(events: EventsService): Pick<Parameters<typeof createContainerService>[0], 'emit'> {
@@ -121,6 +125,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
   const events = createEventsService();
   const runtimes = runtimesOf(config);
   const facts = machineFacts(kernel, await apparmorDefault(options));
+  const userNamespaces = await openUserNamespaces(options);
   const storage = await openStorage({
     root: dataRoot,
     kernel,
@@ -135,7 +140,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
   };
   const images = await openImages({ options, storage, events, containersNow });
   const networks = openNetworks(options, events);
-  const volumes = openVolumes(options, events);
+  const volumes = openVolumes(options, events, userNamespaces);
   const tasks = openTasks({ options, runtimes, containersNow });
   const containers = createContainerService({
     settings: containerSettings(config, runtimes),
@@ -146,6 +151,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     tasks,
     snapshots: storage.snapshotter,
     tree: createRootTree(kernel.files),
+    ...(userNamespaces !== null && { userNamespaces }),
     clock: systemClock,
     log: log.with({ room: 'container' }),
     ...emitters(events),
@@ -162,6 +168,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     volumes,
     storage,
     runtimes,
+    remapsIds: userNamespaces !== null,
     runtimeVersion: versionProbe(options, runtimes),
     listeners: () => events.listeners(),
   });
@@ -195,8 +202,13 @@ function startByPolicy(containers: ContainerService, log: Log): void {
   containers.startByPolicy().catch(failed);
 }
 
-function openVolumes({ config, kernel, log }: WireOptions, events: EventsService): VolumeService {
+function openVolumes(
+  { config, kernel, log }: WireOptions,
+  events: EventsService,
+  userNamespaces: UserNamespacePort | null,
+): VolumeService {
   return createVolumeService({
+    ...(userNamespaces !== null && { owner: userNamespaces.root }),
     dataRoot: config.dataRoot,
     kernel,
     log: log.with({ room: 'volume' }),

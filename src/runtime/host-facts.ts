@@ -1,7 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Kernel } from '#host/kernel.ts';
 import type { HostFacts } from './spec-input.ts';
+import { kernelAtLeast } from './seccomp/profile.ts';
 import { capabilitiesOf } from './spec/capabilities.ts';
+
+/** Mounts by descriptor with their attributes, all signals' pidfds, and idmapped mounts came before it. */
+const OLDEST_KERNEL = '5.15';
+
+/** Why containers cannot be started on this kernel, or null. */
+export function kernelProblem(version: string): string | null {
+  if (!/^\d+\.\d+/.test(version)) return `the kernel's version "${version}" cannot be read`;
+  if (kernelAtLeast(version, OLDEST_KERNEL)) return null;
+  return `Linux ${OLDEST_KERNEL} or newer is required, this is ${version}: starting containers needs its calls for mounts`;
+}
 
 /** What specs depend on and this host decides. Read once, when the daemon starts. */
 export function readHostFacts(kernel: Pick<Kernel, 'system'>): HostFacts {

@@ -10,15 +10,37 @@ export type { OciRuntime, RuntimeDefinition } from './runc/oci-runtime.ts';
 
 const MAX_VERSION_BYTES = 4096;
 
-/** The OCI runtimes of the daemon's configuration, by name. */
+/** Name of our own launcher: it is always there, and the default. */
+export const OWN_RUNTIME = 'gantry';
+
+/** Our own way: a launch plan, executed by the shim. `path` is what others call to start by it. */
+export interface OwnRuntime {
+  readonly kind: 'own';
+  readonly name: string;
+  readonly path: string;
+}
+
+export type Runtime = OwnRuntime | OciRuntime;
+
+export interface RuntimesOptions {
+  /** OCI runtimes, by name. */
+  readonly definitions: Readonly<Record<string, RuntimeDefinition>>;
+  readonly defaultName: string;
+  /** Our own launcher as an OCI runtime's command. */
+  readonly ownPath: string;
+}
+
+/** What containers can be started by: our own launcher and the OCI runtimes of this host. */
 export class Runtimes {
   readonly defaultName: string;
-  readonly #runtimes: ReadonlyMap<string, OciRuntime>;
+  readonly #runtimes: ReadonlyMap<string, Runtime>;
 
-  constructor(definitions: Readonly<Record<string, RuntimeDefinition>>, defaultName: string) {
-    this.#runtimes = new Map(
-      Object.entries(definitions).map(([name, given]) => [name, createOciRuntime(name, given)]),
+  constructor({ definitions, defaultName, ownPath }: RuntimesOptions) {
+    const own: OwnRuntime = { kind: 'own', name: OWN_RUNTIME, path: ownPath };
+    const others = Object.entries(definitions).map(
+      ([name, given]): [string, Runtime] => [name, createOciRuntime(name, given)],
     );
+    this.#runtimes = new Map<string, Runtime>([[OWN_RUNTIME, own], ...others]);
     this.defaultName = defaultName;
   }
 
@@ -31,7 +53,7 @@ export class Runtimes {
   }
 
   /** '' and absent: the default. Errors: `invalidArgument` with the reference's text. */
-  get(name?: string): OciRuntime {
+  get(name?: string): Runtime {
     const wanted = name || this.defaultName;
     const runtime = this.#runtimes.get(wanted);
     if (runtime === undefined)
@@ -50,7 +72,7 @@ export interface RuntimeVersion {
 /** Asks the runtime's program. Never fails: a runtime that is not there has no version. */
 export async function probeVersion(
   kernel: Pick<Kernel, 'processes'>,
-  runtime: OciRuntime,
+  runtime: Pick<OciRuntime, 'path'>,
   execRoot: string,
 ): Promise<RuntimeVersion> {
   mkdirSync(execRoot, { recursive: true, mode: 0o711 });

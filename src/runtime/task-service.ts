@@ -74,6 +74,7 @@ class Tasks implements TaskService {
       const task = await launch(this.#context, {
         request,
         openNamespace: (id, type) => this.#openNamespace(id, type),
+        takeWaiting: () => this.#takeWaiting(request.id),
         onAttachable: async (starting) => {
           this.#starting.set(request.id, starting);
           await Promise.all(

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { call, type ApiAnswer, type ApiRequest } from './api.ts';
 import { must, PLAIN_ENV, run, until, type CommandOptions, type CommandResult } from './command.ts';
 import { findLeaks } from './leaks.ts';
+import { TEST_RUNTIME } from './runtimes.ts';
 
 /** The daemon's command; another build of it can be put under test (the checker's sabotage). */
 const REPOSITORY = join(import.meta.dirname, '../..');
@@ -83,8 +84,16 @@ export class TestDaemon {
       ...['--data-root', this.dataRoot, '--exec-root', this.execRoot, '--pidfile', `${this.root}/gantry.pid`],
       ...['-H', this.host, '--config-file', `${this.root}/daemon.json`],
       ...(this.cgroupParent === null ? [] : ['--cgroup-parent', this.cgroupParent]),
+      ...this.#defaultRuntime(),
       ...(this.#options.args ?? []),
     ];
+  }
+
+  /** The runtime that the run of tests is meant for, unless the test is about runtimes itself. */
+  #defaultRuntime(): string[] {
+    const { args = [], config = {} } = this.#options;
+    const isChosen = 'default-runtime' in config || args.some((arg) => arg.startsWith('--default-runtime'));
+    return isChosen || TEST_RUNTIME === '' ? [] : ['--default-runtime', TEST_RUNTIME];
   }
 
   /** Starts the process and waits for the first answer to `/_ping`. */

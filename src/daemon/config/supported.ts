@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { EngineError } from '#base/errors.ts';
 import { checkLogDefaults } from '#container/log-defaults.ts';
 import { packageRoot } from '#host/real.ts';
+import { OWN_RUNTIME } from '#runtime/runtimes.ts';
 import type { DaemonConfig } from '../config.ts';
 
 /** Our own one is static, so that it runs in every container; others are named by `--init-path`. */
@@ -16,16 +17,30 @@ export function findInit(configured: string | null): string | null {
   return existsSync(OWN_INIT) ? OWN_INIT : null;
 }
 
+/** Where distributions put OCI runtimes. */
+const RUNTIME_PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/bin', '/sbin'];
+
+/** The OCI runtimes of this host that need no configuration. */
+export function findRuntimes(): Record<string, { path: string }> {
+  const found: Record<string, { path: string }> = {};
+  for (const name of ['runc', 'crun']) {
+    const path = RUNTIME_PLACES.map((folder) => join(folder, name)).find((place) => existsSync(place));
+    if (path !== undefined) found[name] = { path };
+  }
+  return found;
+}
+
 function checkRuntimes({
   runtimes,
   defaultRuntime,
 }: Pick<DaemonConfig, 'runtimes' | 'defaultRuntime'>): void {
   for (const [name, { path }] of Object.entries(runtimes)) {
-    if (name === 'runc') throw bad("runtime name 'runc' is reserved");
+    if (name === 'runc' || name === OWN_RUNTIME) throw bad(`runtime name '${name}' is reserved`);
     if (path === '')
       throw bad(`runtime ${name}: a path is required: other kinds of runtimes are not supported`);
   }
-  if (defaultRuntime !== 'runc' && runtimes[defaultRuntime] === undefined)
+  const known = defaultRuntime === OWN_RUNTIME || runtimes[defaultRuntime] !== undefined;
+  if (!known && findRuntimes()[defaultRuntime] === undefined)
     throw bad(`specified default runtime '${defaultRuntime}' does not exist`);
 }
 
@@ -42,8 +57,6 @@ function checkExecOptions(options: readonly string[]): void {
 function checkProtection({ withoutEffect }: DaemonConfig): void {
   if (withoutEffect.includes('authorization-plugins'))
     throw bad('authorization plugins are not supported: every request would be allowed');
-  if (withoutEffect.includes('userns-remap'))
-    throw bad('userns-remap is not supported: root in a container would be root of the host');
 }
 
 /** Errors in the reference's words. */

@@ -18,6 +18,7 @@ export interface ExecCall extends RuntimeCall {
 
 /** An OCI runtime as this engine uses it: `run` and `exec`, detached; everything else we do ourselves. */
 export interface OciRuntime {
+  readonly kind: 'oci';
   readonly name: string;
   readonly path: string;
   /** crun refuses the hybrid cgroup layout unless the unified hierarchy is out of its sight. */
@@ -50,6 +51,7 @@ export function createOciRuntime(name: string, definition: RuntimeDefinition): O
     ...(call.consoleSocket === undefined ? [] : ['--console-socket', call.consoleSocket]),
   ];
   return {
+    kind: 'oci',
     name,
     path,
     hidesUnifiedCgroup: basename(path).startsWith('crun'),

@@ -69,8 +69,11 @@ export class ControlConnection {
   }
 
   /** The first frame of a connection: becomes a control connection and tells the shim's state. */
-  hello(): Promise<Frame[]> {
-    return this.request(FRAME.control, [[FIELD.version, PROTOCOL_VERSION]]);
+  hello(flags = 0): Promise<Frame[]> {
+    return this.request(FRAME.control, [
+      [FIELD.version, PROTOCOL_VERSION],
+      [FIELD.flags, flags],
+    ]);
   }
 
   destroy(): void {

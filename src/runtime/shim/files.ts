@@ -5,6 +5,7 @@ import { errorCode } from '#base/errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '#base/json.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { ExitRecord } from '../task.ts';
+import { type LaunchFacts, launchFacts } from './launch-facts.ts';
 
 /*
  * The files of a task directory. It lies on a tmpfs: nothing here is flushed, and a reboot takes it away.
@@ -25,6 +26,8 @@ export interface TaskMeta {
   readonly runtime: string;
   /** Where the OCI runtime keeps its own state of this container. */
   readonly runtimeState: string;
+  /** What execs have to know of a container that a launch plan started. */
+  readonly launch?: LaunchFacts;
 }
 
 export interface ProcessFile {
@@ -82,16 +85,16 @@ function nanos(value: unknown): bigint {
   return typeof value === 'string' && /^[0-9]{1,19}$/.test(value) ? BigInt(value) : 0n;
 }
 
-async function writeWhole(path: string, text: string): Promise<void> {
+function writeWhole(path: string, text: string): void {
   writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
   renameSync(`${path}.tmp`, path);
 }
 
 /** A fresh task directory with its intent; whatever an earlier one left is gone. */
-export async function createTaskDirectory(directory: string, meta: TaskMeta): Promise<void> {
+export function createTaskDirectory(directory: string, meta: TaskMeta): void {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(join(directory, 'rootfs'), { recursive: true, mode: 0o700 });
-  await writeWhole(join(directory, META), JSON.stringify(meta));
+  writeWhole(join(directory, META), JSON.stringify(meta));
 }
 
 export async function writeJson(path: string, value: unknown): Promise<void> {
@@ -103,6 +106,7 @@ export async function readTaskMeta(directory: string): Promise<TaskMeta | null> 
   const json = await readObject(join(directory, META));
   if (json === null) return null;
   const { id, bootId, cgroupPath, runtime, runtimeState, startedBy } = json;
+  const launch = launchFacts(json.launch);
   const texts = [id, bootId, cgroupPath, runtime, runtimeState];
   if (!texts.every((value): value is string => typeof value === 'string')) return null;
   const [a = '', b = '', c = '', d = '', e = ''] = texts;
@@ -114,6 +118,7 @@ export async function readTaskMeta(directory: string): Promise<TaskMeta | null> 
     cgroupPath: c,
     runtime: d,
     runtimeState: e,
+    ...(launch === null ? {} : { launch }),
   };
 }
 
@@ -157,10 +162,10 @@ export async function readShimLog(directory: string): Promise<string> {
 }
 
 /** In the shim's place, for one that was killed: a later boot finds the same record. */
-export function writeExit(directory: string, pid: number, exit: ExitRecord): Promise<void> {
+export async function writeExit(directory: string, pid: number, exit: ExitRecord): Promise<void> {
   const { exitCode, signal = 0, oomKilled, exitedAtNanos, reason } = exit;
   const json = { version: 1, pid, exitCode, signal, oomKilled, exitedAtNs: String(exitedAtNanos), reason };
-  return writeWhole(join(directory, 'exit'), JSON.stringify(json));
+  writeWhole(join(directory, 'exit'), JSON.stringify(json));
 }
 
 /**

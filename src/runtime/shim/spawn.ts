@@ -13,6 +13,8 @@ export interface ShimSpawnOptions {
   readonly netnsFd?: number;
   /** Sockets bound to published ports: the shim keeps them, so that no other program gets the ports. */
   readonly heldPorts: readonly number[];
+  /** The shim's ends of further connections; the caller closes its copies. */
+  readonly connections: readonly number[];
 }
 
 const COMPLAINTS_FD = 2;
@@ -42,11 +44,12 @@ export async function spawnShim(
     [ROOTFS_FD, options.rootfsFd],
   ]);
   if (options.netnsFd !== undefined) fds.set(NETNS_FD, options.netnsFd);
-  options.heldPorts.forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
+  const { heldPorts, connections } = options;
+  [...heldPorts, ...connections].forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
   try {
     await kernel.processes.spawn({
       path: options.shimPath,
-      argv: ['gantry-shim', 'serve', options.id, String(options.heldPorts.length)],
+      argv: ['gantry-shim', 'serve', options.id, String(heldPorts.length), String(connections.length)],
       env: {},
       cwd: options.directory,
       fds,

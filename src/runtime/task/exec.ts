@@ -1,115 +1,79 @@
-import { open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
-import { deniedCommand, execFailure } from '../runc/errors.ts';
-import { writeJson } from '../shim/files.ts';
-import { EXEC_FLAG, FIELD, Fields, FRAME } from '../shim/protocol.ts';
+import { EXEC_FLAG, FIELD, Fields, type FieldValue, FRAME } from '../shim/protocol.ts';
 import type { ExecRequest } from '../task.ts';
 import { bounded } from './bounded.ts';
 import type { TaskContext } from './context.ts';
-import { failureOf, isDirectory, sized } from './launch.ts';
 import { type LiveTask, processOf } from './live-task.ts';
-import { killRuntimeCall } from './stragglers.ts';
+import type { ExecWork, StartCall, Starter } from './starter.ts';
+import { starterOf } from './starters.ts';
 
-/** Long enough to be unique within a task, short enough for a socket's path. */
-const STEM_LENGTH = 32;
-
-interface ExecFiles {
-  readonly processFile: string;
-  readonly pidFile: string;
-  readonly log: string;
-  readonly consoleSocket: string;
-}
-
-function filesOf(execId: string): ExecFiles {
-  const stem = `x${execId.slice(0, STEM_LENGTH)}`;
-  return {
-    processFile: `${stem}.json`,
-    pidFile: `${stem}.pid`,
-    log: `${stem}.log`,
-    consoleSocket: `${stem}.sock`,
-  };
-}
-
-/** A further process in a running task. Its files go when the OCI runtime has done its part. */
+/** A further process in a running task, started the way the task was. */
 export async function execInTask(
   context: TaskContext,
   task: LiveTask,
   request: ExecRequest,
 ): Promise<{ pid: number }> {
-  const runtime = context.runtimes.get(task.meta.runtime);
-  const files = filesOf(request.execId);
-  const { terminal, consoleSize } = request;
-  const root = join(context.execRoot, 'runtimes', runtime.name);
-  const { consoleSocket, ...plain } = files;
-  const call = { root, id: task.id, ...plain };
-  await writeJson(join(task.directory, files.processFile), sized(request.process, request));
-  task.execs.set(request.execId, { execId: request.execId, pid: 0 });
+  const starter = starterOf(context, task.meta.runtime);
+  const work = { task, request };
+  const { execId } = request;
+  task.execs.set(execId, { execId, pid: 0 });
   try {
-    const work = task.control.request(FRAME.exec, [
-      [FIELD.execId, request.execId],
-      [FIELD.argv, runtime.execArgv(terminal ? { ...call, consoleSocket } : call)],
-      [FIELD.pidFile, files.pidFile],
-      [FIELD.runtimeLog, files.log],
-      [FIELD.consoleSocket, terminal ? consoleSocket : undefined],
-      // A terminal exists even if nobody is attached to it: then its output is dropped.
-      [
-        FIELD.flags,
-        (request.stdin ? EXEC_FLAG.stdinOpen : 0) | (request.detach && !terminal ? EXEC_FLAG.noStreams : 0),
-      ],
-      [FIELD.width, consoleSize?.width],
-      [FIELD.height, consoleSize?.height],
-    ]);
-    const frames = await bounded(work, {
-      limitMs: context.startLimitMs ?? LIMITS.taskStartMs,
-      late: `OCI runtime exec failed: ${runtime.name} has not finished in time: context deadline exceeded`,
-    }).catch((error: unknown) => giveUp(context, task, { error, processFile: files.processFile }));
-    const last = frames.at(-1);
-    const fields = new Fields(last?.payload ?? Buffer.alloc(0));
-    if (last?.type !== FRAME.started) {
-      const command = request.process.args[0] ?? '';
-      const failure = failureOf(fields, runtime.path);
-      const denied = deniedCommand(failure);
-      const directory = denied !== null && (await inContainer(context, task, denied));
-      throw execFailure(failure, command, () => directory);
-    }
-    const { pid } = processOf(fields);
-    task.execs.set(request.execId, { execId: request.execId, pid });
+    let answer = await ask(context, await starter.exec(work), { starter, work });
+    const again = answer.hasStarted ? null : await starter.execAgain(answer.fields, work);
+    if (again !== null) answer = await ask(context, again, { starter, work });
+    if (!answer.hasStarted) throw await starter.execFailure(answer.fields, work);
+    const { pid } = processOf(answer.fields);
+    task.execs.set(execId, { execId, pid });
     return { pid };
   } catch (error) {
-    task.execs.delete(request.execId);
+    task.execs.delete(execId);
     throw error;
   } finally {
-    void removeFiles(task, files);
+    starter.execDone(work);
   }
 }
 
-/** An OCI runtime that hangs in the container's tree would stay until the container ends. */
-async function giveUp(
+interface Asking {
+  readonly starter: Starter;
+  readonly work: ExecWork;
+}
+
+async function ask(
   context: TaskContext,
-  task: LiveTask,
-  { error, processFile }: { error: unknown; processFile: string },
-): Promise<never> {
-  const { directory, meta } = task;
-  if (isEngineError(error, 'internal'))
-    await killRuntimeCall(context, { directory, cgroupPath: meta.cgroupPath }, processFile);
+  call: StartCall,
+  { starter, work }: Asking,
+): Promise<{ hasStarted: boolean; fields: Fields }> {
+  const { task, request } = work;
+  const frames = await bounded(task.control.request(FRAME.exec, execFields(request, call)), {
+    limitMs: context.startLimitMs ?? LIMITS.taskStartMs,
+    late: `OCI runtime exec failed: ${starter.name} has not finished in time: context deadline exceeded`,
+  }).catch((error: unknown) => giveUp(error, { starter, work }));
+  const last = frames.at(-1);
+  return { hasStarted: last?.type === FRAME.started, fields: new Fields(last?.payload ?? Buffer.alloc(0)) };
+}
+
+function execFields(request: ExecRequest, call: StartCall): [number, FieldValue][] {
+  const { consoleSize } = request;
+  // A terminal exists even if nobody is attached to it: then its output is dropped.
+  const flags =
+    (request.stdin ? EXEC_FLAG.stdinOpen : 0) |
+    (request.detach && !request.terminal ? EXEC_FLAG.noStreams : 0) |
+    call.flags;
+  return [
+    ...call.fields.map(([field, value]): [number, FieldValue] => [field, value]),
+    [FIELD.execId, request.execId],
+    [FIELD.flags, flags],
+    [FIELD.width, consoleSize?.width],
+    [FIELD.height, consoleSize?.height],
+  ];
+}
+
+async function giveUp(error: unknown, { starter, work }: Asking): Promise<never> {
+  if (isEngineError(error, 'internal')) await starter.cancelExec(work);
   // The task ended before the exec: the shim knows no such process, or is gone itself.
   const gone = isEngineError(error, 'notFound') || isEngineError(error, 'unavailable');
-  throw gone ? new EngineError('conflict', `container ${task.id} is not running`, { cause: error }) : error;
-}
-
-async function removeFiles(task: LiveTask, files: ExecFiles): Promise<void> {
-  const names = [files.processFile, files.pidFile, files.log];
-  await Promise.allSettled(names.map((name) => rm(join(task.directory, name), { force: true })));
-}
-
-async function inContainer(context: TaskContext, task: LiveTask, path: string): Promise<boolean> {
-  try {
-    await using root = await open(`/proc/${task.process.pid}/root`, 'r');
-    // The root was opened by number: it counts only if the number still means this process.
-    return context.kernel.processes.alive(task.process) && (await isDirectory(context, root.fd, path));
-  } catch {
-    return false;
-  }
+  throw gone
+    ? new EngineError('conflict', `container ${work.task.id} is not running`, { cause: error })
+    : error;
 }

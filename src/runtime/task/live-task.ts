@@ -223,7 +223,7 @@ export class LiveTask {
     const steps = [
       this.release(),
       removeCgroup(this.#context, this.meta.cgroupPath),
-      rm(this.meta.runtimeState, { recursive: true, force: true }),
+      ...(this.meta.runtimeState === '' ? [] : [rm(this.meta.runtimeState, { recursive: true, force: true })]),
     ];
     for (const result of await Promise.allSettled(steps)) {
       if (result.status === 'rejected') {

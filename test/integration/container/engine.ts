@@ -15,9 +15,10 @@ import { hostPlatform } from '#oci/platform.ts';
 import { createNetworkService } from '#network/network-service.ts';
 import type { NetworkService } from '#network/service.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
-import { Runtimes } from '#runtime/runtimes.ts';
+import type { Runtimes } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
 import type { TaskService } from '#runtime/task.ts';
+import { testRuntimes } from '../../support/runtimes.ts';
 import { openStorage } from '#storage/storage.ts';
 import type { VolumeService } from '#volume/service.ts';
 import { createVolumeService } from '#volume/volume-service.ts';
@@ -60,7 +61,7 @@ function machine(of: {
       execRoot,
       cgroupParent,
       runtimes: runtimes.names(),
-      defaultRuntime: 'runc',
+      defaultRuntime: runtimes.defaultName,
       logDriver: 'json-file',
       logOptions: {},
       dns: [],
@@ -136,7 +137,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   const networks = createNetworkService({ kernel, log, settings: { instance, dataRoot, execRoot } });
   const volumes = createVolumeService({ dataRoot, kernel, log });
   await volumes.boot();
-  const runtimes = new Runtimes({ runc: { path: 'runc' } }, 'runc');
+  const runtimes = testRuntimes();
   const service = (): ContainerService => {
     if (late.containers === undefined) throw new Error('the runtime called back before anything was started');
     return late.containers;

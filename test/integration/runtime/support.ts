@@ -16,9 +16,10 @@ import { createLog } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel } from '#host/real.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
-import { type RuntimeDefinition, Runtimes } from '#runtime/runtimes.ts';
+import type { RuntimeDefinition } from '#runtime/runtimes.ts';
 import { buildRuntimeSpec, type SpecInput } from '#runtime/spec.ts';
 import { createTaskService } from '#runtime/task-service.ts';
+import { testRuntimes } from '../../support/runtimes.ts';
 import type { AttachStream, ExitRecord, RunningTask, StartRequest, TaskService } from '#runtime/task.ts';
 
 export const SHIM = fileURLToPath(new URL('../../../dist/native/gantry-shim', import.meta.url));
@@ -62,7 +63,10 @@ export interface World {
   readonly execExits: Map<string, PromiseWithResolvers<ExitRecord>>;
   readonly ooms: string[];
   readonly input: (id: string, given: Partial<SpecInput>) => SpecInput;
-  /** A service of its own, as a daemon that starts anew would have one. */
+  /**
+   * A service of its own, as a daemon that starts anew would have one. With definitions the OCI runtime `runc`
+   * of them is the default.
+   */
   service(definitions?: Record<string, RuntimeDefinition>, options?: ServiceOptions): TaskService;
   run(tasks: TaskService, args: string[], options?: RunOptions): Promise<RunningTask & { id: string }>;
   exited(id: string): Promise<ExitRecord>;
@@ -106,10 +110,10 @@ export function joinWorld(execRoot: string, kernel: Kernel = createKernel()): Wo
     ooms,
     exited: (id) => pending(exits, id).promise,
     input: (id, given) => ({ ...defaults(id, parent), host, ...given }),
-    service: (definitions = { runc: { path: '/usr/sbin/runc' } }, options = {}) =>
+    service: (definitions, options = {}) =>
       createTaskService({
         kernel,
-        runtimes: new Runtimes(definitions, 'runc'),
+        runtimes: testRuntimes(definitions),
         execRoot,
         shimPath: SHIM,
         shimCgroup: `${parent}/shims`,
