@@ -11,7 +11,8 @@ import { LIMITS } from './limits.ts';
  * directory): an unflushed rename over a good record may leave it empty after a power cut.
  */
 
-function encode(value: unknown): string {
+/** What stands in the file. */
+export function encodeRecord(value: unknown): string {
   const json = JSON.stringify(value);
   return `sha256:${createHash('sha256').update(json).digest('hex')}\n${json}\n`;
 }
@@ -33,7 +34,7 @@ export async function syncDirectory(path: string): Promise<void> {
 export async function writeStagedRecord(path: string, value: unknown): Promise<void> {
   const handle = await open(path, 'w', 0o600);
   try {
-    await handle.writeFile(encode(value));
+    await handle.writeFile(encodeRecord(value));
     await handle.sync();
   } finally {
     await handle.close();

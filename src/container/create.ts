@@ -168,16 +168,20 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
     const volumesFrom = inheritedMounts(room, normalized.hostConfig.VolumesFrom);
     const planned = await deps.volumes.planMounts({ ...normalized.mountInput, volumesFrom });
     const { wanted: named, own } = nameAnonymous(planned);
-    if (own.length > 0) {
-      rollback.push(() => ledger.store.erase(id));
-      await ledger.store.announce(id, own);
-    }
+    const isAnnounced = own.length > 0;
+    rollback.push(() => ledger.store.erase(id));
+    if (isAnnounced) await ledger.store.announce(id, own);
     const mounts = await deps.volumes.acquire(id, named);
     rollback.push(() => deps.volumes.release(id, { mounts, removeAnonymous: true }));
     rollback.push(() => deps.snapshots.removeWritable(id));
-    await deps.snapshots.createWritable(id, image.chainId);
     const record = recordOf(room, { id, name, image, normalized, mounts });
-    await ledger.store.create(record);
+    // Side by side, and both over before anything is undone.
+    const made = await Promise.allSettled([
+      deps.snapshots.createWritable(id, image.chainId),
+      ledger.store.stage(record, isAnnounced),
+    ]);
+    for (const one of made) if (one.status === 'rejected') throw one.reason;
+    await ledger.store.publish(id, isAnnounced);
     const entry = ledger.add(record);
     rollback.commit();
     tell(room, entry, { action: 'create' });

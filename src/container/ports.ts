@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { IdMappings, Owner } from '#base/id-mapping.ts';
+import type { CarryOut } from '#base/file-steps.ts';
 import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { ImageService } from '#image/image-service.ts';
@@ -169,6 +170,8 @@ export interface ContainerDeps {
   readonly tree: RootTreePort;
   /** Absent: containers share the host's user namespace. */
   readonly userNamespaces?: UserNamespacePort;
+  /** Absent: done by node. */
+  readonly carryOut?: CarryOut;
   readonly clock: Clock;
   readonly log: Log;
   /** Broadcast only; nothing acts on it. */

@@ -47,7 +47,7 @@ export function taskHandlers(room: Room): TaskHandlers {
 export function createContainerService(deps: ContainerDeps): ContainerService {
   const { settings, log } = deps;
   const ledger = new Ledger({
-    store: new RecordStore(settings.dataRoot, log),
+    store: new RecordStore(settings.dataRoot, log, deps.carryOut),
     running: new RunningStates(settings.execRoot, log),
     log,
   });

@@ -6,6 +6,7 @@
  * Synchronous calls take microseconds (netlink, openat2 on trees of our own); whatever can wait for a disk, a
  * lock or another process returns a promise and runs on a thread of its own, never in node's pool.
  */
+import type { CarryOut } from '#base/file-steps.ts';
 import type { IdMappings, Owner } from '#base/id-mapping.ts';
 import type {
   ConnectionFilter,
@@ -167,6 +168,8 @@ export interface Files extends FileTree {
   readonly slow: SlowFileTree;
   /** `slow` with what is made belonging to somebody else than root, and root's rights nevertheless. */
   slowAs(owner: Owner): SlowFileTree;
+  /** Small changes of our own files, in one go on another thread; a flush may take as long as the disk likes. */
+  readonly carryOut: CarryOut;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;
   /**

@@ -72,7 +72,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   if (driver === 'overlay2') {
     const layout = new OverlayLayout(directory);
     const parents = (top: LayerRecord): string[] => store.chain(top.chainId).map((record) => record.cacheId);
-    const trees = new OverlayTrees(layout, tombstones, parents);
+    const trees = new OverlayTrees(layout, { tombstones, carryOut: kernel.files.carryOut }, parents);
     const store = storeWith(trees);
     snapshotter = await OverlaySnapshotter.open({
       layout,

@@ -33,15 +33,22 @@ const ENDED = {
   finishedAt: '',
 } as const;
 
+/** As a create does it. */
+async function create(store: RecordStore, record: ContainerRecord, isAnnounced = false): Promise<void> {
+  await store.stage(record, isAnnounced);
+  await store.publish(record.id, isAnnounced);
+}
+
 const recordOf = (id: ContainerId): ContainerRecord =>
   ({ recordVersion: 1, id, name: 'n' }) as unknown as ContainerRecord;
 
 test('what was created is loaded, what was buried is a tombstone, what was staged is gone', async () => {
   await withDirectory(async (root) => {
     const store = new RecordStore(root, silentLog);
+    await store.load();
     const [kept, gone] = [newContainerId(), newContainerId()];
-    await store.create(recordOf(kept));
-    await store.create(recordOf(gone));
+    await create(store, recordOf(kept));
+    await create(store, recordOf(gone));
     await store.bury(gone, { flushed: true, volumes: false });
     await writeFile(join(root, 'containers', '.staged-x'), '');
     const loaded = await store.load();
@@ -58,9 +65,10 @@ test('what was created is loaded, what was buried is a tombstone, what was stage
 test('a tombstone remembers that anonymous volumes go, too', async () => {
   await withDirectory(async (root) => {
     const store = new RecordStore(root, silentLog);
+    await store.load();
     const [plain, whole] = [newContainerId(), newContainerId()];
     for (const id of [plain, whole]) {
-      await store.create(recordOf(id));
+      await create(store, recordOf(id));
       await store.bury(id, { flushed: false, volumes: id === whole });
     }
     const loaded = await store.load();
@@ -74,10 +82,11 @@ test('a tombstone remembers that anonymous volumes go, too', async () => {
 test('volumes of a create that never ended are known at the next start', async () => {
   await withDirectory(async (root) => {
     const store = new RecordStore(root, silentLog);
+    await store.load();
     const [whole, half] = [newContainerId(), newContainerId()];
     const mounts = [{ type: 'volume', name: 'v', anonymous: true }] as unknown as ContainerRecord['mounts'];
     for (const id of [whole, half]) await store.announce(id, mounts);
-    await store.create(recordOf(whole));
+    await create(store, recordOf(whole), true);
     assert.deepEqual(await readdir(join(root, 'containers', whole)), ['record.json']);
     const loaded = await store.load();
     assert.deepEqual(loaded.records, [recordOf(whole)]);
@@ -93,9 +102,10 @@ test('volumes of a create that never ended are known at the next start', async (
 test('a damaged record costs only its own container', async () => {
   await withDirectory(async (root) => {
     const store = new RecordStore(root, silentLog);
+    await store.load();
     const [good, bad] = [newContainerId(), newContainerId()];
-    await store.create(recordOf(good));
-    await store.create(recordOf(bad));
+    await create(store, recordOf(good));
+    await create(store, recordOf(bad));
     await writeFile(join(store.directoryOf(bad), 'record.json'), '');
     const loaded = await store.load();
     assert.deepEqual(
@@ -134,11 +144,12 @@ test('an end that comes while an older state is being written keeps its running 
   await withDirectory(async (root) => {
     const id = newContainerId();
     const store = new RecordStore(root, silentLog);
+    await store.load();
     const running = new RunningStates(join(root, 'run'), silentLog);
     await running.prepare();
     const ledger = new Ledger({ store, running, log: silentLog });
     const record = { ...recordOf(id), state: { ...ENDED, status: 'running' } } as ContainerRecord;
-    await store.create(record);
+    await create(store, record);
     const entry = ledger.add(record);
     await ledger.writeRunning(entry, 'running', 'b');
     const old = ledger.commit(entry);
@@ -158,9 +169,10 @@ test('a change that waits for the disk is not forgotten by a write that fails', 
   await withDirectory(async (root) => {
     const id = newContainerId();
     const store = new RecordStore(root, silentLog);
+    await store.load();
     const ledger = new Ledger({ store, running: new RunningStates(root, silentLog), log: silentLog });
     const record = { ...recordOf(id), state: { ...ENDED, exitCode: 0 } } as ContainerRecord;
-    await store.create(record);
+    await create(store, record);
     const entry = ledger.add(record);
     ledger.setState(entry, ENDED);
     ledger.commitSoon(entry);

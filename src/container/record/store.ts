@@ -6,8 +6,10 @@ import {
   syncDirectory,
   writeRecord,
   writeStagedRecord,
+  encodeRecord,
 } from '#base/durable-record.ts';
-import { errorCode, errorMessage } from '#base/errors.ts';
+import { errorMessage } from '#base/errors.ts';
+import { carryOutSteps, type CarryOut } from '#base/file-steps.ts';
 import { isFullId, type ContainerId } from '#base/ids.ts';
 import { isJsonObject } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
@@ -47,8 +49,10 @@ export class RecordStore {
   readonly #directory: string;
   readonly #quarantine: string;
   readonly #log: Log;
+  readonly #carryOut: CarryOut;
 
-  constructor(dataRoot: string, log: Log) {
+  constructor(dataRoot: string, log: Log, carryOut: CarryOut = carryOutSteps) {
+    this.#carryOut = carryOut;
     this.#directory = join(dataRoot, 'containers');
     this.#quarantine = join(dataRoot, 'quarantine', 'containers');
     this.#log = log;
@@ -65,20 +69,32 @@ export class RecordStore {
     await writeStagedRecord(join(staged, ANNOUNCED), { recordVersion: 1, id, mounts });
   }
 
-  /** Two flushes: the record, and the directory that names it. After this the container exists for good. */
-  async create(record: ContainerRecord): Promise<void> {
+  /** One flush: the record, in a directory that nobody acknowledges. */
+  async stage(record: ContainerRecord, isAnnounced: boolean): Promise<void> {
     const staged = join(this.#directory, `${STAGED}${record.id}`);
-    await mkdir(this.#directory, { recursive: true, mode: 0o710 });
-    const isNew = (await mkdir(staged, { recursive: true, mode: 0o710 })) !== undefined;
+    const path = join(staged, 'record.json');
     try {
-      await writeStagedRecord(join(staged, 'record.json'), record);
-      await rename(staged, this.directoryOf(record.id));
-      await syncDirectory(this.#directory);
-      if (!isNew) await rm(join(this.directoryOf(record.id), ANNOUNCED), { force: true });
+      await this.#carryOut([
+        ...(isAnnounced ? [] : [{ kind: 'directory', path: staged, mode: 0o710 } as const]),
+        { kind: 'file', path, content: encodeRecord(record), mode: 0o600, flush: true },
+      ]);
+    } catch (error) {
+      if (!isAnnounced) await rm(staged, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** One flush: the directory that names it. After this the container exists for good. */
+  async publish(id: ContainerId, isAnnounced: boolean): Promise<void> {
+    try {
+      await this.#carryOut([
+        { kind: 'rename', from: join(this.#directory, `${STAGED}${id}`), to: this.directoryOf(id) },
+        { kind: 'flushDirectory', path: this.#directory },
+      ]);
+      if (isAnnounced) await rm(join(this.directoryOf(id), ANNOUNCED), { force: true });
     } catch (error) {
       // Nobody is told of it, so it must not be found at the next start.
-      await rm(this.directoryOf(record.id), { recursive: true, force: true });
-      if (isNew) await rm(staged, { recursive: true, force: true });
+      await rm(this.directoryOf(id), { recursive: true, force: true });
       throw error;
     }
   }
@@ -101,16 +117,14 @@ export class RecordStore {
       await rm(join(this.#directory, `${prefix}${id}`), { recursive: true, force: true });
   }
 
+  /** Before anything else is asked of it. */
   async load(): Promise<LoadedRecords> {
     const records: ContainerRecord[] = [];
     const tombstones: ContainerId[] = [];
     const unreleased: LoadedRecords['unreleased'][number][] = [];
     const quarantined: LoadedRecords['quarantined'][number][] = [];
-    const names = await readdir(this.#directory).catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return [];
-      throw error;
-    });
-    for (const name of names) {
+    await mkdir(this.#directory, { recursive: true, mode: 0o710 });
+    for (const name of await readdir(this.#directory)) {
       if (name.startsWith(STAGED)) {
         const id = name.slice(STAGED.length) as ContainerId;
         const announced = await this.#parse(join(this.#directory, name), id, ANNOUNCED).catch(() => null);

@@ -86,11 +86,6 @@ function* openTree(path: string, flags: number, userns: number | undefined): Ope
   return tree;
 }
 
-function* single(path: string, call: Call): Generator<readonly Call[], number, readonly number[]> {
-  const [result] = yield [call];
-  return check(result ?? 0, call[0], path);
-}
-
 /** Before 6.5 an overlay's options are only gathered by fsconfig, so that every word seems to be known. */
 function probe(sys: Sys): Capabilities {
   const context = sys.raw('fsopen', 'overlay', FSOPEN_CLOEXEC);
@@ -135,17 +130,19 @@ async function mountOverlay(sys: Sys, options: OverlayOptions): Promise<number> 
 function* openOverlay(
   settings: readonly (readonly [string, string])[],
 ): Generator<readonly Call[], number, readonly number[]> {
-  const context = yield* single('overlay', ['fsopen', 'overlay', FSOPEN_CLOEXEC]);
   const log = Buffer.alloc(LOG_BYTES);
+  const context = [0] as const;
   const set = settings.map(([key, value]): Call => ['fsconfig', context, FSCONFIG.SET_STRING, key, value, 0]);
   // The kernel's explanation is read before the context goes; without one the read fails, which says nothing.
-  const results = yield [
+  const [opened = 0, ...results] = yield [
+    ['fsopen', 'overlay', FSOPEN_CLOEXEC],
     ...set,
     ['fsconfig', context, FSCONFIG.CMD_CREATE, null, null, 0],
     ['fsmount', context, FSMOUNT_CLOEXEC, 0],
     ['read', context, log, log.length],
     ['close', context],
   ];
+  check(opened, 'fsopen', 'overlay');
   const mount = results.at(-3) ?? 0;
   const failed = results.slice(0, -2).findIndex((result) => result < 0);
   if (failed < 0) return mount;

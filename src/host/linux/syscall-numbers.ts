@@ -14,6 +14,7 @@ const NUMBERS = {
   fcntl: [72, 25],
   flock: [73, 32],
   fsconfig: [431, 431],
+  fsync: [74, 82],
   fsmount: [432, 432],
   fsopen: [430, 430],
   getdents64: [217, 61],

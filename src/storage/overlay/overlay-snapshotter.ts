@@ -12,7 +12,7 @@ import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
 import type { GraphDriver, Layer, LayerCommit, RootfsHandle, Snapshotter, Usage } from '../snapshotter.ts';
 import { shortLink, type OverlayLayout } from './overlay-layout.ts';
-import type { OverlayTrees } from './overlay-trees.ts';
+import type { OverlayTrees, RootAttributes } from './overlay-trees.ts';
 
 export interface OverlayDeps {
   readonly layout: OverlayLayout;
@@ -37,7 +37,8 @@ export class OverlaySnapshotter implements Snapshotter {
   readonly name = 'overlay2';
   readonly #deps: OverlayDeps;
   readonly #initMutex = new KeyedMutex();
-  readonly #initReady = new Set<string>();
+  /** What their roots look like, by name. */
+  readonly #initReady = new Map<string, RootAttributes>();
   readonly #parents = new Map<ContainerId, string>();
 
   private constructor(deps: OverlayDeps) {
@@ -91,7 +92,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async createWritable(id: ContainerId, parent: ChainId | null): Promise<void> {
-    const { layout, trees, store } = this.#deps;
+    const { layout, trees, store, kernel } = this.#deps;
     const chain = store.chain(parent);
     const init = await this.#ensureInit(chain);
     const path = layout.directory(id);
@@ -99,9 +100,12 @@ export class OverlaySnapshotter implements Snapshotter {
     const parentLink = top === undefined ? NO_LAYERS : shortLink(top);
     this.#parents.set(id, parentLink);
     try {
-      const lower = [init, ...chain.map((record) => record.cacheId)];
-      await trees.make({ path, name: id, lower, root: await trees.rootOf(init) });
-      await Promise.all([symlink(parentLink, join(path, 'parent')), trees.linkTo(id)]);
+      const lower = [init.name, ...chain.map((record) => record.cacheId)];
+      await kernel.files.carryOut([
+        ...trees.stepsOf({ path, name: id, lower, root: init.root }),
+        { kind: 'symlink', path: join(path, 'parent'), target: parentLink },
+        trees.linkStep(id),
+      ]);
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') await this.removeWritable(id);
       throw error;
@@ -134,7 +138,7 @@ export class OverlaySnapshotter implements Snapshotter {
     const chain = this.#chainOf(id);
     const init = await this.#ensureInit(chain);
     const fd = await kernel.mounts.overlay({
-      lower: [init, ...chain.map((record) => record.cacheId)].map((name) => layout.diff(name)),
+      lower: [init.name, ...chain.map((record) => record.cacheId)].map((name) => layout.diff(name)),
       upper: layout.diff(id),
       work: layout.work(id),
       ...(shift !== undefined && { shift }),
@@ -192,14 +196,16 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#deps.store.chain(top.chainId);
   }
 
-  /** The layer of mount points on top of an image, made once per image and boot. Returns its name. */
-  async #ensureInit(chain: readonly LayerRecord[]): Promise<string> {
+  /** The layer of mount points on top of an image, made once per image and boot. Returns its name and root. */
+  async #ensureInit(chain: readonly LayerRecord[]): Promise<{ name: string; root: RootAttributes }> {
     const name = `${chain[0]?.cacheId ?? NO_LAYERS}-init`;
-    if (this.#initReady.has(name)) return name;
+    const known = this.#initReady.get(name);
+    if (known !== undefined) return { name, root: known };
     return this.#initMutex.run(name, async () => {
       if (!this.#initReady.has(name)) await this.#makeInit(name, chain);
-      this.#initReady.add(name);
-      return name;
+      const root = await this.#deps.trees.rootOf(name);
+      this.#initReady.set(name, root);
+      return { name, root };
     });
   }
 

@@ -1,12 +1,13 @@
-import { chmod, chown, mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
+import type { CarryOut, FileStep } from '#base/file-steps.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
 import type { LayerTrees, StagedTree } from '../layer/layer-store.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import { shortLink, type OverlayLayout } from './overlay-layout.ts';
 
-interface RootAttributes {
+export interface RootAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -28,16 +29,18 @@ export interface OverlayDirectory {
 export class OverlayTrees implements LayerTrees {
   readonly #layout: OverlayLayout;
   readonly #tombstones: Tombstones;
+  readonly #carryOut: CarryOut;
   readonly #parents: (top: LayerRecord) => readonly string[];
 
   /** `parents` gives the cache ids from a layer down to its base. */
   constructor(
     layout: OverlayLayout,
-    tombstones: Tombstones,
+    deps: { readonly tombstones: Tombstones; readonly carryOut: CarryOut },
     parents: (top: LayerRecord) => readonly string[],
   ) {
     this.#layout = layout;
-    this.#tombstones = tombstones;
+    this.#tombstones = deps.tombstones;
+    this.#carryOut = deps.carryOut;
     this.#parents = parents;
   }
 
@@ -84,22 +87,30 @@ export class OverlayTrees implements LayerTrees {
 
   /** Nothing of this is flushed. */
   async make(directory: OverlayDirectory): Promise<void> {
-    const { path, name, lower, root } = directory;
-    const diff = join(path, 'diff');
-    await mkdir(path, { mode: 0o710 });
-    await Promise.all([
-      mkdir(diff, { mode: 0o700 }).then(async () => {
-        if (root.uid !== 0 || root.gid !== 0) await chown(diff, root.uid, root.gid);
-        await chmod(diff, root.mode);
-      }),
-      mkdir(join(path, 'work'), { mode: 0o700 }),
-      writeFile(join(path, 'link'), shortLink(name), { mode: 0o644 }),
-      lower.length === 0
-        ? undefined
-        : writeFile(join(path, 'lower'), lower.map((each) => `l/${shortLink(each)}`).join(':'), {
-            mode: 0o644,
-          }),
-    ]);
+    await this.#carryOut(this.stepsOf(directory));
+  }
+
+  stepsOf({ path, name, lower, root }: OverlayDirectory): readonly FileStep[] {
+    const { mode, uid, gid } = root;
+    const parents = lower.map((each) => `l/${shortLink(each)}`).join(':');
+    const steps: FileStep[] = [
+      { kind: 'directory', path, mode: 0o710 },
+      {
+        kind: 'directory',
+        path: join(path, 'diff'),
+        mode,
+        ...((uid !== 0 || gid !== 0) && { owner: { uid, gid } }),
+      },
+      { kind: 'directory', path: join(path, 'work'), mode: 0o700 },
+      { kind: 'file', path: join(path, 'link'), content: shortLink(name), mode: 0o644 },
+    ];
+    if (lower.length > 0)
+      steps.push({ kind: 'file', path: join(path, 'lower'), content: parents, mode: 0o644 });
+    return steps;
+  }
+
+  linkStep(name: string): FileStep {
+    return { kind: 'symlink', path: this.#layout.link(name), target: join('..', name, 'diff') };
   }
 
   async linkTo(name: string): Promise<void> {

@@ -1,0 +1,60 @@
+import { chmod, chown, mkdir, open, rename, symlink } from 'node:fs/promises';
+
+/*
+ * Small changes of our own files, one after the other, as data: whoever carries them out can do so in one go
+ * on another thread, where each call of its own would cost a trip there and back.
+ */
+
+/** Paths are absolute and our own: links in them are followed. Modes are exact, whatever the umask. */
+export type FileStep =
+  | { readonly kind: 'directory'; readonly path: string; readonly mode: number; readonly owner?: Owner }
+  /** New, or cut to nothing first. `flush`: on the disk before the next step. */
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly content: string;
+      readonly mode: number;
+      readonly flush?: boolean;
+    }
+  | { readonly kind: 'symlink'; readonly path: string; readonly target: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | { readonly kind: 'flushDirectory'; readonly path: string };
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The first failure ends it and is thrown, with errno name as `code`; what was done before it stays. */
+export type CarryOut = (steps: readonly FileStep[]) => Promise<void>;
+
+/** By node alone. */
+export async function carryOutSteps(steps: readonly FileStep[]): Promise<void> {
+  for (const step of steps) await carryOut(step);
+}
+
+async function carryOut(step: FileStep): Promise<void> {
+  switch (step.kind) {
+    case 'directory':
+      await mkdir(step.path, { mode: step.mode });
+      if (step.owner !== undefined) await chown(step.path, step.owner.uid, step.owner.gid);
+      return await chmod(step.path, step.mode);
+    case 'file': {
+      await using file = await open(step.path, 'w', step.mode);
+      if ((step.mode & process.umask()) !== 0) await file.chmod(step.mode);
+      await file.writeFile(step.content);
+      if (step.flush === true) await file.sync();
+      return;
+    }
+    case 'symlink':
+      return await symlink(step.target, step.path);
+    case 'rename':
+      return await rename(step.from, step.to);
+    case 'flushDirectory': {
+      await using directory = await open(step.path, 'r');
+      return await directory.sync();
+    }
+    default:
+      step satisfies never;
+  }
+}
