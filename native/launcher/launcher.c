@@ -81,6 +81,11 @@ static operation_handler *const handlers[OPERATION_CODES] = {
 	[OP_FIND_PROGRAM] = op_find_program,
 	[OP_EXECUTE] = op_execute,
 	[OP_OOM_SCORE] = op_oom_score,
+	[OP_CURRENT_ROOT] = op_current_root,
+	[OP_USER_NAMESPACE] = op_user_namespace,
+	[OP_CHANGE_OWNER] = op_change_owner,
+	[OP_LOOPBACK_UP] = op_loopback_up,
+	[OP_REOPEN_NULL] = op_reopen_null,
 };
 
 static void copy_text(char *into, size_t size, const char *text) {

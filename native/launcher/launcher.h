@@ -17,6 +17,7 @@ struct launch {
 	bool failing; /* the other side's failure is in `failure` already */
 	pid_t child; /* in the starter, after the clone; as the starter sees it */
 	bool executed; /* in the starter: the child has said that it is about to execute */
+	bool in_directory; /* an attempt of workingDirectory was successful */
 	const char *program; /* what findProgram found, for execute */
 	struct launch_failure failure;
 };
@@ -52,13 +53,14 @@ noreturn void launch_execute(const struct plan *plan, const int *given, uint32_t
 
 /* mount.c */
 operation_handler op_set_mount_attributes, op_make_mount, op_attach, op_attach_root, op_pivot, op_move_root,
-	op_make_readonly, op_mask, op_copy_up, op_make_tmpfs;
+	op_make_readonly, op_mask, op_copy_up, op_make_tmpfs,
+	op_current_root;
 /* node.c */
-operation_handler op_make_node, op_make_link, op_make_path;
+operation_handler op_make_node, op_make_link, op_make_path, op_change_owner;
 /* process.c */
 operation_handler op_set_session, op_stdio, op_own_stdio, op_rlimit, op_umask, op_personality, op_io_priority,
 	op_scheduler, op_affinity, op_dumpable, op_reset_signals, op_close_from, op_oom_score, op_keyring,
-	op_hostname, op_domainname, op_working_directory;
+	op_hostname, op_domainname, op_working_directory, op_loopback_up, op_reopen_null;
 /* credentials.c */
 operation_handler op_bounding, op_keep_capabilities, op_capabilities, op_ambient, op_groups, op_gid, op_uid,
 	op_no_new_privileges, op_seccomp;
@@ -70,5 +72,7 @@ operation_handler op_open, op_close, op_open_tree, op_tree_of_namespace, op_writ
 /* namespace.c */
 operation_handler op_join_namespace, op_unshare, op_clone_again, op_tell, op_wait, op_wait_executed,
 	op_write_child_file, op_wait_start;
+/* user-namespace.c */
+operation_handler op_user_namespace;
 /* hook.c, cgroup.c */
 operation_handler op_hook, op_device_program;

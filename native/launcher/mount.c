@@ -240,6 +240,8 @@ int op_attach_root(struct launch *launch, const struct operation *operation) {
 	int source = launch_slot(launch, &operation->fields[ATTACH_ROOT_SLOT]);
 	if (source < 0)
 		return -1;
+	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return launch_fail(launch, "mount", "/");
 	if (kernel_move_mount(source, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return launch_fail(launch, "move_mount", path);
 	return 0;

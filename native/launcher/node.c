@@ -77,6 +77,26 @@ int op_make_link(struct launch *launch, const struct operation *operation) {
 	return result;
 }
 
+int op_change_owner(struct launch *launch, const struct operation *operation) {
+	const struct value *fields = operation->fields;
+	const char *path = text_of(&fields[CHANGE_OWNER_PATH]);
+	uid_t uid = (uid_t)fields[CHANGE_OWNER_UID].number;
+	gid_t gid = (gid_t)fields[CHANGE_OWNER_GID].number;
+	int at = launch_place(launch, &fields[CHANGE_OWNER_AT]), place = at;
+	if (at == -1)
+		return -1;
+	bool inside = at != AT_FDCWD && path[0];
+	if (inside && (place = resolve_in_root(at, path, O_PATH | O_NOFOLLOW)) < 0)
+		return launch_fail(launch, "openat2", path);
+	const char *rest = at == AT_FDCWD ? path : "";
+	int result = fchownat(place, rest, uid, gid, AT_SYMLINK_NOFOLLOW | (*rest ? 0 : AT_EMPTY_PATH));
+	if (result < 0)
+		launch_fail(launch, "fchownat", path);
+	if (inside)
+		close(place);
+	return result;
+}
+
 int op_make_path(struct launch *launch, const struct operation *operation) {
 	const char *path = text_of(&operation->fields[MAKE_PATH_PATH]);
 	int root = launch_slot(launch, &operation->fields[MAKE_PATH_ROOT]);

@@ -8,7 +8,7 @@
 #define MAX_PLAN_BYTES 4194304
 #define MAX_LIST_TEXTS 65536
 #define MAX_OPERATION_FIELDS 7
-#define OPERATION_CODES 107
+#define OPERATION_CODES 108
 
 enum {
 	SLOT_ROOTFS = 0,
@@ -28,9 +28,12 @@ enum operation_code {
 	OP_CLOSE = 2,
 	OP_OPEN_TREE = 3,
 	OP_TREE_OF_NAMESPACE = 4,
+	OP_CURRENT_ROOT = 5,
+	OP_USER_NAMESPACE = 6,
 	OP_WRITE_FILE = 10,
 	OP_MAKE_DIRECTORY = 11,
 	OP_INHERIT_FILE = 12,
+	OP_CHANGE_OWNER = 13,
 	OP_CLONE = 20,
 	OP_JOIN_NAMESPACE = 21,
 	OP_UNSHARE = 22,
@@ -59,6 +62,7 @@ enum operation_code {
 	OP_HOSTNAME = 64,
 	OP_DOMAINNAME = 65,
 	OP_MAKE_PATH = 66,
+	OP_LOOPBACK_UP = 67,
 	OP_SET_SESSION = 80,
 	OP_TERMINAL = 81,
 	OP_STDIO = 82,
@@ -86,6 +90,7 @@ enum operation_code {
 	OP_FIND_PROGRAM = 104,
 	OP_EXECUTE = 105,
 	OP_OOM_SCORE = 106,
+	OP_REOPEN_NULL = 107,
 };
 
 /* Numbers of the fields of each operation. */
@@ -113,6 +118,14 @@ enum {
 	TREE_OF_NAMESPACE_MAGIC = 3,
 };
 enum {
+	CURRENT_ROOT_SLOT = 0,
+};
+enum {
+	USER_NAMESPACE_SLOT = 0,
+	USER_NAMESPACE_UID_MAP = 1,
+	USER_NAMESPACE_GID_MAP = 2,
+};
+enum {
 	WRITE_FILE_AT = 0,
 	WRITE_FILE_PATH = 1,
 	WRITE_FILE_VALUE = 2,
@@ -126,6 +139,12 @@ enum {
 	INHERIT_FILE_TOP = 0,
 	INHERIT_FILE_PATH = 1,
 	INHERIT_FILE_NAME = 2,
+};
+enum {
+	CHANGE_OWNER_AT = 0,
+	CHANGE_OWNER_PATH = 1,
+	CHANGE_OWNER_UID = 2,
+	CHANGE_OWNER_GID = 3,
 };
 enum {
 	CLONE_FLAGS = 0,
@@ -310,6 +329,7 @@ enum {
 };
 enum {
 	WORKING_DIRECTORY_PATH = 0,
+	WORKING_DIRECTORY_ATTEMPT = 1,
 };
 enum {
 	PERSONALITY_DOMAIN = 0,
@@ -345,6 +365,10 @@ enum {
 enum {
 	OOM_SCORE_VALUE = 0,
 };
+enum {
+	REOPEN_NULL_ROOT = 0,
+	REOPEN_NULL_PATH = 1,
+};
 
 /* Name and kinds of the fields: n number, d slot, s text, b bytes, l list. */
 #define OPERATION_SHAPES { \
@@ -352,9 +376,12 @@ enum {
 	[OP_CLOSE] = {"close", "d"}, \
 	[OP_OPEN_TREE] = {"openTree", "ddsn"}, \
 	[OP_TREE_OF_NAMESPACE] = {"treeOfNamespace", "ddsn"}, \
+	[OP_CURRENT_ROOT] = {"currentRoot", "d"}, \
+	[OP_USER_NAMESPACE] = {"userNamespace", "dss"}, \
 	[OP_WRITE_FILE] = {"writeFile", "dsb"}, \
 	[OP_MAKE_DIRECTORY] = {"makeDirectory", "dsn"}, \
 	[OP_INHERIT_FILE] = {"inheritFile", "sss"}, \
+	[OP_CHANGE_OWNER] = {"changeOwner", "dsnn"}, \
 	[OP_CLONE] = {"clone", "nd"}, \
 	[OP_JOIN_NAMESPACE] = {"joinNamespace", "dn"}, \
 	[OP_UNSHARE] = {"unshare", "n"}, \
@@ -383,6 +410,7 @@ enum {
 	[OP_HOSTNAME] = {"hostname", "s"}, \
 	[OP_DOMAINNAME] = {"domainname", "s"}, \
 	[OP_MAKE_PATH] = {"makePath", "ds"}, \
+	[OP_LOOPBACK_UP] = {"loopbackUp", ""}, \
 	[OP_SET_SESSION] = {"setSession", ""}, \
 	[OP_TERMINAL] = {"terminal", "ddsnn"}, \
 	[OP_STDIO] = {"stdio", "dddn"}, \
@@ -399,7 +427,7 @@ enum {
 	[OP_NO_NEW_PRIVILEGES] = {"noNewPrivileges", ""}, \
 	[OP_SECCOMP] = {"seccomp", "nb"}, \
 	[OP_KEYRING] = {"keyring", "sn"}, \
-	[OP_WORKING_DIRECTORY] = {"workingDirectory", "s"}, \
+	[OP_WORKING_DIRECTORY] = {"workingDirectory", "sn"}, \
 	[OP_PERSONALITY] = {"personality", "n"}, \
 	[OP_IO_PRIORITY] = {"ioPriority", "n"}, \
 	[OP_SCHEDULER] = {"scheduler", "nnnnnnn"}, \
@@ -410,4 +438,5 @@ enum {
 	[OP_FIND_PROGRAM] = {"findProgram", "l"}, \
 	[OP_EXECUTE] = {"execute", "ll"}, \
 	[OP_OOM_SCORE] = {"oomScore", "n"}, \
+	[OP_REOPEN_NULL] = {"reopenNull", "ds"}, \
 }

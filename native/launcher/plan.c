@@ -128,6 +128,8 @@ static bool may_be_empty(uint32_t code, uint32_t field, enum plan_list list) {
 		return field == OPEN_AT && list == LIST_BEFORE;
 	case OP_OPEN_TREE:
 		return field == OPEN_TREE_AT && list == LIST_BEFORE;
+	case OP_CHANGE_OWNER:
+		return field == CHANGE_OWNER_AT && list == LIST_BEFORE;
 	case OP_WRITE_FILE:
 	case OP_MAKE_DIRECTORY:
 		return list == LIST_BEFORE;
@@ -169,7 +171,7 @@ static bool check_field(struct reader *reader, char kind, bool may_be_none) {
 
 /* Which lists an operation may stand in. */
 static bool check_place(struct reader *reader, uint32_t code, enum plan_list list, bool last) {
-	static const enum operation_code before[] = {OP_CLONE, OP_INHERIT_FILE},
+	static const enum operation_code before[] = {OP_CLONE, OP_INHERIT_FILE, OP_USER_NAMESPACE},
 		parent[] = {OP_WAIT_EXECUTED, OP_WRITE_CHILD_FILE},
 		child[] = {OP_CLONE_AGAIN, OP_WAIT_START, OP_FIND_PROGRAM, OP_EXECUTE};
 	bool good = true;

@@ -2,10 +2,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -51,6 +53,39 @@ int op_stdio(struct launch *launch, const struct operation *operation) {
 	return 0;
 }
 
+static bool is_null(const struct stat *status) {
+	return S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3);
+}
+
+/* Looked at before it is opened, since opening another device may do something. -1: no such device. */
+static int open_null(int root, const char *path) {
+	struct stat status;
+	int seen = resolve_in_root(root, path, O_PATH);
+	bool good = seen >= 0 && fstat(seen, &status) == 0 && is_null(&status);
+	if (seen >= 0)
+		close(seen);
+	int fd = good ? resolve_in_root(root, path, O_RDWR | O_NONBLOCK | O_NOCTTY) : -1;
+	if (fd >= 0 && fstat(fd, &status) == 0 && is_null(&status))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+int op_reopen_null(struct launch *launch, const struct operation *operation) {
+	int root = launch_slot(launch, &operation->fields[REOPEN_NULL_ROOT]);
+	if (root < 0)
+		return -1;
+	int null = open_null(root, text_of(&operation->fields[REOPEN_NULL_PATH])), result = 0;
+	struct stat status;
+	for (int fd = 0; fd < STANDARD_STREAMS && null >= 0 && result == 0; fd++)
+		if (fstat(fd, &status) == 0 && is_null(&status) && dup2(null, fd) < 0)
+			result = launch_fail(launch, "dup2", "");
+	if (null >= 0)
+		close(null);
+	return result;
+}
+
 /* The group stays: a mount may prefer it. Owners that cannot be changed are left as they are. */
 int op_own_stdio(struct launch *launch, const struct operation *operation) {
 	uid_t uid = (uid_t)operation->fields[OWN_STDIO_UID].number;
@@ -58,8 +93,7 @@ int op_own_stdio(struct launch *launch, const struct operation *operation) {
 		struct stat status;
 		if (fstat(fd, &status) < 0)
 			return launch_fail(launch, "fstat", "");
-		bool is_null = S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
-		if (status.st_uid == uid || is_null)
+		if (status.st_uid == uid || is_null(&status))
 			continue;
 		if (fchown(fd, uid, status.st_gid) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
 			return launch_fail(launch, "fchown", "");
@@ -71,7 +105,8 @@ int op_rlimit(struct launch *launch, const struct operation *operation) {
 	const struct value *fields = operation->fields;
 	uint64_t limits[2] = {fields[RLIMIT_SOFT].number, fields[RLIMIT_HARD].number};
 	unsigned resource = (unsigned)fields[RLIMIT_RESOURCE].number;
-	return check(launch, syscall(SYS_prlimit64, 0, resource, limits, NULL), "prlimit");
+	pid_t pid = launch->list == LIST_PARENT ? launch->child : 0;
+	return check(launch, syscall(SYS_prlimit64, pid, resource, limits, NULL), "prlimit");
 }
 
 int op_umask(struct launch *launch, const struct operation *operation) {
@@ -201,6 +236,20 @@ int op_keyring(struct launch *launch, const struct operation *operation) {
 	return 0;
 }
 
+int op_loopback_up(struct launch *launch, const struct operation *operation) {
+	(void)operation;
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return launch_fail(launch, "socket", "lo");
+	int result = ioctl(fd, SIOCGIFFLAGS, &request);
+	request.ifr_flags |= IFF_UP;
+	if (result < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		result = launch_fail(launch, "ioctl", "lo");
+	close(fd);
+	return result;
+}
+
 int op_hostname(struct launch *launch, const struct operation *operation) {
 	const struct value *name = &operation->fields[HOSTNAME_NAME];
 	if (sethostname(text_of(name), name->length) < 0)
@@ -221,10 +270,14 @@ int op_domainname(struct launch *launch, const struct operation *operation) {
  */
 int op_working_directory(struct launch *launch, const struct operation *operation) {
 	const char *path = text_of(&operation->fields[WORKING_DIRECTORY_PATH]);
+	uint64_t attempt = operation->fields[WORKING_DIRECTORY_ATTEMPT].number;
 	char where[PATH_MAX];
+	if (attempt == 2 && launch->in_directory)
+		return 0;
 	if (chdir(path) < 0)
-		return launch_fail(launch, "chdir", path);
+		return attempt == 1 && (errno == EACCES || errno == EPERM) ? 0 : launch_fail(launch, "chdir", path);
 	if (syscall(SYS_getcwd, where, sizeof(where)) < 0)
 		return launch_fail(launch, "getcwd", path);
+	launch->in_directory = true;
 	return where[0] == '/' ? 0 : launch_fail_with(launch, ENOENT, "getcwd", path);
 }

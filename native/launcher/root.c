@@ -11,6 +11,13 @@
 #define MOUNT_POINT_FIELD 4
 #define MOUNTINFO_BYTES 32768
 
+int op_current_root(struct launch *launch, const struct operation *operation) {
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return launch_fail(launch, "open", "/");
+	return launch_keep(launch, &operation->fields[CURRENT_ROOT_SLOT], root);
+}
+
 /*
  * The new root goes below the old one, which then lies on top of it at the same place. Slave before it is
  * detached, so that nothing of that reaches the host; private would keep mounts of the host alive here.

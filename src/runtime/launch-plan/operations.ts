@@ -35,6 +35,11 @@ export const OPERATIONS = {
     fields: { slot: 'slot', namespace: 'slot', path: 'text', magic: 'number' },
   },
 
+  /** What `/` is now → slot (O_PATH): after entering somebody's mount namespace. */
+  currentRoot: { code: 5, fields: { slot: 'slot' } },
+  /** A user namespace with these maps (lines as in uid_map) → slot; nothing else keeps it. In `before`. */
+  userNamespace: { code: 6, fields: { slot: 'slot', uidMap: 'text', gidMap: 'text' } },
+
   /* --- files --- */
   /** Writes at once, without creating. `at` as in `open`; resolved without magic links unless NO_SLOT. */
   writeFile: { code: 10, fields: { at: 'slot', path: 'text', value: 'bytes' } },
@@ -42,6 +47,9 @@ export const OPERATIONS = {
   makeDirectory: { code: 11, fields: { at: 'slot', path: 'text', mode: 'number' } },
   /** Copies the content of `<parent>/<name>` to `<path>/<name>` where the latter is empty, from the top down. */
   inheritFile: { code: 12, fields: { top: 'text', path: 'text', name: 'text' } },
+
+  /** fchownat of `path` as in `open`, no link followed; empty path: what the slot itself is. */
+  changeOwner: { code: 13, fields: { at: 'slot', path: 'text', uid: 'number', gid: 'number' } },
 
   /* --- processes around the clone --- */
   /** Last operation of `before` but for what the parent does: makes the child, which runs the list `child`. */
@@ -110,7 +118,10 @@ export const OPERATIONS = {
    * fstat of the source says (directories on the way, too), mode 0755.
    */
   attach: { code: 42, fields: { slot: 'slot', root: 'slot', path: 'text' } },
-  /** move_mount(slot → host path), which exists; only for the root, before the image is visible. */
+  /**
+   * Makes every mount of the namespace a slave (MS_REC) so that nothing here reaches the host, then
+   * move_mount(slot → host path), which exists; only for the root, before the image is visible.
+   */
   attachRoot: { code: 43, fields: { slot: 'slot', path: 'text' } },
   /** fchdir(root), pivot_root(".", "."), umount2(".", MNT_DETACH), chdir("/"); old root rslave before. */
   pivot: { code: 44, fields: { root: 'slot' } },
@@ -163,6 +174,8 @@ export const OPERATIONS = {
   domainname: { code: 65, fields: { name: 'text' } },
   /** mkdir -p in ROOT, mode 0755. */
   makePath: { code: 66, fields: { root: 'slot', path: 'text' } },
+  /** Sets the interface `lo` of the network namespace up. */
+  loopbackUp: { code: 67, fields: {} },
 
   /* --- the process --- */
   setSession: { code: 80, fields: {} },
@@ -179,7 +192,7 @@ export const OPERATIONS = {
   stdio: { code: 82, fields: { in: 'slot', out: 'slot', err: 'slot', controlling: 'number' } },
   /** fchown of descriptors 0, 1, 2 (not of /dev/null) to a uid. */
   ownStdio: { code: 83, fields: { uid: 'number' } },
-  /** setrlimit; resource by its number. */
+  /** prlimit; resource by its number. In `parent`: the child's. */
   rlimit: { code: 84, fields: { resource: 'number', soft: 'number', hard: 'number' } },
   /** Dropping: every capability outside of the mask leaves the bounding set. */
   bounding: { code: 85, fields: { mask: 'number' } },
@@ -201,8 +214,11 @@ export const OPERATIONS = {
    * the user, or for others with a user namespace; 0: none, for an exec.
    */
   keyring: { code: 95, fields: { name: 'text', permissions: 'number' } },
-  /** chdir, then getcwd must lie inside of the root. */
-  workingDirectory: { code: 96, fields: { path: 'text' } },
+  /**
+   * chdir, then getcwd must lie inside of the root. `attempt` 1: EACCES and EPERM are put off; 2: nothing when
+   * an attempt before was successful; 0: the only one.
+   */
+  workingDirectory: { code: 96, fields: { path: 'text', attempt: 'number' } },
   personality: { code: 97, fields: { domain: 'number' } },
   ioPriority: { code: 98, fields: { value: 'number' } },
   scheduler: {
@@ -231,6 +247,8 @@ export const OPERATIONS = {
   findProgram: { code: 104, fields: { candidates: 'list' } },
   execute: { code: 105, fields: { arguments: 'list', environment: 'list' } },
   oomScore: { code: 106, fields: { value: 'number' } },
+  /** Descriptors 0, 1, 2 that are /dev/null (1:3) become `path` in ROOT, when that is such a device, too. */
+  reopenNull: { code: 107, fields: { root: 'slot', path: 'text' } },
 } as const satisfies Readonly<Record<string, OperationShape>>;
 
 export type OperationName = keyof typeof OPERATIONS;
