@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -26,7 +28,6 @@ export const ROOT = SLOT.rootfs;
 export const O_PATH = 0o10000000;
 export const S_IFCHR = 0o020000;
 export const ATTR = { readonly: 1, noSuid: 2, noDev: 4, noExec: 8 } as const;
-const MS = { slave: 1 << 19 } as const;
 export const CLONE = {
   mount: 0x20000,
   uts: 0x4000000,
@@ -53,6 +54,8 @@ export interface Outcome {
 
 export interface Trial {
   readonly before?: readonly Operation[];
+  /** In the child, at its very beginning. */
+  readonly first?: readonly Operation[];
   /** In the child, in the new root's namespaces, before and after its root is the root. */
   readonly outside?: readonly Operation[];
   readonly inside?: readonly Operation[];
@@ -128,6 +131,12 @@ export class Sandbox {
     return join(this.root, ...names);
   }
 
+  /** The root, and the way to it, for somebody who is root as `uid` only. */
+  giveTo(uid: number): void {
+    chmodSync(this.directory, 0o755);
+    for (const path of [this.root, this.path('bin')]) chownSync(path, uid, uid);
+  }
+
   directoryAt(...names: string[]): string {
     const path = this.path(...names);
     mkdirSync(path, { recursive: true });
@@ -153,16 +162,7 @@ export class Sandbox {
       ],
       parent: [...(trial.parent ?? []), { op: 'waitExecuted' }],
       child: [
-        {
-          op: 'setMountAttributes',
-          at: NO_SLOT,
-          path: '/',
-          set: 0,
-          clear: 0,
-          propagation: MS.slave,
-          recursive: 1,
-          userns: NO_SLOT,
-        },
+        ...(trial.first ?? []),
         { op: 'attachRoot', slot: ROOT, path: this.root },
         ...(trial.outside ?? []),
         ...(trial.enter ?? [{ op: 'pivot', root: ROOT }]),
