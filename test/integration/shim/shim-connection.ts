@@ -11,6 +11,7 @@ export const FRAME = {
   closeStdin: 0x14,
   status: 0x15,
   release: 0x16,
+  cancel: 0x17,
   stdin: 0x20,
   stdinEof: 0x21,
   stdout: 0x30,
@@ -60,9 +61,14 @@ export const FIELD = {
   count: 29,
   spillLimit: 30,
   spillDir: 31,
+  plan: 33,
+  list: 34,
+  index: 35,
+  code: 36,
+  object: 37,
 } as const;
 
-export type FieldInput = readonly [number: number, value: string | number | bigint];
+export type FieldInput = readonly [number: number, value: string | number | bigint | Uint8Array];
 
 export interface Frame {
   readonly type: number;
@@ -73,14 +79,19 @@ export interface Frame {
 export function fields(list: readonly FieldInput[]): Buffer {
   return Buffer.concat(
     list.flatMap(([number, value]) => {
+      if (typeof value === 'object') return [header(number, value.length), value];
       const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.alloc(8);
       if (typeof value !== 'string') bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
-      const header = Buffer.alloc(8);
-      header.writeUInt16LE(number);
-      header.writeUInt32LE(bytes.length, 4);
-      return [header, bytes];
+      return [header(number, bytes.length), bytes];
     }),
   );
+}
+
+function header(number: number, length: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt16LE(number);
+  bytes.writeUInt32LE(length, 4);
+  return bytes;
 }
 
 export function encodeFrame(type: number, payload: Uint8Array, tag = 0): Buffer {

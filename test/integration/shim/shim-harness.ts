@@ -125,6 +125,8 @@ async function endShim(directory: string, control: ShimConnection): Promise<void
   const pid = numberIn(join(directory, 'shim.pid'), /"pid":(\d+)/);
   for (const name of readdirSync(directory).filter((each) => each.endsWith('.pid') && each !== 'shim.pid'))
     killIfAlive(numberIn(join(directory, name), /^(\d+)/));
+  // Without an OCI runtime there is no pid file.
+  killIfAlive(numberIn(join(directory, 'init'), /"pid":(\d+)/));
   control.socket.destroy();
   const ended = pid === 0 || (await until(() => !isAlive(pid)));
   if (!ended) process.kill(pid, 'SIGKILL');
