@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '#base/assert.ts';
@@ -41,7 +41,17 @@ const NAMESPACE_FILES: Readonly<Partial<Record<SpecNamespaceType, string>>> = {
   uts: 'uts',
   cgroup: 'cgroup',
   mount: 'mnt',
+  user: 'user',
 };
+
+/** Joining one's own user namespace is an error of the kernel: the donor is not remapped, as its guest is. */
+function refuseHostUser(fd: number, type: SpecNamespaceType): void {
+  if (type !== 'user' || fstatSync(fd).ino !== statSync('/proc/self/ns/user').ino) return;
+  throw new EngineError(
+    'conflict',
+    "cannot join a namespace of a container that runs in the host's user namespace: use --userns=host",
+  );
+}
 
 export function createTaskService(options: TaskServiceOptions): TaskService {
   return new Tasks(options);
@@ -105,9 +115,14 @@ class Tasks implements TaskService {
     if (file === undefined)
       throw new EngineError('invalidArgument', `cannot join the ${type} namespace of another container`);
     const fd = openSync(`/proc/${process.pid}/ns/${file}`, 'r');
-    if (this.#context.kernel.processes.alive(process)) return fd;
-    closeSync(fd);
-    throw notRunning(id);
+    try {
+      refuseHostUser(fd, type);
+      if (this.#context.kernel.processes.alive(process)) return fd;
+      throw notRunning(id);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   #running(id: string): LiveTask {
