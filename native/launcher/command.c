@@ -201,8 +201,11 @@ static pid_t read_reports(int reports, int console, bool *failed) {
 	return child;
 }
 
+/* A plan without a clone has nobody to tell of. */
 static void say_pid(pid_t pid) {
 	char line[48];
+	if (pid == 0)
+		return;
 	if (options.report >= 0)
 		say(line, snprintf(line, sizeof(line), "{\"pid\":%d}\n", pid));
 	else if (!options.wait)
@@ -222,7 +225,11 @@ int launch_main(int argc, char **argv) {
 	if (starter < 0)
 		fail("fork", errno, "");
 	if (starter == 0) {
-		close(reports[0]);
+		/* A child that waits for its start must not hold what others read to the end. */
+		const int own[] = {reports[0], options.plan, options.report, console};
+		for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+			if (own[i] > STDERR_FILENO)
+				close(own[i]);
 		launch_execute(&plan, options.slots, MAX_SLOTS, reports[1]);
 	}
 	close(reports[1]);

@@ -87,6 +87,8 @@ static int next(struct launch *launch, uint32_t *point, int flags) {
 	*point = message.point;
 	if (message.kind == KIND_FAILED)
 		take_failure(launch, &message);
+	if (message.kind == KIND_RELEASED)
+		launch->released = true;
 	if (message.kind == KIND_EXECUTING)
 		launch->executed = true;
 	if (message.kind == KIND_MOVED && sender > 0) {
@@ -129,11 +131,9 @@ void sync_failed(struct launch *launch) {
 /* Whether the starter has said that it is done; what it had said stays readable behind its end. */
 static bool released(struct launch *launch) {
 	uint32_t point;
-	int kind;
-	do
-		kind = next(launch, &point, MSG_DONTWAIT);
-	while (kind == KIND_POINT);
-	return kind == KIND_RELEASED;
+	while (!launch->released && next(launch, &point, MSG_DONTWAIT) > 0)
+		;
+	return launch->released;
 }
 
 bool sync_executing(struct launch *launch) {
@@ -149,7 +149,7 @@ void sync_moved(struct launch *launch) {
 }
 
 int sync_wait_readable(struct launch *launch, int fd) {
-	struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = launch->sync, .events = POLLIN}};
+	struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = launch->sync}}; /* its end */
 	for (;;) {
 		if (poll(polled, 2, -1) < 0 && errno != EINTR)
 			return -1;

@@ -1,6 +1,16 @@
 /** Runs plans of a test by `gantry-shim launch`, with a root file system of busybox. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +27,20 @@ import {
 } from '../../../src/runtime/launch-plan/operations.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const APPLETS = ['sh', 'cat', 'echo', 'sleep', 'ls', 'readlink', 'true', 'id', 'hostname', 'tty', 'stat', 'kill'];
+const APPLETS = [
+  'sh',
+  'cat',
+  'echo',
+  'sleep',
+  'ls',
+  'readlink',
+  'true',
+  'id',
+  'hostname',
+  'tty',
+  'stat',
+  'kill',
+];
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 
 export const SHIM_BINARY = process.env['GANTRY_SHIM_BINARY'] ?? join(ROOT, 'dist/native/gantry-shim');
@@ -40,6 +63,7 @@ export function cannotLaunch(): string | false {
 /** A directory that goes with the test, with a root of busybox in `root`. */
 export function makeRoot(t: TestContext): { directory: string; root: string } {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-launch-'));
+  chmodSync(directory, 0o755);
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const root = join(directory, 'root');
   for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp']) mkdirSync(join(root, name), { recursive: true });
@@ -164,7 +188,10 @@ export async function outcomeOf(launched: Launched): Promise<Outcome> {
     launched.stdout,
     launched.stderr,
   ]);
-  const lines = report.toString().split('\n').filter((line) => line !== '');
+  const lines = report
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');
   const values = lines.map((line) => JSON.parse(line) as Partial<Failure> & { pid?: number });
   const failure = values.find((value) => value.errno !== undefined) as Failure | undefined;
   return { exitCode, stdout, stderr, failure, pid: values.find((value) => value.pid !== undefined)?.pid };
