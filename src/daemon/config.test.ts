@@ -93,7 +93,7 @@ const REFUSED_STARTS: readonly (readonly [string[], RegExp | null])[] = [
     ['--authorization-plugin', 'x'],
     /^authorization plugins are not supported: every request would be allowed$/,
   ],
-  [['--userns-remap', 'default'], /^userns-remap is not supported: /],
+  [['--userns-remap', 'default'], null],
   [['--userns-remap', ''], null],
   [
     ['-b', 'br7', '--bip', '10.1.1.1/24'],

@@ -8,7 +8,8 @@ const DIRECTORY_MODE = 0o755;
 /** A container's file tree by descriptors; every call runs off the main thread, for trees that hang. */
 export function createRootTree(files: Files): RootTreePort {
   const { slow } = files;
-  const as = (owner: Owner): SlowFileTree => (owner.uid === 0 && owner.gid === 0 ? slow : files.slowAs(owner));
+  const as = (owner: Owner): SlowFileTree =>
+    owner.uid === 0 && owner.gid === 0 ? slow : files.slowAs(owner);
   const missing = (error: unknown): boolean => isKernelError(error, 'ENOENT', 'ENOTDIR');
   const exists = (error: unknown): boolean => isKernelError(error, 'EEXIST');
   return {

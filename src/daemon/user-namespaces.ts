@@ -37,7 +37,11 @@ function accountFiles(): AccountFiles {
 }
 
 /** A program of the distribution, which knows its own way of keeping accounts. */
-async function runProgram(kernel: RemapParts['kernel'], name: string, args: readonly string[]): Promise<void> {
+async function runProgram(
+  kernel: RemapParts['kernel'],
+  name: string,
+  args: readonly string[],
+): Promise<void> {
   const path = ['/usr/sbin', '/sbin', '/usr/bin'].map((place) => join(place, name)).find(existsSync);
   if (path === undefined)
     throw new Error(`cannot add user; no ${name} binary found: make the user and its ranges by hand`);
@@ -52,7 +56,8 @@ async function makeDefaultUser({ kernel, log }: RemapParts): Promise<void> {
   try {
     await runProgram(kernel, 'useradd', ['-r', '-U', '-s', '/bin/false', DEFAULT_USER]);
     const { subuid, subgid } = accountFiles();
-    const has = (text: string): boolean => text.split('\n').some((line) => line.startsWith(`${DEFAULT_USER}:`));
+    const has = (text: string): boolean =>
+      text.split('\n').some((line) => line.startsWith(`${DEFAULT_USER}:`));
     for (const [flag, text] of [
       ['-v', subuid],
       ['-w', subgid],
@@ -86,14 +91,10 @@ async function probe({ config, kernel }: RemapParts, remap: Remap): Promise<void
         : await kernel.mounts.overlay({ lower: [lower], upper, work, shift });
     await kernel.files.slow.close(tree);
   } catch (error) {
-    throw new EngineError(
-      'unavailable',
-      `userns-remap cannot be used on this host: ${errorMessage(error)}`,
-      {
-        cause: error,
-        hint: `It takes Linux 5.19 or newer, user namespaces (user.max_user_namespaces), and a file system below ${config.dataRoot} that takes idmapped mounts, such as ext4, xfs or btrfs.`,
-      },
-    );
+    throw new EngineError('unavailable', `userns-remap cannot be used on this host: ${errorMessage(error)}`, {
+      cause: error,
+      hint: `It takes Linux 5.19 or newer, user namespaces (user.max_user_namespaces), and a file system below ${config.dataRoot} that takes idmapped mounts, such as ext4, xfs or btrfs.`,
+    });
   } finally {
     if (userns !== null) closeSync(userns);
     await rm(base, { recursive: true, force: true });

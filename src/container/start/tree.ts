@@ -28,11 +28,7 @@ async function makeDirectories({ tree, rootFd, owner }: Tree, path: string): Pro
 }
 
 /** What the reference puts into every container's tree, and the working directory. */
-export async function prepareTree(
-  tree: RootTreePort,
-  rootFd: number,
-  wish: TreeWish,
-): Promise<void> {
+export async function prepareTree(tree: RootTreePort, rootFd: number, wish: TreeWish): Promise<void> {
   const { owner } = wish;
   const place = { tree, rootFd, owner };
   if (wish.isFirst) {

@@ -44,10 +44,7 @@ test('root is nobody else, and default is dockremap', () => {
 
 const REFUSED: readonly (readonly [string, string])[] = [
   ['a:b:c', 'Invalid user/group specification in --userns-remap: "a:b:c"'],
-  [
-    'nosuch',
-    'Error during uid lookup for "nosuch": getent unable to find entry "nosuch" in passwd database',
-  ],
+  ['nosuch', 'Error during uid lookup for "nosuch": getent unable to find entry "nosuch" in passwd database'],
   ['99999', 'Uid 99999 has no entry in /etc/passwd: getent unable to find entry "99999" in passwd database'],
   [
     'daemon:77777',

@@ -21,13 +21,13 @@ for (const [way, oldWay] of [
   test(`${way}: files are seen shifted and lie unshifted on the disk`, async (t) => {
     const base = scratch(t);
     const at = (...names: string[]): string => join(base, ...names);
-    for (const name of ['top', 'bottom', 'c/diff', 'c/work']) mkdirSync(at(name), { recursive: true });
+    for (const name of ['top', 'bottom', 'c/diff', 'c/wk']) mkdirSync(at(name), { recursive: true });
     writeFileSync(at('bottom', 'file'), 'x');
     chownSync(at('bottom', 'file'), 5, 6);
     writeFileSync(at('top', 'gone'), 'x');
     const userns = await namespaces.createUser(MAPPINGS);
     const overlays = createShiftedOverlays(testSys(), [['index', 'off']], oldWay);
-    const layers = { lower: [at('top'), at('bottom')], upper: at('c/diff'), work: at('c/work') };
+    const layers = { lower: [at('top'), at('bottom')], upper: at('c/diff'), work: at('c/wk') };
     const before = mounts.table().length;
     const root = await overlays.mount(layers, { userns, root: HOST_ROOT });
     closeSync(userns);
@@ -47,7 +47,7 @@ for (const [way, oldWay] of [
     }
     assert.deepEqual(owner(statSync(at('c/diff/made'))), [0, 0]);
     assert.deepEqual(owner(statSync(at('c/diff/file'))), [5, 6]);
-    assert.deepEqual(owner(statSync(at('c/work/work'))), [0, 0]);
+    assert.deepEqual(owner(statSync(at('c/wk/work'))), [0, 0]);
     assert.ok(lstatSync(at('c/diff/gone')).isCharacterDevice());
     assert.ok(existsSync(at('top/gone')));
   });
