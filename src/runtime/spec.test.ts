@@ -286,6 +286,25 @@ describe('spec rules without a record', () => {
     assert.equal(spec.linux.sysctl, undefined);
   });
 
+  test('user namespaces: as recorded, and joined by task', () => {
+    const mapping = { containerId: 0, hostId: 100_000, size: 65_536 };
+    const mappings = { uids: [mapping], gids: [mapping] };
+    const spec = buildRuntimeSpec({ ...BASE, userns: { mode: 'private', mappings } });
+    const { namespaces, uidMappings, gidMappings, sysctl } = spec.linux;
+    assert.deepEqual(
+      namespaces?.map(({ type }) => type),
+      ['mount', 'network', 'uts', 'pid', 'ipc', 'user'],
+    );
+    const recordedMapping = { containerID: 0, hostID: 100_000, size: 65_536 };
+    assert.deepEqual([uidMappings, gidMappings], [[recordedMapping], [recordedMapping]]);
+    assert.deepEqual(sysctl, { 'net.ipv4.ip_unprivileged_port_start': '0' });
+    const cgroup = spec.mounts.find((mount) => mount.type === 'cgroup');
+    assert.deepEqual(cgroup?.options, ['nosuid', 'noexec', 'nodev']);
+    const guest = buildRuntimeSpec({ ...BASE, userns: { mode: 'container', id: 'x', mappings } });
+    assert.equal(guest.linux.namespaces?.find(({ type }) => type === 'user')?.path, 'task:x');
+    assert.deepEqual(buildRuntimeSpec({ ...BASE, userns: { mode: 'host' } }), buildRuntimeSpec(BASE));
+  });
+
   test('exec: the container process with its own arguments, user and capabilities', () => {
     const user = { uid: 7, gid: 7, additionalGids: [7], home: '/' };
     const exec = { args: ['id'], env: ['B=2', 'PATH=/x'], cwd: '', user, terminal: true, privileged: true };

@@ -3,7 +3,8 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before } from 'node:test';
+import { after, before, test } from 'node:test';
+import { run } from '../support/command.ts';
 import { e2e } from '../support/e2e.ts';
 import type { TestDaemon } from '../support/daemon.ts';
 
@@ -289,3 +290,20 @@ e2e(
     assert.deepEqual(ownerOf(join(found, 'd')), [0, 0]);
   },
 );
+
+test('starts that are refused: whose ids nobody has, or none at all', async () => {
+  const start = async (wish: string): Promise<string> => {
+    const place = (name: string): string => join(folder, 'refused', name);
+    const flags = ['--data-root', place('data'), '--exec-root', place('exec'), '--pidfile', place('pid')];
+    const more = ['-H', `unix://${place('sock')}`, '--config-file', '/dev/null', '--userns-remap', wish];
+    const { stderr, exit } = await run(executable, [...flags, ...more]);
+    assert.equal(exit, 1);
+    return stderr.trim().split('\n').at(-1) ?? '';
+  };
+  assert.equal(await start('a:b:c'), 'Invalid user/group specification in --userns-remap: "a:b:c"');
+  assert.equal(
+    await start('nosuch'),
+    'Error during uid lookup for "nosuch": getent unable to find entry "nosuch" in passwd database',
+  );
+  assert.equal(await start('daemon'), 'Can\'t create ID mappings: no subuid ranges found for user "daemon"');
+});
