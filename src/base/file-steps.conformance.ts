@@ -13,6 +13,7 @@ export async function checkCarryOut(carryOut: CarryOut): Promise<void> {
     await carryOut([
       { kind: 'directory', path: staged, mode: 0o1777, owner: { uid: 1, gid: 2 } },
       { kind: 'file', path: join(staged, 'f'), content: 'text é', mode: 0o666, flush: true },
+      { kind: 'file', path: join(staged, 'g'), content: '', mode: 0o600, owner: { uid: 3, gid: 4 } },
       { kind: 'symlink', path: join(staged, 'l'), target: 'nowhere' },
       { kind: 'rename', from: staged, to: join(root, 'd') },
       { kind: 'flushDirectory', path: root },
@@ -21,6 +22,8 @@ export async function checkCarryOut(carryOut: CarryOut): Promise<void> {
     assert.deepEqual([made.mode & 0o7777, made.uid, made.gid], [0o1777, 1, 2]);
     assert.equal(readFileSync(join(root, 'd', 'f'), 'utf8'), 'text é');
     assert.equal(statSync(join(root, 'd', 'f')).mode & 0o777, 0o666);
+    const owned = statSync(join(root, 'd', 'g'));
+    assert.deepEqual([owned.uid, owned.gid], [3, 4]);
     assert.equal(readlinkSync(join(root, 'd', 'l')), 'nowhere');
     const late = join(root, 'late');
     const failing = carryOut([

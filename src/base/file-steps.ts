@@ -1,4 +1,5 @@
 import { chmod, chown, mkdir, open, rename, symlink } from 'node:fs/promises';
+import type { Owner } from './id-mapping.ts';
 
 /*
  * Small changes of our own files, one after the other, as data: whoever carries them out can do so in one go
@@ -14,16 +15,12 @@ export type FileStep =
       readonly path: string;
       readonly content: string;
       readonly mode: number;
+      readonly owner?: Owner;
       readonly flush?: boolean;
     }
   | { readonly kind: 'symlink'; readonly path: string; readonly target: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'flushDirectory'; readonly path: string };
-
-interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 /** The first failure ends it and is thrown, with errno name as `code`; what was done before it stays. */
 export type CarryOut = (steps: readonly FileStep[]) => Promise<void>;
@@ -41,6 +38,7 @@ async function carryOut(step: FileStep): Promise<void> {
       return await chmod(step.path, step.mode);
     case 'file': {
       await using file = await open(step.path, 'w', step.mode);
+      if (step.owner !== undefined) await file.chown(step.owner.uid, step.owner.gid);
       if ((step.mode & process.umask()) !== 0) await file.chmod(step.mode);
       await file.writeFile(step.content);
       if (step.flush === true) await file.sync();

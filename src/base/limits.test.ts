@@ -24,6 +24,8 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   tarPathBytes: { by: 'src/storage/layer/tar-parser.test.ts' },
   tarDepth: { by: 'src/storage/layer/tar-parser.test.ts' },
   passwdBytes: { by: 'src/runtime/user.test.ts' },
+  knownTrees: { by: 'src/container/start/image-trees.test.ts' },
+  knownFileBytes: { by: 'src/container/start/image-trees.test.ts' },
   logLineBytes: { by: 'src/container/logs/read-log.test.ts' },
   readerBufferBytes: { by: 'src/daemon/server/server.test.ts' },
   layersPerImage: { by: 'src/oci/documents.test.ts' },

@@ -22,6 +22,9 @@ export const LIMITS = {
   tarPathBytes: 4096,
   tarDepth: 512,
   passwdBytes: MIB,
+  /** Images whose users and working directories are remembered, and the largest file of them. */
+  knownTrees: 32,
+  knownFileBytes: 16 * KIB,
   /** One line of a log file: a record holds at most 16 KiB of text, which JSON may blow up sixfold. */
   logLineBytes: 256 * KIB,
   readerBufferBytes: MIB,

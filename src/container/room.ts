@@ -2,12 +2,14 @@ import { nowNanos, rfc3339Nano } from '#base/clock.ts';
 import type { ContainerDeps } from './ports.ts';
 import type { Entry, Ledger } from './record/ledger.ts';
 import type { ExecTable } from './exec/table.ts';
+import type { ImageTrees } from './start/image-trees.ts';
 
 /** What verbs work with; each takes the part it needs. */
 export interface Room {
   readonly deps: ContainerDeps;
   readonly ledger: Ledger;
   readonly execs: ExecTable;
+  readonly imageTrees: ImageTrees;
 }
 
 /** Now, as records keep times. */

@@ -21,6 +21,7 @@ import { restartContainer } from './restart.ts';
 import { restoreContainers, startByPolicy } from './restore.ts';
 import type { Room } from './room.ts';
 import { startContainer } from './start.ts';
+import { ImageTrees } from './start/image-trees.ts';
 import { countsAsRunning } from './state.ts';
 import { killContainer, stopContainer } from './stop.ts';
 import { topContainer } from './top.ts';
@@ -51,7 +52,8 @@ export function createContainerService(deps: ContainerDeps): ContainerService {
     running: new RunningStates(settings.execRoot, log),
     log,
   });
-  const room: Room = { deps, ledger, execs: new ExecTable(new ExecFiles(settings.execRoot, log)) };
+  const execs = new ExecTable(new ExecFiles(settings.execRoot, log));
+  const room: Room = { deps, ledger, execs, imageTrees: new ImageTrees() };
   return {
     create: (request) => createContainer(room, request),
     start: (reference) => startContainer(room, reference),

@@ -1,14 +1,16 @@
 import * as messages from '#api/messages.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
+import { carryOutSteps } from '#base/file-steps.ts';
 import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
 import { join } from 'node:path';
-import type { Sandbox } from '#network/model.ts';
-import type { SpecInput } from '#runtime/spec.ts';
+import type { Sandbox, SandboxFacts } from '#network/model.ts';
+import type { ContainerSpec, SpecInput } from '#runtime/spec.ts';
 import { buildRuntimeSpec } from '#runtime/spec.ts';
 import type { LogFile, RunningTask } from '#runtime/task.ts';
 import { resolveUser, type ResolvedUser } from '#runtime/user.ts';
+import type { RootfsHandle } from '#storage/snapshotter.ts';
 import { logRotation } from './normalize/logging.ts';
 import { joined } from './normalize/modes.ts';
 import type { ContainerRecord } from './record.ts';
@@ -19,7 +21,7 @@ import { readDevices } from './start/devices.ts';
 import { classifyStartFailure } from './start/failure.ts';
 import { unlessGivenUp } from './start/give-up.ts';
 import { findJoined } from './start/joined.ts';
-import { networkFileMounts, writeNetworkFiles } from './start/network-files.ts';
+import { networkFileMounts, networkFileSteps } from './start/network-files.ts';
 import { readResources } from './start/resources.ts';
 import { prepareTree } from './start/tree.ts';
 import { openNamespace, usernsMode, type StartNamespace } from './start/user-namespace.ts';
@@ -130,43 +132,32 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
     deps.log.warn('undoing a start failed', { id: record.id, reason: errorMessage(error) }),
   );
   const log = logFile(room, record);
+  const directory = ledger.store.directoryOf(joinedIds.network ?? record.id);
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
+  if (joinedIds.network === null) rollback.push(() => deps.networks.sandbox.release(record.id));
   const [network, tree] = await unlessGivenUp(
     namespace.during(
-      Promise.allSettled([prepareNetwork(room, record, namespace), prepareRoot(room, record, namespace)]),
+      Promise.allSettled([
+        prepareNetwork(room, entry, { namespace, directory }),
+        prepareTask(room, record, { namespace, directory, joinedIds }),
+      ]),
     ),
     cancel,
     ([, late]) => {
-      if (late.status === 'fulfilled') void late.value.close();
+      if (late.status === 'fulfilled') void late.value.root.close();
       void deps.networks.sandbox.release(record.id);
     },
   );
-  if (network.status === 'fulfilled' && network.value !== null)
-    rollback.push(() => deps.networks.sandbox.release(record.id));
-  const root = tree.status === 'fulfilled' ? tree.value : null;
+  const root = tree.status === 'fulfilled' ? tree.value.root : null;
   try {
     if (tree.status === 'rejected') throw tree.reason;
     if (network.status === 'rejected') throw network.reason;
-    entry.sandbox = network.value === null ? null : factsOf(network.value);
-    await ledger.writeRunning(entry, 'starting', deps.facts.bootId);
-    const directory = ledger.store.directoryOf(joinedIds.network ?? record.id);
-    if (joinedIds.network === null) {
-      await writeNetworkFiles({
-        record,
-        sandbox: entry.sandbox,
-        settings: deps.settings,
-        hostGateway: deps.networks.hostGateway(),
-        directory,
-        owner: namespace.root,
-      });
-    }
-    const parts = { record, user: tree.value.user, joinedIds, directory };
-    const input = await unlessGivenUp(buildInput(room, parts), cancel);
+    const { input, spec } = tree.value;
     const task = await deps.tasks.start({
       id: record.id,
-      spec: buildRuntimeSpec(input),
-      rootfsFd: tree.value.fd,
+      spec,
+      rootfsFd: tree.value.root.fd,
       ...(network.value !== null && network.value.netnsFd !== null && { netnsFd: network.value.netnsFd }),
       ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
       heldPorts: network.value?.heldPorts ?? [],
@@ -181,9 +172,37 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
     });
     rollback.commit();
     if (network.value !== null) deps.networks.sandbox.handedOver(record.id, task.pid);
+    // The shim has the tree, too: this is not the close that writes it back, so nobody waits for it.
+    void root?.close();
     return task;
-  } finally {
+  } catch (error) {
     await root?.close();
+    throw error;
+  }
+}
+
+interface TaskParts {
+  readonly namespace: StartNamespace;
+  readonly directory: string;
+  readonly joinedIds: SpecFindings['joinedIds'];
+}
+
+interface PreparedTask {
+  readonly root: RootfsHandle;
+  readonly input: SpecInput;
+  readonly spec: ContainerSpec;
+}
+
+/** The container's tree, and the spec, which asks the tree for users. */
+async function prepareTask(room: Room, record: ContainerRecord, parts: TaskParts): Promise<PreparedTask> {
+  const { namespace, ...rest } = parts;
+  const { root, user } = await prepareRoot(room, record, namespace);
+  try {
+    const input = await buildInput(room, { record, user, ...rest });
+    return { root, input, spec: buildRuntimeSpec(input) };
+  } catch (error) {
+    await root.close();
+    throw error;
   }
 }
 
@@ -192,10 +211,6 @@ function takeHostname(entry: Entry, donor: ContainerRecord | undefined): void {
   if (donor === undefined) return;
   const { Hostname, Domainname } = donor.config;
   entry.record = { ...entry.record, config: { ...entry.record.config, Hostname, Domainname } };
-}
-
-function factsOf({ netnsFd: _netns, heldPorts: _ports, ...facts }: Sandbox): NonNullable<Entry['sandbox']> {
-  return facts;
 }
 
 function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile | null {
@@ -216,12 +231,14 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
 
 /** Null when another container's network is joined. */
 async function prepareNetwork(
-  room: Pick<Room, 'deps'>,
-  record: ContainerRecord,
-  { shift }: StartNamespace,
+  room: Room,
+  entry: Entry,
+  { namespace, directory }: Pick<TaskParts, 'namespace' | 'directory'>,
 ): Promise<Sandbox | null> {
+  const { record } = entry;
   const { hostConfig: host, config } = record;
   const { deps } = room;
+  const { shift, root: owner } = namespace;
   const mode = host.NetworkMode;
   if (joined(mode) !== null) return null;
   if (mode !== 'bridge' && mode !== 'host' && mode !== 'none') {
@@ -233,8 +250,18 @@ async function prepareNetwork(
   }
   const wish = record.networks[mode];
   const isOnBridge = mode === 'bridge';
+  // The intent before the kernel has anything of it; both while the kernel is at work.
+  let noted: Promise<unknown> = Promise.resolve();
+  const onPlanned = (sandbox: SandboxFacts): void => {
+    entry.sandbox = sandbox;
+    const sources = { record, sandbox, settings: deps.settings, directory, owner };
+    const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });
+    const intent = room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+    noted = Promise.all([intent, (deps.carryOut ?? carryOutSteps)(steps)]);
+    noted.catch(() => undefined);
+  };
   try {
-    return await deps.networks.sandbox.prepare({
+    const sandbox = await deps.networks.sandbox.prepare({
       containerId: record.id,
       name: record.name,
       mode,
@@ -247,7 +274,10 @@ async function prepareNetwork(
       portBindings: isOnBridge ? portsOf(host) : undefined,
       exposedPorts: isOnBridge ? Object.keys(config.ExposedPorts ?? {}) : undefined,
       publishAll: isOnBridge && host.PublishAllPorts,
+      onPlanned,
     });
+    await noted;
+    return sandbox;
   } catch (error) {
     const message = errorMessage(error);
     const kind = isEngineError(error) ? error.kind : 'internal';
@@ -268,30 +298,31 @@ function portsOf(
 }
 
 interface PreparedRoot {
-  readonly fd: number;
+  readonly root: RootfsHandle;
   readonly user: ResolvedUser;
-  close(): Promise<void>;
 }
 
 /** The container's tree: mounted, its user looked up in it, its working directory made. */
 async function prepareRoot(
-  room: Pick<Room, 'deps'>,
+  room: Pick<Room, 'deps' | 'imageTrees'>,
   record: ContainerRecord,
   namespace: StartNamespace,
 ): Promise<PreparedRoot> {
   const { snapshots, tree } = room.deps;
   const root = await snapshots.rootfs(record.id, namespace.shift ?? undefined);
+  const known = root.isUntouched ? room.imageTrees.of(record.chainId ?? '', tree) : tree;
   try {
-    const user = await lookUpUser(tree, root.fd, {
+    const user = await lookUpUser(known, root.fd, {
       user: record.config.User,
       groupAdd: record.hostConfig.GroupAdd ?? [],
     });
-    await prepareTree(tree, root.fd, {
+    await prepareTree(known, root.fd, {
       workingDir: record.config.WorkingDir,
-      isFirst: !record.hasBeenStarted,
+      // A layer below has it all, as long as nobody has written into this one.
+      isFirst: !record.hasBeenStarted && !root.isUntouched,
       owner: namespace.root,
     });
-    return { fd: root.fd, user, close: () => root.close() };
+    return { root, user };
   } catch (error) {
     await root.close();
     throw error;

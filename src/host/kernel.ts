@@ -168,7 +168,7 @@ export interface Files extends FileTree {
   readonly slow: SlowFileTree;
   /** `slow` with what is made belonging to somebody else than root, and root's rights nevertheless. */
   slowAs(owner: Owner): SlowFileTree;
-  /** Small changes of our own files, in one go on another thread; a flush may take as long as the disk likes. */
+  /** Small changes of our own files, in one go on another thread; a flush may take as long as it likes. */
   readonly carryOut: CarryOut;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;

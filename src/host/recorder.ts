@@ -195,8 +195,9 @@ function modelNamespaces(world: World): Namespaces {
         operation.kind === 'addVeth' && operation.peer.netns === NEW_NETWORK
           ? { ...operation, peer: { ...operation.peer, netns } }
           : operation;
-      for (const operation of setup?.outside ?? []) world.of().applyLink(made(operation), (fd) => world.of(fd));
-      for (const operation of setup?.inside ?? []) world.of(netns).applyLink(operation, (fd) => world.of(fd));
+      const { outside = [], inside = [] } = setup ?? {};
+      for (const operation of outside) world.of().applyLink(made(operation), (fd) => world.of(fd));
+      for (const operation of inside) world.of(netns).applyLink(operation, (fd) => world.of(fd));
       return netns;
     },
     createUser: () => Promise.resolve(world.numbers.take()),

@@ -11,6 +11,7 @@ test('a network that cannot be made leaves nothing behind', async () => {
     kernel,
     settings: { execRoot: '/nowhere' },
     bridge: null,
+    plainNetworks: { host: 'h', none: 'n' },
   } as unknown as SandboxesOptions;
   const sandboxes = new Sandboxes(options);
   const request = { containerId: 'c', name: 'n', mode: 'none' } as unknown as SandboxRequest;

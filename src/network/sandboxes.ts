@@ -113,18 +113,17 @@ export class Sandboxes {
         sandboxKey: join(execRoot, 'netns', 'default'),
         endpoints: { host: this.#plainEndpoint('host') },
       };
+      request.onPlanned?.(facts);
       return this.#enter(facts, { netnsFd: null, held: [], addresses: [] });
     }
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
-    const netnsFd = await this.#options.kernel.namespaces.createNetwork({
-      ...inUserNamespace(request),
-      outside: [],
-      sysctls: [],
-      inside: LOOPBACK_UP,
-    });
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
-    return this.#enter({ ...keyed, endpoints }, { netnsFd, held: [], addresses: [] });
+    const facts: SandboxFacts = { ...keyed, endpoints };
+    request.onPlanned?.(facts);
+    const setup = { ...inUserNamespace(request), inside: LOOPBACK_UP };
+    const netnsFd = await this.#options.kernel.namespaces.createNetwork(setup);
+    return this.#enter(facts, { netnsFd, held: [], addresses: [] });
   }
 
   handedOver(containerId: string, pid: number): void {
@@ -238,12 +237,14 @@ export class Sandboxes {
       endpoints: { [bridge.name]: endpoint },
       ports: published.ports,
     };
-    const netnsFd = await kernel.namespaces.createNetwork({
+    const making = kernel.namespaces.createNetwork({
       ...inUserNamespace(request),
       outside: planHostSide(input, endpoint),
       sysctls: planSysctls(endpoint),
       inside: planInside(endpoint),
     });
+    request.onPlanned?.(facts);
+    const netnsFd = await making;
     rollback.push(() => closeFd(netnsFd));
     guard?.publish(request.containerId, forwardsOf(facts));
     rollback.commit();

@@ -37,6 +37,8 @@ export interface RootfsHandle {
    * `kernel.files`.
    */
   readonly fd: number;
+  /** Nobody had this tree before: it is the image's, with the mount points that every container has. */
+  readonly isUntouched: boolean;
   /** Idempotent; never blocks the main thread. */
   close(): Promise<void>;
 }

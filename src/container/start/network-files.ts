@@ -1,5 +1,6 @@
-import { chown, readFile, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FileStep } from '#base/file-steps.ts';
 import type { Owner } from '#base/id-mapping.ts';
 import { LIMITS } from '#base/limits.ts';
 import { hostsFile } from '#network/hosts-file.ts';
@@ -9,16 +10,20 @@ import type { SpecInput } from '#runtime/spec.ts';
 import type { ContainerSettings } from '../ports.ts';
 import type { ContainerRecord } from '../record.ts';
 
-async function hostFile(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.slice(0, LIMITS.passwdBytes);
+/** Small, on the host's own root: a trip to a thread would take longer. */
+function hostFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').slice(0, LIMITS.passwdBytes);
+  } catch {
+    return '';
+  }
 }
 
 /** The host's resolvers; behind systemd-resolved's stub the real ones. */
-async function hostResolvers(): Promise<{ readonly host: string; readonly path: string }> {
-  const host = await hostFile(RESOLV_CONF);
+function hostResolvers(): { readonly host: string; readonly path: string } {
+  const host = hostFile(RESOLV_CONF);
   return isResolvedStub(host)
-    ? { host: await hostFile(RESOLVED_CONF), path: RESOLVED_CONF }
+    ? { host: hostFile(RESOLVED_CONF), path: RESOLVED_CONF }
     : { host, path: RESOLV_CONF };
 }
 
@@ -43,11 +48,8 @@ export function networkFileMounts(directory: string): SpecInput['networkFiles'] 
   return NAMES.map((name) => ({ source: join(directory, name), destination: `/etc/${name}` }));
 }
 
-/**
- * Writes hosts, hostname and resolv.conf beside the record. Not flushed: they are made again at every
- * start.
- */
-export async function writeNetworkFiles(sources: NetworkFileSources): Promise<void> {
+/** hosts, hostname and resolv.conf beside the record. Not flushed: they are made again at every start. */
+export function networkFileSteps(sources: NetworkFileSources): readonly FileStep[] {
   const { record, sandbox, settings, directory, owner } = sources;
   const { hostConfig: host, config } = record;
   const hostNetwork = host.NetworkMode === 'host';
@@ -61,24 +63,26 @@ export async function writeNetworkFiles(sources: NetworkFileSources): Promise<vo
     addresses,
     extraHosts: host.ExtraHosts ?? [],
     hostGateway: sources.hostGateway,
-    hostFile: hostNetwork ? await hostFile('/etc/hosts') : undefined,
+    hostFile: hostNetwork ? hostFile('/etc/hosts') : undefined,
   });
   const resolvers = resolvConf({
-    ...(await hostResolvers()),
+    ...hostResolvers(),
     dns: chosen(host.Dns, settings.dns),
     dnsSearch: chosen(host.DnsSearch, settings.dnsSearch),
     dnsOptions: chosen(host.DnsOptions, settings.dnsOptions),
     hostNetwork,
     ipv6: endpoints.some((endpoint) => endpoint.ipv6Address !== ''),
   });
-  const write = async (name: (typeof NAMES)[number], text: string): Promise<void> => {
-    const path = join(directory, name);
-    await writeFile(path, text, { mode: 0o644 });
-    await chown(path, owner.uid, owner.gid);
-  };
-  await Promise.all([
-    write('resolv.conf', resolvers),
-    write('hostname', `${config.Hostname}\n`),
-    write('hosts', hosts),
-  ]);
+  const step = (name: (typeof NAMES)[number], content: string): FileStep => ({
+    kind: 'file',
+    path: join(directory, name),
+    content,
+    mode: 0o644,
+    ...((owner.uid !== 0 || owner.gid !== 0) && { owner }),
+  });
+  return [
+    step('resolv.conf', resolvers),
+    step('hostname', `${config.Hostname}\n`),
+    step('hosts', hosts),
+  ];
 }

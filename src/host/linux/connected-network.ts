@@ -1,6 +1,6 @@
 /*
- * A network namespace with everything in it, made by one batch of calls on one thread: it leaves ours, keeps a
- * socket of ours, makes the links from there, then sets up the inside. The main thread never waits for the
+ * A network namespace with everything in it, made by one batch of calls on one thread: it leaves ours, keeps
+ * a socket of ours, makes the links from there, then sets up the inside. The main thread never waits for the
  * kernel's lock over all links, which others hold for milliseconds.
  */
 import { NEW_NETWORK } from '../link-operations.ts';
@@ -45,7 +45,13 @@ interface Side {
   readonly received: number;
 }
 
-function talk(batch: Batch, socket: number, requests: readonly Request[], message: Buffer): Side {
+interface Talk {
+  readonly socket: number;
+  readonly requests: readonly Request[];
+  readonly message: Buffer;
+}
+
+function talk(batch: Batch, { socket, requests, message }: Talk): Side {
   const reply = Buffer.alloc(REPLY_BYTES);
   const sent = batch.add('sendto', [socket], message, message.length, 0, null, 0);
   const received = batch.add('recvfrom', [socket], reply, reply.length, 0, null, null);
@@ -72,7 +78,7 @@ function placeOfNamespace(message: Buffer): number {
 }
 
 /** Numbers of links that exist only once the batch runs. */
-function fillIndexes(batch: Batch, socket: number, requests: readonly Request[], message: Buffer): void {
+function fillIndexes(batch: Batch, { socket, requests, message }: Talk): void {
   const names = new Map<string, Buffer>();
   let at = 0;
   for (const { payload, linkIndex } of requests) {
@@ -151,14 +157,14 @@ export async function connectNetwork(
     const message = joinRequests(outside);
     const place = placeOfNamespace(message);
     if (place >= 0) batch.add('store', message, place, [netns]);
-    sides.push(talk(batch, ourSocket, outside, message));
+    sides.push(talk(batch, { socket: ourSocket, requests: outside, message }));
   }
   const sysctls = writeSysctls(batch, setup.sysctls ?? [], left);
   if (inside.length > 0) {
     const socket = openSocket(batch, left);
     const message = joinRequests(inside);
-    fillIndexes(batch, socket, inside, message);
-    sides.push(talk(batch, socket, inside, message));
+    fillIndexes(batch, { socket, requests: inside, message });
+    sides.push(talk(batch, { socket, requests: inside, message }));
   }
   const results = await sys.onOwnThread(batch.calls);
   check(results[left] ?? 0, existing === null ? 'unshare' : 'setns', 'net');

@@ -21,6 +21,7 @@ function callsOf(step: FileStep, base: number): Call[] {
       const flags = O.WRONLY | O.CREAT | O.TRUNC | O.CLOEXEC;
       return [
         ['openat', AT.FDCWD, step.path, flags, step.mode],
+        ...(step.owner === undefined ? [] : [['fchown', [base], step.owner.uid, step.owner.gid] as const]),
         ['write', [base], bytes, bytes.length],
         ...((step.mode & process.umask()) === 0 ? [] : [['fchmod', [base], step.mode] as const]),
         ...(step.flush === true ? [['fsync', [base]] as const] : []),

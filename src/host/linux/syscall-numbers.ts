@@ -10,6 +10,7 @@ const NUMBERS = {
   fchmod: [91, 52],
   fchmodat: [268, 53],
   fchmodat2: [452, 452],
+  fchown: [93, 55],
   fchownat: [260, 54],
   fcntl: [72, 25],
   flock: [73, 32],

@@ -40,6 +40,8 @@ export class OverlaySnapshotter implements Snapshotter {
   /** What their roots look like, by name. */
   readonly #initReady = new Map<string, RootAttributes>();
   readonly #parents = new Map<ContainerId, string>();
+  /** Made by this process, and given to nobody yet. */
+  readonly #untouched = new Set<ContainerId>();
 
   private constructor(deps: OverlayDeps) {
     this.#deps = deps;
@@ -106,6 +108,7 @@ export class OverlaySnapshotter implements Snapshotter {
         { kind: 'symlink', path: join(path, 'parent'), target: parentLink },
         trees.linkStep(id),
       ]);
+      this.#untouched.add(id);
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') await this.removeWritable(id);
       throw error;
@@ -122,6 +125,7 @@ export class OverlaySnapshotter implements Snapshotter {
     await tombstones.bury(layout.directory(id));
     await rm(layout.link(id), { force: true });
     this.#parents.delete(id);
+    this.#untouched.delete(id);
   }
 
   async writableUsage(id: ContainerId): Promise<Usage> {
@@ -137,13 +141,14 @@ export class OverlaySnapshotter implements Snapshotter {
     const { layout, kernel } = this.#deps;
     const chain = this.#chainOf(id);
     const init = await this.#ensureInit(chain);
+    const isUntouched = this.#untouched.delete(id);
     const fd = await kernel.mounts.overlay({
       lower: [init.name, ...chain.map((record) => record.cacheId)].map((name) => layout.diff(name)),
       upper: layout.diff(id),
       work: layout.work(id),
       ...(shift !== undefined && { shift }),
     });
-    return this.#handle(fd);
+    return this.#handle(fd, isUntouched);
   }
 
   graphDriverData(of: { readonly container: ContainerId } | { readonly layer: ChainId }): GraphDriver {
@@ -196,7 +201,7 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#deps.store.chain(top.chainId);
   }
 
-  /** The layer of mount points on top of an image, made once per image and boot. Returns its name and root. */
+  /** The layer of mount points on top of an image, made once per image and boot. Gives its name and root. */
   async #ensureInit(chain: readonly LayerRecord[]): Promise<{ name: string; root: RootAttributes }> {
     const name = `${chain[0]?.cacheId ?? NO_LAYERS}-init`;
     const known = this.#initReady.get(name);
@@ -243,10 +248,10 @@ export class OverlaySnapshotter implements Snapshotter {
     }
   }
 
-  #handle(fd: number): RootfsHandle {
+  #handle(fd: number, isUntouched: boolean): RootfsHandle {
     let closing: Promise<void> | null = null;
     // The last close of an overlay writes back its whole upper file system: never on the main thread.
-    return { fd, close: () => (closing ??= this.#deps.kernel.files.slow.close(fd)) };
+    return { fd, isUntouched, close: () => (closing ??= this.#deps.kernel.files.slow.close(fd)) };
   }
 
   async #sweepStaged(): Promise<void> {

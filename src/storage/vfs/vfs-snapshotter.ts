@@ -167,7 +167,7 @@ export class VfsSnapshotter implements Snapshotter {
     const seenBy = shift === undefined ? {} : { userns: shift.userns };
     const fd = await mounts.cloneTree(this.#deps.trees.directory(id), seenBy);
     let closing: Promise<void> | null = null;
-    return { fd, close: () => (closing ??= files.slow.close(fd)) };
+    return { fd, isUntouched: false, close: () => (closing ??= files.slow.close(fd)) };
   }
 
   /** The reference has no data for this driver either. */
