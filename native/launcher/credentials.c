@@ -59,14 +59,19 @@ int op_groups(struct launch *launch, const struct operation *operation) {
 	return check(launch, syscall(SYS_setgroups, gids->length / sizeof(uint32_t), gids->bytes), "setgroups");
 }
 
+/* A new identity makes the process as dumpable as fs.suid_dumpable says; ours stays out of everybody's reach. */
+static int take_identity(struct launch *launch, long number, unsigned id, const char *step) {
+	if (syscall(number, id, id, id) < 0)
+		return launch_fail(launch, step, "");
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? launch_fail(launch, "prctl", "PR_SET_DUMPABLE") : 0;
+}
+
 int op_gid(struct launch *launch, const struct operation *operation) {
-	unsigned gid = (unsigned)operation->fields[GID_GID].number;
-	return check(launch, syscall(SYS_setresgid, gid, gid, gid), "setresgid");
+	return take_identity(launch, SYS_setresgid, (unsigned)operation->fields[GID_GID].number, "setresgid");
 }
 
 int op_uid(struct launch *launch, const struct operation *operation) {
-	unsigned uid = (unsigned)operation->fields[UID_UID].number;
-	return check(launch, syscall(SYS_setresuid, uid, uid, uid), "setresuid");
+	return take_identity(launch, SYS_setresuid, (unsigned)operation->fields[UID_UID].number, "setresuid");
 }
 
 int op_no_new_privileges(struct launch *launch, const struct operation *operation) {

@@ -190,17 +190,19 @@ int op_set_mount_attributes(struct launch *launch, const struct operation *opera
 
 /*
  * The plan refuses mounts into /proc by their names; a link of the image must not bring another one there. So
- * what lies in a procfs has to be reached without links.
+ * what lies in a procfs has to be reached without links, too, and be the same.
  */
-static bool led_into_proc(int root, const char *path, int target) {
+static bool led_into_proc(int root, const char *path, int target, const struct stat *status) {
 	struct statfs system;
+	struct stat reached;
 	if (fstatfs(target, &system) < 0 || system.f_type != PROC_MAGIC)
 		return false;
 	int straight = resolve_with(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (straight < 0)
-		return true;
-	close(straight);
-	return false;
+	bool same = straight >= 0 && fstat(straight, &reached) == 0 && reached.st_dev == status->st_dev &&
+		reached.st_ino == status->st_ino;
+	if (straight >= 0)
+		close(straight);
+	return !same;
 }
 
 static int open_target(int root, const char *path, mode_t type) {
@@ -227,7 +229,7 @@ int op_attach(struct launch *launch, const struct operation *operation) {
 		result = launch_fail(launch, "fstat", path);
 	else if (S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode)) /* move_mount would say EINVAL, which says less */
 		result = launch_fail_with(launch, ENOTDIR, "move_mount", path);
-	else if (led_into_proc(root, path, target))
+	else if (led_into_proc(root, path, target, &to))
 		result = launch_fail_with(launch, EPERM, "fstatfs", path);
 	else if (kernel_move_mount(source, "", target, "", EMPTY_TO_EMPTY) < 0)
 		result = launch_fail(launch, "move_mount", path);

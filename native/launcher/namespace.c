@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "kernel.h"
 #include "launcher.h"
@@ -14,7 +15,8 @@ int op_join_namespace(struct launch *launch, const struct operation *operation) 
 		return -1;
 	if (setns(namespace, (int)operation->fields[JOIN_NAMESPACE_FLAGS].number) < 0)
 		return launch_fail(launch, "setns", "");
-	return 0;
+	/* Rights that come with a user namespace may have changed it, as fs.suid_dumpable says. */
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? launch_fail(launch, "prctl", "PR_SET_DUMPABLE") : 0;
 }
 
 int op_unshare(struct launch *launch, const struct operation *operation) {

@@ -11,33 +11,40 @@
 
 #define NAME_BYTES (NAME_MAX + 1)
 
-/* What stands in the place already is taken when it is the same node. */
-static int create_node(int parent, const char *name, mode_t mode, dev_t device) {
-	mode_t mask = umask(0);
-	int result = mknodat(parent, name, mode, device);
-	int error = errno;
-	umask(mask);
-	struct stat status;
-	if (result < 0 && error == EEXIST && fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		(status.st_mode & S_IFMT) == (mode & S_IFMT) && (S_ISFIFO(mode) || status.st_rdev == device))
-		return 0;
-	errno = error;
-	return result;
-}
+struct node {
+	mode_t mode;
+	dev_t device;
+	uid_t uid;
+	gid_t gid;
+};
 
-/* By a descriptor that surely is what was made. */
-static int own_node(int parent, const char *name, uid_t uid, gid_t gid) {
+/* Who may write to the directory could have put something else there: looked at by descriptor. */
+static int own_node(int parent, const char *name, const struct node *node, bool made) {
 	struct stat status;
 	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	int result = fstat(fd, &status);
-	if (result == 0 && (status.st_uid != uid || status.st_gid != gid))
-		result = S_ISLNK(status.st_mode) ? (errno = ELOOP, -1) : fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
-	int error = errno;
+	int result = fstat(fd, &status), error = errno;
+	if (result == 0 && ((status.st_mode ^ node->mode) & S_IFMT || status.st_rdev != node->device)) {
+		result = -1;
+		error = EEXIST;
+	} else if (result == 0 && made && (status.st_uid != node->uid || status.st_gid != node->gid)) {
+		result = fchownat(fd, "", node->uid, node->gid, AT_EMPTY_PATH);
+		error = errno;
+	}
 	close(fd);
 	errno = error;
 	return result;
+}
+
+/* The same node in its place already is as good, and stays as it is. */
+static int create_node(int parent, const char *name, const struct node *node) {
+	mode_t mask = umask(0);
+	bool made = mknodat(parent, name, node->mode, node->device) == 0;
+	int error = errno;
+	umask(mask);
+	errno = error;
+	return made || error == EEXIST ? own_node(parent, name, node, made) : -1;
 }
 
 int op_make_node(struct launch *launch, const struct operation *operation) {
@@ -50,14 +57,15 @@ int op_make_node(struct launch *launch, const struct operation *operation) {
 	int parent = make_parent_in_root(root, path, name);
 	if (parent < 0)
 		return launch_fail(launch, "openat2", path);
+	mode_t mode = (mode_t)fields[MAKE_NODE_MODE].number;
 	dev_t device = makedev((unsigned)fields[MAKE_NODE_MAJOR].number, (unsigned)fields[MAKE_NODE_MINOR].number);
-	uid_t uid = (uid_t)fields[MAKE_NODE_UID].number;
-	gid_t gid = (gid_t)fields[MAKE_NODE_GID].number;
-	int result = 0;
-	if (create_node(parent, name, (mode_t)fields[MAKE_NODE_MODE].number, device) < 0)
-		result = launch_fail(launch, "mknodat", path);
-	else if (own_node(parent, name, uid, gid) < 0)
-		result = launch_fail(launch, "fchownat", path);
+	struct node node = {
+		.mode = mode,
+		.device = S_ISFIFO(mode) ? 0 : device,
+		.uid = (uid_t)fields[MAKE_NODE_UID].number,
+		.gid = (gid_t)fields[MAKE_NODE_GID].number,
+	};
+	int result = create_node(parent, name, &node) < 0 ? launch_fail(launch, "mknodat", path) : 0;
 	close(parent);
 	return result;
 }
