@@ -1,33 +1,36 @@
 #!/bin/sh
 # `build.sh` builds the native program that needs no Node: dist/native/gantry-shim, static. `build.sh sanitize`
-# builds what tests use instead: gantry-shim-sanitized, frame-fuzz and plan-fuzz, with AddressSanitizer and
-# UndefinedBehaviorSanitizer; `build.sh plain-fuzz` builds the last two without, for valgrind.
+# builds what tests use instead, with AddressSanitizer and UndefinedBehaviorSanitizer: gantry-shim-sanitized and
+# the fuzzers; `build.sh fuzzers` builds these alone. GANTRY_NATIVE_OUT: another place; GANTRY_FUZZ_FLAGS: other
+# flags for the fuzzers (valgrind wants them without sanitizers).
 set -eu
 cd "$(dirname "$0")/.."
-out=dist/native
+out=${GANTRY_NATIVE_OUT:-dist/native}
 mkdir -p "$out"
 warnings='-std=gnu11 -Wall -Wextra -Werror'
 checks='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
-# The programs that feed decoders with what nobody sends: suffix of their names, flags, more files.
-build_fuzzers() {
-	suffix=$1 flags=$2
+# Name, its folder, what it feeds with things that nobody sends.
+build_fuzzer() {
+	name=$1 folder=$2
 	shift 2
-	${CC:-cc} $warnings $flags -Inative/shim -o "$out/frame-fuzz$suffix.new" native/shim/test/frame-fuzz.c \
-		native/shim/frame.c native/shim/json-line.c "$@"
-	mv "$out/frame-fuzz$suffix.new" "$out/frame-fuzz$suffix"
-	${CC:-cc} $warnings $flags -Inative/launcher -o "$out/plan-fuzz$suffix.new" native/launcher/test/plan-fuzz.c \
-		native/launcher/plan.c "$@"
-	mv "$out/plan-fuzz$suffix.new" "$out/plan-fuzz$suffix"
+	${CC:-cc} $warnings ${GANTRY_FUZZ_FLAGS:-$checks} -I"native/$folder" -o "$out/$name.new" \
+		"native/$folder/test/$name.c" native/shim/test/sanitizer-options.c "$@"
+	mv "$out/$name.new" "$out/$name"
 }
-if [ "${1:-}" = plain-fuzz ]; then
-	build_fuzzers -plain '-g -O1'
+build_fuzzers() {
+	build_fuzzer frame-fuzz shim native/shim/frame.c native/shim/json-line.c
+	build_fuzzer ring-fuzz shim native/shim/ring.c native/shim/scratch.c native/shim/error.c
+	build_fuzzer plan-fuzz launcher native/launcher/plan.c
+}
+if [ "${1:-}" = fuzzers ]; then
+	build_fuzzers
 	exit 0
 fi
 if [ "${1:-}" = sanitize ]; then
 	${CC:-cc} $warnings $checks -o "$out/gantry-shim-sanitized.new" native/shim/*.c native/launcher/*.c \
 		native/shim/test/sanitizer-options.c
 	mv "$out/gantry-shim-sanitized.new" "$out/gantry-shim-sanitized"
-	build_fuzzers '' "$checks" native/shim/test/sanitizer-options.c
+	build_fuzzers
 	exit 0
 fi
 if command -v musl-gcc >/dev/null 2>&1; then compiler=musl-gcc; else compiler=${CC:-cc}; fi

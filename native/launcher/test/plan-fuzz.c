@@ -81,18 +81,16 @@ static uint32_t put_operation(uint8_t *at, uint32_t code, const char *kinds) {
 	return size;
 }
 
-/* Every operation where it may stand: `clone` for `before`, `execute` at the end. */
+/* Every operation where it may stand: three of `before`, two of `parent`, the others in `child`. */
 static uint32_t build(uint8_t *bytes) {
 	static const struct {
 		const char *name, *kinds;
 	} shapes[OPERATION_CODES] = OPERATION_SHAPES;
-	static const enum operation_code elsewhere[] = {OP_CLONE, OP_INHERIT_FILE, OP_WAIT_EXECUTED,
-		OP_WRITE_CHILD_FILE, OP_EXECUTE};
+	static const enum operation_code elsewhere[] = {OP_INHERIT_FILE, OP_USER_NAMESPACE, OP_CLONE,
+		OP_WRITE_CHILD_FILE, OP_WAIT_EXECUTED, OP_EXECUTE};
 	uint32_t length = HEADER_BYTES, children = 1;
-	length += put_operation(bytes + length, OP_INHERIT_FILE, shapes[OP_INHERIT_FILE].kinds);
-	length += put_operation(bytes + length, OP_CLONE, shapes[OP_CLONE].kinds);
-	length += put_operation(bytes + length, OP_WRITE_CHILD_FILE, shapes[OP_WRITE_CHILD_FILE].kinds);
-	length += put_operation(bytes + length, OP_WAIT_EXECUTED, shapes[OP_WAIT_EXECUTED].kinds);
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere) - 1; i++)
+		length += put_operation(bytes + length, elsewhere[i], shapes[elsewhere[i]].kinds);
 	for (uint32_t code = 0; code < OPERATION_CODES; code++) {
 		int here = shapes[code].name != NULL;
 		for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
@@ -103,7 +101,7 @@ static uint32_t build(uint8_t *bytes) {
 		}
 	}
 	length += put_operation(bytes + length, OP_EXECUTE, shapes[OP_EXECUTE].kinds);
-	uint32_t header[8] = {0x31504c47, length, 1, 2, 2, children};
+	uint32_t header[8] = {0x31504c47, length, 1, 3, 2, children};
 	memcpy(bytes, header, sizeof(header));
 	return length;
 }
@@ -215,8 +213,12 @@ int main(int argc, char **argv) {
 		unsigned long valid = accepted;
 		if (round < seed_count || (!seed && round == 0)) {
 			sum += decode(bytes, length, &accepted);
-			if (accepted == valid)
-				printf("a valid plan is refused\n");
+			if (accepted == valid) {
+				struct plan plan;
+				plan_decode(&plan, bytes, length);
+				printf("a valid plan is refused: %s at %u\n", plan.reason, plan.offset);
+				return 1;
+			}
 		}
 		length = mutate(bytes, length);
 		/* Most lengths that do not fit would hide what comes behind them. */

@@ -7,7 +7,6 @@ import {
   existsSync,
   openSync,
   readFileSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { constants } from 'node:os';
