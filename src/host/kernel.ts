@@ -303,6 +303,21 @@ export interface Namespaces {
 
 export type CgroupVersion = 'v1' | 'v2' | 'hybrid';
 
+export interface CgroupHierarchy {
+  readonly version: 1 | 2;
+  readonly mountPoint: string;
+  /**
+   * v1: those mounted here (`name=systemd` for a hierarchy without one); v2: what cgroup.controllers says.
+   */
+  readonly controllers: readonly string[];
+}
+
+export interface CgroupLayout {
+  readonly version: CgroupVersion;
+  /** In the order of the mount table. */
+  readonly hierarchies: readonly CgroupHierarchy[];
+}
+
 /**
  * Control groups, one interface for v1, v2 and both at once. Paths are absolute within the hierarchies
  * (`/docker/<id>`), as the OCI runtime spec's `cgroupsPath`: the directory has that path below each
@@ -310,6 +325,8 @@ export type CgroupVersion = 'v1' | 'v2' | 'hybrid';
  */
 export interface Cgroups {
   readonly version: CgroupVersion;
+  /** What is mounted where. */
+  layout(): CgroupLayout;
   /** Controllers available, sorted (`cpu`, `memory`, `pids`, …). */
   readonly controllers: readonly string[];
   /** In every hierarchy, with its parents; idempotent. */

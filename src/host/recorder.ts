@@ -207,6 +207,8 @@ function modelNamespaces(world: World): Namespaces {
   };
 }
 
+const RECORDED_CONTROLLERS: readonly string[] = ['cpu', 'io', 'memory', 'pids'];
+
 function modelCgroups(): Cgroups {
   const groups = new Set<string>(['/']);
   const frozen = new Set<string>();
@@ -214,7 +216,11 @@ function modelCgroups(): Cgroups {
     [...groups].filter((group) => group === path || group.startsWith(`${path}/`));
   return {
     version: 'v2',
-    controllers: ['cpu', 'io', 'memory', 'pids'],
+    controllers: RECORDED_CONTROLLERS,
+    layout: () => ({
+      version: 'v2',
+      hierarchies: [{ version: 2, mountPoint: '/sys/fs/cgroup', controllers: RECORDED_CONTROLLERS }],
+    }),
     create: (path) => {
       const parts = path.split('/').filter((part) => part !== '');
       for (let length = 1; length <= parts.length; length += 1)

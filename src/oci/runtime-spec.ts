@@ -33,6 +33,16 @@ export interface SpecConsoleSize {
   width: number;
 }
 
+export interface SpecScheduler {
+  policy: string;
+  nice?: number;
+  priority?: number;
+  flags?: string[];
+  runtime?: number;
+  deadline?: number;
+  period?: number;
+}
+
 export interface SpecProcess {
   terminal?: boolean;
   consoleSize?: SpecConsoleSize;
@@ -47,7 +57,7 @@ export interface SpecProcess {
   oomScoreAdj?: number;
   selinuxLabel?: string;
   ioPriority?: { class: string; priority: number };
-  scheduler?: Record<string, string | number | string[]>;
+  scheduler?: SpecScheduler;
   execCPUAffinity?: { initial?: string; final?: string };
 }
 
@@ -162,6 +172,7 @@ export interface SpecResources {
   blockIO?: SpecBlockIo;
   hugepageLimits?: { pageSize: string; limit: number }[];
   network?: { classID?: number; priorities?: { name: string; priority: number }[] };
+  rdma?: Record<string, { hcaHandles?: number; hcaObjects?: number }>;
   unified?: Record<string, string>;
 }
 

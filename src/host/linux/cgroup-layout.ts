@@ -1,18 +1,4 @@
-import type { CgroupVersion, MountEntry } from '../kernel.ts';
-
-export interface Hierarchy {
-  readonly version: 1 | 2;
-  readonly mountPoint: string;
-  /**
-   * v1: those mounted here (`name=systemd` for a hierarchy without one); v2: what cgroup.controllers says.
-   */
-  readonly controllers: readonly string[];
-}
-
-export interface CgroupLayout {
-  readonly version: CgroupVersion;
-  readonly hierarchies: readonly Hierarchy[];
-}
+import type { CgroupHierarchy, CgroupLayout, MountEntry } from '../kernel.ts';
 
 const NO_CONTROLLER = new Set([
   'rw',
@@ -33,7 +19,7 @@ export function cgroupLayout(
   v2Controllers: (mountPoint: string) => readonly string[],
 ): CgroupLayout {
   const seen = new Set<string>();
-  const hierarchies: Hierarchy[] = [];
+  const hierarchies: CgroupHierarchy[] = [];
   for (const mount of mounts) {
     if (mount.type !== 'cgroup' && mount.type !== 'cgroup2') continue;
     const isV1 = mount.type === 'cgroup';

@@ -11,8 +11,8 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '#base/errors.ts';
-import type { Cgroups } from '../kernel.ts';
-import { cgroupLayout, type Hierarchy } from './cgroup-layout.ts';
+import type { CgroupHierarchy, CgroupLayout, Cgroups } from '../kernel.ts';
+import { cgroupLayout } from './cgroup-layout.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { parseMountTable } from './mount-table.ts';
 import { AT } from './file-paths.ts';
@@ -72,7 +72,7 @@ function inheritCpuset(directory: string): void {
   }
 }
 
-function makeGroup(hierarchy: Hierarchy, path: string): void {
+function makeGroup(hierarchy: CgroupHierarchy, path: string): void {
   let directory = hierarchy.mountPoint;
   for (const name of path.split('/').filter((part) => part !== '')) {
     directory = join(directory, name);
@@ -115,7 +115,7 @@ class LinuxCgroups implements CgroupsInside {
   readonly version: Cgroups['version'];
   readonly controllers: readonly string[];
   readonly #sys: Sys;
-  readonly #hierarchies: readonly Hierarchy[];
+  readonly #hierarchies: readonly CgroupHierarchy[];
 
   constructor(sys: Sys) {
     const mounts = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'));
@@ -127,6 +127,10 @@ class LinuxCgroups implements CgroupsInside {
     this.#hierarchies = layout.hierarchies;
     const names = layout.hierarchies.flatMap((hierarchy) => hierarchy.controllers);
     this.controllers = [...new Set(names.filter((name) => !name.startsWith('name=')))].sort();
+  }
+
+  layout(): CgroupLayout {
+    return { version: this.version, hierarchies: this.#hierarchies };
   }
 
   create(path: string): void {

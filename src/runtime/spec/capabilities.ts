@@ -65,6 +65,12 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
   'AUDIT_WRITE',
 ].map((name) => `CAP_${name}`);
 
+/** By its number in linux/capability.h; undefined for a name that there is not. */
+export function capabilityNumber(name: string): number | undefined {
+  const number = NAMES.indexOf(name);
+  return number < 0 ? undefined : number;
+}
+
 /**
  * The names in a mask such as /proc/self/status has. A capability that this table does not know is not named.
  */

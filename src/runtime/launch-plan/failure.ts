@@ -1,0 +1,246 @@
+import type { LaunchPlan, Operation } from './operations.ts';
+
+/** What the launcher reports when an operation failed. */
+export interface LaunchFailure {
+  /** `before`, `parent` or `child`. */
+  readonly list: string;
+  /** In that list. */
+  readonly index: number;
+  readonly code: number;
+  readonly errno: number;
+  /** Of a hook that ended, as waitpid gives it. */
+  readonly status: number;
+  /** The call that failed: `openat2`. */
+  readonly step: string;
+  /** A path, a name. */
+  readonly object: string;
+}
+
+const ERRNO_TEXTS: Readonly<Record<number, string>> = {
+  1: 'operation not permitted',
+  2: 'no such file or directory',
+  3: 'no such process',
+  5: 'input/output error',
+  6: 'no such device or address',
+  7: 'argument list too long',
+  8: 'exec format error',
+  9: 'bad file descriptor',
+  10: 'no child processes',
+  11: 'resource temporarily unavailable',
+  12: 'cannot allocate memory',
+  13: 'permission denied',
+  16: 'device or resource busy',
+  17: 'file exists',
+  18: 'invalid cross-device link',
+  19: 'no such device',
+  20: 'not a directory',
+  21: 'is a directory',
+  22: 'invalid argument',
+  23: 'too many open files in system',
+  24: 'too many open files',
+  26: 'text file busy',
+  27: 'file too large',
+  28: 'no space left on device',
+  30: 'read-only file system',
+  32: 'broken pipe',
+  34: 'numerical result out of range',
+  36: 'file name too long',
+  38: 'function not implemented',
+  40: 'too many levels of symbolic links',
+  61: 'no data available',
+  75: 'value too large for defined data type',
+  87: 'too many users',
+  95: 'operation not supported',
+  110: 'connection timed out',
+  116: 'stale file handle',
+  117: 'structure needs cleaning',
+  122: 'disk quota exceeded',
+};
+const EISDIR = 21;
+const ETIMEDOUT = 110;
+
+export function errnoText(errno: number): string {
+  return ERRNO_TEXTS[errno] ?? `errno ${errno}`;
+}
+
+/** Where in runc's chain of messages an error has its place. */
+interface Told {
+  readonly text: string;
+  /** By the container's first process, whatever list of ours it was in. */
+  readonly inside: boolean;
+}
+
+const told = (text: string, inside = true): Told => ({ text, inside });
+
+/** The failed operation itself; undefined when the report does not fit the plan. */
+function failedOperation(plan: LaunchPlan, { list, index }: LaunchFailure): Operation | undefined {
+  if (list !== 'before' && list !== 'parent' && list !== 'child') return undefined;
+  return plan[list][index];
+}
+
+function mountText(plan: LaunchPlan, operation: Operation, failure: LaunchFailure): Told {
+  const same = [...plan.before, ...plan.child].filter(({ from }) => from === operation.from);
+  let [source, target] = ['', ''];
+  for (const each of same) {
+    if (each.op === 'openTree' || each.op === 'treeOfNamespace') source ||= each.path;
+    if (each.op === 'makeMount' || each.op === 'makeTmpfs') source ||= each.source;
+    if (each.op === 'attach') target ||= each.path;
+  }
+  const why = errnoText(failure.errno);
+  const opened = operation.op === 'openTree' || operation.op === 'treeOfNamespace';
+  const detail = opened
+    ? `stat ${failure.object}: ${why}`
+    : `${failure.step === 'move_mount' ? 'mount' : failure.step} src=${source}, dst=${target}${
+        failure.object === '' || failure.object === target ? '' : `, object=${failure.object}`
+      }: ${why}`;
+  return told(`error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(target)}: ${detail}`);
+}
+
+function programText(candidates: readonly string[], command: string, errno: number): string {
+  const quoted = JSON.stringify(command);
+  if (!command.includes('/')) return `exec: ${quoted}: executable file not found in $PATH`;
+  if (errno === EISDIR) return `exec: ${quoted}: is a directory: permission denied`;
+  if (errno === 13 || errno === 1) return `exec: ${quoted}: permission denied`;
+  return `exec: ${quoted}: stat ${candidates[0] ?? command}: ${errnoText(errno)}`;
+}
+
+/** As Go prints how a process ended. */
+function statusText({ status, errno }: LaunchFailure): string {
+  if (errno === ETIMEDOUT) return 'timed out';
+  if (status === 0) return errnoText(errno);
+  const signal = status & 0x7f;
+  return signal === 0 ? `exit status ${(status >> 8) & 0xff}` : `signal: ${signal}`;
+}
+
+const JOINED: Readonly<Record<string, string>> = {
+  makeDirectory: 'mkdir',
+  openTree: 'open',
+  open: 'open',
+  inheritFile: 'open',
+};
+
+/** A file of a cgroup, and its value. */
+function cgroupText(operation: Operation, failure: LaunchFailure): Told {
+  const why = errnoText(failure.errno);
+  if (operation.op !== 'writeFile') {
+    const call = JOINED[operation.op] ?? failure.step;
+    return told(`unable to apply cgroup configuration: ${call} ${failure.object}: ${why}`, false);
+  }
+  const value = Buffer.from(operation.value).toString();
+  const text = `failed to write ${JSON.stringify(value)}: write ${operation.path}: ${why}`;
+  const isLimit = operation.from?.startsWith('linux.resources') === true;
+  const head = isLimit ? 'error setting cgroup config for procHooks process' : 'unable to apply cgroup configuration';
+  return told(`${head}: ${text}`, false);
+}
+
+/** By the operation, in the words that callers of runc know. */
+function operationText(plan: LaunchPlan, operation: Operation, failure: LaunchFailure): Told | null {
+  const why = errnoText(failure.errno);
+  switch (operation.op) {
+    case 'hostname':
+      return told(`sethostname: ${why}`);
+    case 'domainname':
+      return told(`setdomainname: ${why}`);
+    case 'workingDirectory':
+      return failure.step === 'getcwd'
+        ? told('current working directory is outside of container mount namespace root')
+        : told(`chdir to cwd (${JSON.stringify(operation.path)}) set in config.json failed: ${why}`);
+    case 'makePath':
+      return told(`mkdir ${operation.path}: ${why}`);
+    case 'findProgram': {
+      const execute = plan.child.at(-1);
+      const command = execute?.op === 'execute' ? (execute.arguments[0] ?? '') : '';
+      return told(programText(operation.candidates, command, failure.errno));
+    }
+    case 'execute':
+      return told(`exec ${failure.object}: ${why}`);
+    case 'makeNode':
+      return told(`error creating device nodes: mknod ${operation.path}: ${why}`);
+    case 'makeLink':
+      return told(`error setting up /dev symlinks: symlink ${operation.target} ${operation.path}: ${why}`);
+    case 'rlimit':
+      return told(`error setting rlimit type ${operation.resource}: ${why}`, false);
+    case 'mask':
+      return told(`can't mask path ${JSON.stringify(operation.path)}: ${why}`);
+    case 'makeReadonly':
+      return told(`can't make ${JSON.stringify(operation.path)} read-only: ${why}`);
+    case 'writeProc': {
+      const key = operation.path.slice('sys/'.length).replaceAll('/', '.');
+      const call = failure.step === 'write' ? 'write' : 'open';
+      return told(`write sysctl key ${key}: ${call} /proc/${operation.path}: ${why}`);
+    }
+    case 'hook': {
+      const [, point, number] = /^hooks\.(\w+)\[(\d+)\]$/.exec(operation.from ?? '') ?? [];
+      const text = `error running ${point ?? ''} hook #${number ?? 0}: ${statusText(failure)}`;
+      return told(text, point === 'createContainer' || point === 'startContainer');
+    }
+    default:
+      return securityText(operation, failure);
+  }
+}
+
+function securityText(operation: Operation, failure: LaunchFailure): Told | null {
+  const why = errnoText(failure.errno);
+  switch (operation.op) {
+    case 'writeProcSelf': {
+      const text = `write /proc/self/${operation.name}: ${why}`;
+      return operation.name === 'attr/apparmor/exec'
+        ? told(`unable to apply apparmor profile: apparmor failed to apply profile: ${text}`)
+        : told(`can't set process label: ${text}`);
+    }
+    case 'seccomp':
+      return told(`unable to init seccomp: error loading seccomp filter into kernel: ${why}`);
+    case 'bounding':
+      return told(`unable to apply bounding set: ${why}`);
+    case 'capabilities':
+    case 'ambient':
+      return told(`unable to apply caps: ${why}`);
+    case 'groups':
+    case 'gid':
+    case 'uid':
+    case 'ownStdio':
+      return told(`unable to setup user: ${failure.step}: ${why}`);
+    case 'keyring':
+      return told(`unable to join session keyring: ${why}`);
+    case 'pivot':
+    case 'moveRoot':
+      return told(`error jailing process inside rootfs: ${failure.step}: ${why}`);
+    case 'joinNamespace':
+      return told(`failed to setns into ${operation.from ?? 'the container'}: ${why}`);
+    case 'terminal':
+      return told(`failed to create a terminal: ${failure.step} ${failure.object}: ${why}`);
+    default:
+      return null;
+  }
+}
+
+function tell(plan: LaunchPlan, failure: LaunchFailure): Told {
+  const operation = failedOperation(plan, failure);
+  const { step, object, errno } = failure;
+  const plain = object === '' ? `${step}: ${errnoText(errno)}` : `${step} ${object}: ${errnoText(errno)}`;
+  if (operation === undefined) return told(plain, false);
+  const from = operation.from ?? '';
+  if (from.startsWith('mounts[')) return mountText(plan, operation, failure);
+  if (operation.op === 'open' && from === 'linux.maskedPaths') {
+    return told(`can't mask paths: open ${operation.path}: ${errnoText(errno)}`);
+  }
+  const cgroup = from.startsWith('linux.resources') || from === 'linux.cgroupsPath';
+  if (cgroup && operation.op !== 'clone') return cgroupText(operation, failure);
+  const known = operationText(plan, operation, failure);
+  if (known !== null) return known;
+  return told(from === '' ? plain : `${from}: ${plain}`, failure.list === 'child');
+}
+
+/**
+ * The reference's message for a failed launch, from `unable to start container process` on; what a caller
+ * puts before it (`runc create failed: `, `exec failed: `) is its own.
+ */
+export function launchFailureText(
+  plan: LaunchPlan,
+  failure: LaunchFailure,
+  kind: 'create' | 'exec',
+): string {
+  const { text, inside } = tell(plan, failure);
+  const init = inside && kind === 'create' ? 'error during container init: ' : '';
+  return `unable to start container process: ${init}${text}`;
+}
