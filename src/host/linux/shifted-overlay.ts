@@ -160,7 +160,7 @@ export function createShiftedOverlays(sys: Sys, fixed: FixedOptions, oldWay = fa
         try {
           return await perform(sys, byDescriptors(request));
         } catch (error) {
-          if (!isKernelError(error, 'EINVAL', 'ENOSYS')) throw error;
+          if (!isKernelError(error, 'EINVAL', 'EOPNOTSUPP')) throw error;
         }
       }
       const mount = await perform(sys, byNamespace(request));
