@@ -39,6 +39,8 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   shimHelloMs: { by: 'test/integration/runtime/hard-start.test.ts' },
   foundStartMs: { by: 'test/integration/runtime/hard-start.test.ts' },
   taskFileBytes: { by: 'src/runtime/shim/files.test.ts' },
+  seccompPrograms: { by: 'src/runtime/seccomp/cache.test.ts' },
+  ociSpecBytes: { by: 'test/integration/oci/bad-input.test.ts' },
   waitingExecs: { by: 'src/container/exec/table.test.ts' },
   slowCallThreads: { by: 'src/host/linux/sys.test.ts', smaller: 'threads' },
   slowCallDeadlineMs: { by: 'src/host/linux/sys.test.ts', smaller: 'deadlineMs' },

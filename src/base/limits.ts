@@ -47,6 +47,10 @@ export const LIMITS = {
   foundStartMs: 10_000,
   /** A file that a shim or an OCI runtime leaves in a task directory. */
   taskFileBytes: MIB,
+  /** Compiled system call filters that are kept; nearly every container has one of a few. */
+  seccompPrograms: 64,
+  /** config.json of a bundle that somebody else wrote, and the process and resource files of the OCI command line. */
+  ociSpecBytes: 16 * MIB,
   /** Execs of one container that were created and not started yet: each is remembered. */
   waitingExecs: 1024,
   /** System calls that may hang (trees of containers) run on so many threads at once … */

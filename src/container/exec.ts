@@ -135,6 +135,7 @@ function execRequest(
   return {
     execId: exec.id,
     process,
+    home: user.home,
     terminal: config.tty,
     ...(size !== null && { consoleSize: size }),
     stdin: config.attach.stdin && !wish.detach,

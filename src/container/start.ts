@@ -163,6 +163,7 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
       heldPorts: network.value?.heldPorts ?? [],
       cancel,
       terminal: record.config.Tty,
+      home: input.user.home,
       ...(input.consoleSize !== undefined && { consoleSize: input.consoleSize }),
       openStdin: record.config.OpenStdin,
       stdinOnce: record.config.StdinOnce,

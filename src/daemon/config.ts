@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
+import { OWN_RUNTIME } from '#runtime/runtimes.ts';
 import { parseConfigFile } from './config/file.ts';
 import {
   OPTION_BY_KEY,
@@ -190,7 +191,7 @@ function toConfig(values: Values, configFile: string): DaemonConfig {
     tls: tlsConfig(values),
     cgroupParent: read.text('cgroup-parent') ?? '/docker',
     runtimes: read.record<RuntimeOption>('runtimes'),
-    defaultRuntime: read.text('default-runtime') ?? 'runc',
+    defaultRuntime: read.text('default-runtime') ?? OWN_RUNTIME,
     logDriver: read.text('log-driver') ?? 'json-file',
     logOptions: read.record<string>('log-opts'),
     dns: read.list('dns'),

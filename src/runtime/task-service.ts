@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '#base/assert.ts';
 import { EngineError } from '#base/errors.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { SpecNamespaceType } from '#oci/runtime-spec.ts';
+import { SeccompCache } from './seccomp/cache.ts';
 import { AttachChannel } from './shim/attach.ts';
 import { FIELD, FRAME } from './shim/protocol.ts';
 import { connectShim } from './shim/spawn.ts';
@@ -27,7 +29,7 @@ import type {
   TerminalSize,
 } from './task.ts';
 
-export type TaskServiceOptions = TaskContext;
+export type TaskServiceOptions = Omit<TaskContext, 'seccomp'>;
 
 const SIGKILL = 9;
 /** How long a killed task may take to be reported as ended. */
@@ -54,7 +56,7 @@ function refuseHostUser(fd: number, type: SpecNamespaceType): void {
 }
 
 export function createTaskService(options: TaskServiceOptions): TaskService {
-  return new Tasks(options);
+  return new Tasks({ ...options, seccomp: new SeccompCache(LIMITS.seccompPrograms) });
 }
 
 class Tasks implements TaskService {

@@ -38,6 +38,8 @@ export interface StartRequest {
    */
   readonly heldPorts?: readonly number[];
   readonly terminal: boolean;
+  /** The user's home directory, for a program whose environment has no HOME. */
+  readonly home?: string;
   /** Size of the pseudo-terminal at the start. */
   readonly consoleSize?: TerminalSize;
   readonly openStdin: boolean;
@@ -55,6 +57,8 @@ export interface StartRequest {
 export interface ExecRequest {
   readonly execId: string;
   readonly process: SpecProcess;
+  /** As for a start. */
+  readonly home?: string;
   readonly terminal: boolean;
   readonly consoleSize?: TerminalSize;
   /** Whether the process gets an open standard input. */

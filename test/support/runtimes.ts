@@ -10,6 +10,6 @@ const RUNC = '/usr/sbin/runc';
 /** With definitions the OCI runtime `runc` of them is the default. */
 export function testRuntimes(definitions?: Record<string, RuntimeDefinition>): Runtimes {
   const given = { runc: { path: RUNC } };
-  const defaultName = definitions === undefined ? TEST_RUNTIME || 'runc' : 'runc';
+  const defaultName = definitions === undefined ? TEST_RUNTIME || OWN_RUNTIME : 'runc';
   return new Runtimes({ definitions: { ...given, ...definitions }, defaultName, ownPath: 'gantry-oci' });
 }

@@ -87,8 +87,17 @@ export function startFailure(
   isDirectory: (path: string) => boolean,
 ): StartError {
   const reason = fromInit(reasonOf(failure).replace(/^runc run failed: /, 'runc create failed: '));
-  const text = `OCI runtime create failed: ${directoryNamed(reason, isDirectory)}`;
+  return startError(directoryNamed(reason, isDirectory), command);
+}
+
+/** The reference's text around the reason for which nothing was started. */
+export function startError(reason: string, command: string): StartError {
+  const text = `OCI runtime create failed: ${reason}`;
   return classify(`failed to create task for container: failed to create shim task: ${text}`, command);
+}
+
+export function execError(reason: string, command: string): StartError {
+  return classify(`OCI runtime exec failed: ${reason}`, command);
 }
 
 export function execFailure(
@@ -96,7 +105,7 @@ export function execFailure(
   command: string,
   isDirectory: (path: string) => boolean,
 ): StartError {
-  return classify(`OCI runtime exec failed: ${directoryNamed(reasonOf(failure), isDirectory)}`, command);
+  return execError(directoryNamed(reasonOf(failure), isDirectory), command);
 }
 
 /** The command that could not be executed for lack of permission; null when that was not the reason. */

@@ -90,10 +90,13 @@ function writeWhole(path: string, text: string): void {
   renameSync(`${path}.tmp`, path);
 }
 
-/** A fresh task directory with its intent; whatever an earlier one left is gone. */
-export function createTaskDirectory(directory: string, meta: TaskMeta): void {
+/**
+ * A fresh task directory with its intent; whatever an earlier one left is gone. `passable`: for a container in
+ * a user namespace, whose root attaches its root file system there and is nobody to the host.
+ */
+export function createTaskDirectory(directory: string, meta: TaskMeta, passable = false): void {
   rmSync(directory, { recursive: true, force: true });
-  mkdirSync(join(directory, 'rootfs'), { recursive: true, mode: 0o700 });
+  mkdirSync(join(directory, 'rootfs'), { recursive: true, mode: passable ? 0o711 : 0o700 });
   writeWhole(join(directory, META), JSON.stringify(meta));
 }
 

@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
 import type { Runtimes } from '../runtimes.ts';
+import type { SeccompCache } from '../seccomp/cache.ts';
 import type { TaskHandlers } from '../task.ts';
 
 /** What every part of the task service works with. */
 export interface TaskContext {
   readonly kernel: Pick<Kernel, 'processes' | 'sockets' | 'cgroups' | 'files' | 'mounts' | 'system'>;
   readonly runtimes: Runtimes;
+  readonly seccomp: SeccompCache;
   /** On a tmpfs. Tasks live in `tasks/<id>`, the OCI runtimes' own state in `runtimes/<name>`. */
   readonly execRoot: string;
   /** Absolute path of the `gantry-shim` program. */

@@ -1,0 +1,188 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EngineError, isEngineError } from '#base/errors.ts';
+import { deviceProgram, deviceWrites } from '../device-rules.ts';
+import {
+  buildExecPlan,
+  buildLaunchPlan,
+  encodeLaunchPlan,
+  errnoText,
+  type LaunchContext,
+  type LaunchFailure,
+  launchFailureText,
+  type LaunchPlan,
+  LISTS,
+} from '../launch-plan.ts';
+import { execError, startError, type StartError } from '../runc/errors.ts';
+import type { OwnRuntime } from '../runtimes.ts';
+import type { SeccompProgram } from '../seccomp/compile.ts';
+import type { LaunchFacts } from '../shim/launch-facts.ts';
+import { FIELD, type Fields, FRAME, START_FLAG } from '../shim/protocol.ts';
+import type { StartRequest } from '../task.ts';
+import { bindSpec, sized } from './bind-spec.ts';
+import type { TaskContext } from './context.ts';
+import type { LiveTask } from './live-task.ts';
+import type { ExecWork, StartCall, Starter, StartWork } from './starter.ts';
+
+/** In the task directory: the filter that an exec gets, too, also from a later daemon. */
+const FILTER = 'seccomp';
+const EBUSY = 16;
+const NO_FILTER = 'the system call filter of this container is not what it was started with';
+
+/** Starts one process by a plan of our own, which the shim carries out. */
+export function createPlanStarter(context: TaskContext, runtime: OwnRuntime): Starter {
+  return new PlanStarter(context, runtime);
+}
+
+class PlanStarter implements Starter {
+  readonly name: string;
+  readonly controlFlags = 0;
+  readonly #context: TaskContext;
+  /** The one that was sent: a failure names its operation by number. */
+  #plan: LaunchPlan | null = null;
+
+  constructor(context: TaskContext, runtime: OwnRuntime) {
+    this.name = runtime.name;
+    this.#context = context;
+  }
+
+  stateOf(): string {
+    return '';
+  }
+
+  facts({ spec }: StartRequest): LaunchFacts {
+    const filter = this.#filter(spec.linux.seccomp);
+    const { personality } = spec.linux;
+    return {
+      namespaces: (spec.linux.namespaces ?? []).map(({ type }) => type),
+      ...(personality === undefined ? {} : { personality }),
+      ...(filter === undefined ? {} : { seccomp: { flags: filter.flags, sha256: sha256(filter.program) } }),
+    };
+  }
+
+  async start({ task, request, open }: StartWork): Promise<StartCall> {
+    const { spec, shmOf } = bindSpec(request, { open });
+    const seccomp = this.#filter(spec.linux.seccomp);
+    if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
+    const plan = buildLaunchPlan(spec, {
+      ...this.#hostContext(task),
+      root: { slot: true, at: join(task.directory, 'rootfs') },
+      netnsGiven: request.netnsFd !== undefined,
+      bundle: task.directory,
+      devices: this.#devices(request),
+      ...(seccomp === undefined ? {} : { seccomp }),
+      ...(request.home === undefined ? {} : { home: request.home }),
+      ...(shmOf === undefined ? {} : { shmOf }),
+    });
+    return this.#call(plan, request.terminal);
+  }
+
+  #call(plan: LaunchPlan, terminal: boolean): StartCall {
+    this.#plan = plan;
+    return { fields: [[FIELD.plan, encodeLaunchPlan(plan)]], flags: terminal ? START_FLAG.terminal : 0 };
+  }
+
+  #hostContext(task: LiveTask) {
+    const { cgroups, system } = this.#context.kernel;
+    const { apparmor, selinux } = system.facts();
+    return { id: task.id, cgroups: cgroups.layout(), apparmor, selinux, oomScoreAdj: 0 };
+  }
+
+  #devices({ spec }: StartRequest): LaunchContext['devices'] {
+    const rules = spec.linux.resources?.devices ?? [];
+    return this.#context.kernel.cgroups.version === 'v2'
+      ? { program: deviceProgram(rules) }
+      : { writes: deviceWrites(rules) };
+  }
+
+  #filter(seccomp: StartRequest['spec']['linux']['seccomp']): SeccompProgram | undefined {
+    if (seccomp === undefined) return undefined;
+    const { machine } = this.#context.kernel.system.facts();
+    return this.#context.seccomp.program(seccomp, machine === 'aarch64' ? 'aarch64' : 'x86_64');
+  }
+
+  async startFailure(fields: Fields, { request }: StartWork): Promise<StartError> {
+    // The name stands for the kind of runtime: clients match the reference's text.
+    const reason = `runc create failed: ${this.#reason(fields, 'create')}`;
+    return startError(reason, request.spec.process.args[0] ?? '');
+  }
+
+  #reason(fields: Fields, kind: 'create' | 'exec'): string {
+    const failure = failureOf(fields);
+    if (this.#plan !== null && failure.code > 0) return launchFailureText(this.#plan, failure, kind);
+    const object = failure.object === '' ? '' : ` ${failure.object}`;
+    return `unable to start container process: ${failure.step}${object}: ${errnoText(failure.errno)}`;
+  }
+
+  async exec({ task, request }: ExecWork): Promise<StartCall> {
+    return this.#exec({ task, request }, undefined);
+  }
+
+  #exec({ task, request }: ExecWork, initCgroup: string | undefined): StartCall {
+    const facts = task.meta.launch;
+    if (facts === undefined) throw new EngineError('internal', `task ${task.id}: how it was started is lost`);
+    const seccomp = readFilter(task.directory, facts);
+    const target = { ...facts, cgroupsPath: task.meta.cgroupPath };
+    const plan = buildExecPlan(sized(request.process, request), target, {
+      ...this.#hostContext(task),
+      ...(seccomp === undefined ? {} : { seccomp }),
+      ...(request.home === undefined ? {} : { home: request.home }),
+      ...(initCgroup === undefined ? {} : { initCgroup }),
+    });
+    return this.#call(plan, request.terminal);
+  }
+
+  /** A service manager inside has moved everybody out of the container's cgroup: the exec goes where init is. */
+  async execAgain(fields: Fields, work: ExecWork): Promise<StartCall | null> {
+    const { list, step, errno } = failureOf(fields);
+    if (list !== 'before' || step !== 'clone3' || errno !== EBUSY) return null;
+    const { process, meta } = work.task;
+    const text = readFileSync(`/proc/${process.pid}/cgroup`, 'utf8');
+    const path = /^0::(\/.*)$/m.exec(text)?.[1];
+    const alive = this.#context.kernel.processes.alive(process);
+    if (!alive || path === undefined || !path.startsWith(`${meta.cgroupPath}/`)) return null;
+    return this.#exec(work, path);
+  }
+
+  async execFailure(fields: Fields, { request }: ExecWork): Promise<StartError> {
+    return execError(`exec failed: ${this.#reason(fields, 'exec')}`, request.process.args[0] ?? '');
+  }
+
+  async cancelExec({ task, request }: ExecWork): Promise<void> {
+    try {
+      await task.control.request(FRAME.cancel, [[FIELD.execId, request.execId]]);
+    } catch (error) {
+      // It has come to an end by itself.
+      if (!isEngineError(error, 'notFound') && !isEngineError(error, 'unavailable')) throw error;
+    }
+  }
+
+  execDone(): void {
+    // Nothing was needed but the plan.
+  }
+}
+
+function failureOf(fields: Fields): LaunchFailure {
+  return {
+    list: LISTS[fields.int(FIELD.list)] ?? '',
+    index: fields.int(FIELD.index),
+    code: fields.int(FIELD.code),
+    errno: fields.int(FIELD.errno),
+    status: fields.int(FIELD.waitStatus),
+    step: fields.text(FIELD.message),
+    object: fields.text(FIELD.object),
+  };
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Errors: `internal` when it is missing or another one; a process without its filter is not started. */
+function readFilter(directory: string, { seccomp }: LaunchFacts): SeccompProgram | undefined {
+  if (seccomp === undefined) return undefined;
+  const program = readFileSync(join(directory, FILTER));
+  if (sha256(program) !== seccomp.sha256) throw new EngineError('internal', NO_FILTER);
+  return { flags: seccomp.flags, program };
+}
