@@ -69,12 +69,14 @@ function capabilityMask(names: readonly string[] = [], from: string, known: bigi
 function capabilityMasks(capabilities: SpecCapabilities = {}, known: bigint) {
   const mask = (set: keyof SpecCapabilities): bigint =>
     capabilityMask(capabilities[set], `process.capabilities.${set}`, known);
+  const [permitted, inheritable] = [mask('permitted'), mask('inheritable')];
   return {
     bounding: mask('bounding'),
     effective: mask('effective'),
-    permitted: mask('permitted'),
-    inheritable: mask('inheritable'),
-    ambient: mask('ambient'),
+    permitted,
+    inheritable,
+    // The kernel takes no others; the reference asks for them, too, and goes on without.
+    ambient: mask('ambient') & permitted & inheritable,
   };
 }
 
