@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
@@ -91,12 +91,16 @@ function writeWhole(path: string, text: string): void {
 }
 
 /**
- * A fresh task directory with its intent; whatever an earlier one left is gone. `passable`: for a container in
- * a user namespace, whose root attaches its root file system there and is nobody to the host.
+ * A fresh task directory with its intent; whatever an earlier one left is gone. `group`: of root in the
+ * container's user namespace, who attaches the root file system there and is nobody to the host.
  */
-export function createTaskDirectory(directory: string, meta: TaskMeta, passable = false): void {
+export function createTaskDirectory(directory: string, meta: TaskMeta, group?: number): void {
   rmSync(directory, { recursive: true, force: true });
-  mkdirSync(join(directory, 'rootfs'), { recursive: true, mode: passable ? 0o711 : 0o700 });
+  mkdirSync(join(directory, 'rootfs'), { recursive: true, mode: 0o700 });
+  if (group !== undefined) {
+    chownSync(directory, 0, group);
+    chmodSync(directory, 0o710);
+  }
   writeWhole(join(directory, META), JSON.stringify(meta));
 }
 

@@ -51,8 +51,7 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
     context.log.warn('undoing a failed start', { container: request.id, error: errorMessage(error) }),
   );
   rollback.push(() => abandon(context, task));
-  const hasUserns = request.spec.linux.namespaces?.some(({ type }) => type === 'user') === true;
-  createTaskDirectory(directory, meta, hasUserns);
+  createTaskDirectory(directory, meta, hostId(request.spec.linux.gidMappings));
   // Making what is there already waits for the kernel's lock over all groups.
   if (!context.kernel.cgroups.exists(context.shimCgroup)) context.kernel.cgroups.create(context.shimCgroup);
   await start(context, { starter, task, options });

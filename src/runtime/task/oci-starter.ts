@@ -1,11 +1,10 @@
-import { chmod, chown, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deniedCommand, execFailure, type RuntimeFailure, startFailure } from '../runc/errors.ts';
 import type { OciRuntime } from '../runc/oci-runtime.ts';
 import { writeJson } from '../shim/files.ts';
 import { CONTROL_FLAG, FIELD, type Fields, START_FLAG } from '../shim/protocol.ts';
 import { NETNS_FD } from '../shim/spawn.ts';
-import type { ContainerSpec } from '../spec.ts';
 import { bindSpec, sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
 import type { LiveTask } from './live-task.ts';
@@ -47,14 +46,6 @@ function filesOf(execId: string): ExecFiles {
   };
 }
 
-/** A runtime mounts on `rootfs` as root of the container's user namespace: it must get there. */
-async function admitRoot(directory: string, { linux }: ContainerSpec): Promise<void> {
-  const group = linux.gidMappings?.find(({ containerID }) => containerID === 0)?.hostID;
-  if (group === undefined) return;
-  await chown(directory, 0, group);
-  await chmod(directory, 0o710);
-}
-
 /** Starts by runc, crun, or whatever else understands their command line: bundle in, pid file out. */
 export function createOciStarter(context: TaskContext, runtime: OciRuntime): Starter {
   return new OciStarter(context, runtime);
@@ -91,7 +82,6 @@ class OciStarter implements Starter {
       shmPath: join(task.directory, SHM),
     });
     await writeJson(join(task.directory, 'config.json'), { ...bound.spec, ociVersion: READABLE_VERSION });
-    await admitRoot(task.directory, bound.spec);
     const consoleSocket = request.terminal ? CONSOLE_SOCKET : undefined;
     const call = { root: this.#root, id: task.id, log: RUNTIME_LOG, pidFile: PID_FILE };
     const hide =
