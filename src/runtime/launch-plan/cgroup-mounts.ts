@@ -25,9 +25,10 @@ function planHierarchies(builder: PlanBuilder, scene: MountScene, planned: Plann
   const { from, target, options } = planned;
   const slot = builder.slot(from);
   builder.child.push({
-    op: 'makeMount',
+    op: 'makeTmpfs',
+    root: scene.root,
+    path: target,
     slot,
-    type: 'tmpfs',
     source: 'tmpfs',
     options: ['mode=755'],
     attributes: BASIC,
