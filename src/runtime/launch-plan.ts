@@ -9,3 +9,4 @@ export { errnoText, type LaunchFailure, launchFailureText } from './launch-plan/
 export { knownMountOptions } from './launch-plan/mount-options.ts';
 export { type LaunchPlan, LISTS, MAX_PLAN_BYTES, SLOT } from './launch-plan/operations.ts';
 export { type ResourceWrite, resourceWrites } from './launch-plan/resources.ts';
+export { validateProcess, validateSpec } from './launch-plan/validate.ts';

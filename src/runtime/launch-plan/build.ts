@@ -88,7 +88,9 @@ function planParent(launch: Launch): void {
     parent.push({ op: 'tell', point: SYNC.hooksDone });
     child.push({ op: 'tell', point: SYNC.created }, { op: 'wait', point: SYNC.hooksDone });
   }
-  parent.push({ op: 'waitExecuted' });
+  // A child that waits for its start is ready; the starter must not wait for more.
+  const ready = context.startFifo !== undefined;
+  parent.push(ready ? { op: 'wait', point: SYNC.created } : { op: 'waitExecuted' });
   const started = context.poststart ?? context.startFifo === undefined;
   if (started) parent.push(...planHooks(spec, context, 'poststart'));
 }
@@ -175,7 +177,7 @@ function planChild(launch: Launch, root: number, start: number | null): ProcessS
   }
   planHiddenPaths(launch, root);
   child.push(...planPersonality(spec.linux?.personality), ...late.child);
-  if (start !== null) child.push({ op: 'waitStart', slot: start });
+  if (start !== null) child.push({ op: 'tell', point: SYNC.created }, { op: 'waitStart', slot: start });
   child.push(...planHooks(spec, context, 'startContainer'));
   return scene;
 }

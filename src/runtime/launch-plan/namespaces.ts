@@ -152,7 +152,8 @@ export function planEnter(
     child.push({ op: 'joinNamespace', slot: found.slot, flags: NAMESPACE_FLAGS[type] ?? 0, from: found.from });
   }
   const flags = user === undefined ? 0 : newFlags(namespaces);
-  if (flags !== 0) child.push({ op: 'cloneAgain', flags, from: 'linux.namespaces' });
+  // The next process is no leader of the session that the one before has made.
+  if (flags !== 0) child.push({ op: 'cloneAgain', flags, from: 'linux.namespaces' }, { op: 'setSession' });
   if (namespaces.isNew('cgroup')) {
     child.push({ op: 'unshare', flags: CLONE.newCgroup, from: 'linux.namespaces' });
   }
