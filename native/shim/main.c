@@ -47,6 +47,8 @@ static void detach(void) {
 		die("fork", errno);
 	if (pid > 0)
 		_exit(0);
+	/* Executed by descriptor, it would be called by a number. */
+	prctl(PR_SET_NAME, "gantry-shim", 0, 0, 0);
 	if (setsid() < 0)
 		die("setsid", errno);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

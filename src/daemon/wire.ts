@@ -8,6 +8,7 @@ import type { MachineFacts, UserNamespacePort } from '#container/ports.ts';
 import { createContainerService } from '#container/service.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
+import { sealProgram } from '#host/sealed-program.ts';
 import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
@@ -253,7 +254,7 @@ function openTasks({ options, runtimes, containersNow }: TaskParts): TaskService
     kernel,
     runtimes,
     execRoot: config.execRoot,
-    shimPath: shimPath(),
+    shim: sealProgram(shimPath()),
     shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
     log: log.with({ room: 'runtime' }),
     handlers: {

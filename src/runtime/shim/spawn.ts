@@ -2,9 +2,17 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Kernel } from '#host/kernel.ts';
+import { isKernelError } from '#host/kernel-error.ts';
+
+/** What is executed as the shim. */
+export interface ShimProgram {
+  readonly path: string;
+  /** Another copy of a sealed program, when somebody holds this one open for writing. */
+  renew?(): void;
+}
 
 export interface ShimSpawnOptions {
-  readonly shimPath: string;
+  readonly program: ShimProgram;
   readonly id: string;
   readonly directory: string;
   /** Cgroup outside of the daemon's, so that stopping the daemon's leaves the shim alone. */
@@ -47,8 +55,7 @@ export async function spawnShim(
   const { heldPorts, connections } = options;
   [...heldPorts, ...connections].forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
   try {
-    await kernel.processes.spawn({
-      path: options.shimPath,
+    await execute(kernel, options.program, {
       argv: ['gantry-shim', 'serve', options.id, String(heldPorts.length), String(connections.length)],
       env: {},
       cwd: options.directory,
@@ -62,6 +69,20 @@ export async function spawnShim(
   } finally {
     closeSync(theirs);
     closeSync(complaints);
+  }
+}
+
+async function execute(
+  { processes }: Pick<Kernel, 'processes'>,
+  program: ShimProgram,
+  rest: Omit<Parameters<Kernel['processes']['spawn']>[0], 'path'>,
+): Promise<void> {
+  try {
+    await processes.spawn({ ...rest, path: program.path });
+  } catch (error) {
+    if (program.renew === undefined || !isKernelError(error, 'ETXTBSY')) throw error;
+    program.renew();
+    await processes.spawn({ ...rest, path: program.path });
   }
 }
 

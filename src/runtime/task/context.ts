@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
+import type { ShimProgram } from '../shim/spawn.ts';
 import type { Runtimes } from '../runtimes.ts';
 import type { SeccompCache } from '../seccomp/cache.ts';
 import type { TaskHandlers } from '../task.ts';
@@ -12,8 +13,7 @@ export interface TaskContext {
   readonly seccomp: SeccompCache;
   /** On a tmpfs. Tasks live in `tasks/<id>`, the OCI runtimes' own state in `runtimes/<name>`. */
   readonly execRoot: string;
-  /** Absolute path of the `gantry-shim` program. */
-  readonly shimPath: string;
+  readonly shim: ShimProgram;
   /** Cgroup of all shims, outside of the daemon's own: `/gantry-<6 hex>/shims`. */
   readonly shimCgroup: string;
   readonly handlers: TaskHandlers;

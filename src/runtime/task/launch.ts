@@ -116,7 +116,7 @@ async function spawn(context: TaskContext, task: LiveTask, options: LaunchOption
   }
   try {
     return await spawnShim(context.kernel, {
-      shimPath: context.shimPath,
+      program: context.shim,
       id: request.id,
       directory: task.directory,
       cgroup: context.shimCgroup,

@@ -99,7 +99,7 @@ function openTasks(of: {
     kernel,
     runtimes,
     execRoot,
-    shimPath: join(packageRoot(), 'dist/native/gantry-shim'),
+    shim: { path: join(packageRoot(), 'dist/native/gantry-shim') },
     shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
     handlers,
     log,

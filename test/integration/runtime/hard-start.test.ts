@@ -52,7 +52,7 @@ describe('starts that go wrong in hard ways', { skip: cannotRun() }, () => {
     const world = makeWorld(t);
     const { runc } = scripted(world, 'sleep 1000');
     // The bound for all of a start cuts `LIMITS.shimHelloMs`, too.
-    const tasks = world.service(undefined, { startLimitMs: 300, shimPath: runc.path });
+    const tasks = world.service(undefined, { startLimitMs: 300, shim: { path: runc.path } });
     const id = newContainerId();
     await assert.rejects(world.run(tasks, ['true'], { id }), /: the shim does not answer/);
     nothingIsLeft(world, id);

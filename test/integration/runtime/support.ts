@@ -50,7 +50,7 @@ export function cannotRun(): string | false {
 
 export interface ServiceOptions {
   readonly startLimitMs?: number;
-  readonly shimPath?: string;
+  readonly shim?: { readonly path: string };
 }
 
 export interface World {
@@ -115,7 +115,7 @@ export function joinWorld(execRoot: string, kernel: Kernel = createKernel()): Wo
         kernel,
         runtimes: testRuntimes(definitions),
         execRoot,
-        shimPath: SHIM,
+        shim: { path: SHIM },
         shimCgroup: `${parent}/shims`,
         handlers: {
           onExit: (id, exit) => pending(exits, id).resolve(exit),
