@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCode } from './errors.ts';
-import type { CarryOut } from './file-steps.ts';
+import type { FilePort } from './file-steps.ts';
 
 /** What every way of carrying steps out must do. */
-export async function checkCarryOut(carryOut: CarryOut): Promise<void> {
+export async function checkFilePort({ carryOut, discard }: FilePort): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'gantry-steps-'));
   try {
     const staged = join(root, 'staged');
@@ -34,6 +34,12 @@ export async function checkCarryOut(carryOut: CarryOut): Promise<void> {
     assert.throws(() => statSync(late), /ENOENT/);
     await carryOut([{ kind: 'file', path: join(root, 'd', 'f'), content: '', mode: 0o600 }]);
     assert.equal(readFileSync(join(root, 'd', 'f'), 'utf8'), '');
+    const gone = (kind: 'file' | 'directory', ...names: string[]) => ({ kind, path: join(root, ...names) });
+    const some = [gone('file', 'd', 'f'), gone('file', 'd', 'no such'), gone('directory', 'd')];
+    assert.equal(await discard(some), false, 'the directory is not empty');
+    const rest = [gone('file', 'd', 'g'), gone('file', 'd', 'l'), gone('directory', 'd'), gone('file', 'f')];
+    assert.equal(await discard(rest), true);
+    assert.deepEqual(readdirSync(root), []);
   } finally {
     rmSync(root, { recursive: true });
   }

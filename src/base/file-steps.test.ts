@@ -1,7 +1,7 @@
 import { test } from 'node:test';
-import { checkCarryOut } from './file-steps.conformance.ts';
-import { carryOutSteps } from './file-steps.ts';
+import { checkFilePort } from './file-steps.conformance.ts';
+import { PLAIN_FILES } from './file-steps.ts';
 
 test('steps by node alone: in order, exact modes, the first failure ends it', async () => {
-  await checkCarryOut(carryOutSteps);
+  await checkFilePort(PLAIN_FILES);
 });

@@ -1,4 +1,5 @@
-import { chmod, chown, mkdir, open, rename, symlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import { errorCode } from './errors.ts';
 import type { Owner } from './id-mapping.ts';
 
 /*
@@ -25,8 +26,33 @@ export type FileStep =
 /** The first failure ends it and is thrown, with errno name as `code`; what was done before it stays. */
 export type CarryOut = (steps: readonly FileStep[]) => Promise<void>;
 
+export interface Leaving {
+  readonly kind: 'file' | 'directory';
+  readonly path: string;
+}
+
+/** Removes each, whatever became of those before; true when none is left. A directory has to be empty. */
+export type Discard = (leaving: readonly Leaving[]) => Promise<boolean>;
+
+export interface FilePort {
+  readonly carryOut: CarryOut;
+  readonly discard: Discard;
+}
+
 /** By node alone. */
-export async function carryOutSteps(steps: readonly FileStep[]): Promise<void> {
+export const PLAIN_FILES: FilePort = { carryOut: carryOutSteps, discard: discardAll };
+
+async function discardAll(leaving: readonly Leaving[]): Promise<boolean> {
+  let areGone = true;
+  for (const { kind, path } of leaving) {
+    await (kind === 'file' ? unlink : rmdir)(path).catch((error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') areGone = false;
+    });
+  }
+  return areGone;
+}
+
+async function carryOutSteps(steps: readonly FileStep[]): Promise<void> {
   for (const step of steps) await carryOut(step);
 }
 

@@ -28,14 +28,23 @@ export function handleExit(room: Room, id: string, exit: ExitRecord): void {
 }
 
 /**
+ * What the next one may want at once: the shim holds published ports until it is gone, and volumes go with
+ * their container. Everything else is unique, so that nobody waits until it is gone.
+ */
+function holdsWanted({ sandbox, record }: Entry): boolean {
+  return (sandbox?.ports ?? []).length > 0 || record.mounts.some(({ type }) => type === 'volume');
+}
+
+/**
  * The end of a run, under the container's lock: state, network, events, restart policy, auto-remove, in
- * this order.
+ * this order. Who waits is told as soon as the next run of anything can count on it.
  */
 export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Promise<void> {
   const { deps, ledger } = room;
   const { id } = entry.record;
   const finishedAt = rfc3339Nano(exit.exitedAtNanos);
   if (exit.oomKilled && !entry.hasOomNotice) tell(room, entry, { action: 'oom' });
+  const isEarly = !holdsWanted(entry);
   await deps.networks.sandbox
     .release(id)
     .catch((error: unknown) => deps.log.error('network not released', { id, reason: errorMessage(error) }));
@@ -44,35 +53,62 @@ export async function finishRun(room: Room, entry: Entry, exit: ExitRecord): Pro
   ledger.setState(entry, endedState(entry, exit, finishedAt));
   const restart = decideRestart(entry, exit.exitCode);
   if (restart) ledger.setState(entry, { status: transition(entry.record, 'restart-later') });
-  // Without it a crash before the next commit would find the run lost; nobody is left to wait for that.
-  await ledger
-    .writeRunning(entry, 'ended', deps.facts.bootId)
-    .catch((error: unknown) =>
-      deps.log.error('the end of a run could not be noted', { id, reason: errorMessage(error) }),
-    );
-  await deps.tasks
-    .delete(id)
-    .catch((error: unknown) =>
-      deps.log.warn('task directory not removed', { id, reason: errorMessage(error) }),
-    );
+  const isKept = entry.keepAfterExit || restart || !entry.record.hostConfig.AutoRemove;
+  const goes = !isKept && !entry.removing;
+  if (!goes) await noteEnd(room, entry);
+  if (!isEarly) await deleteTask(room, id);
   await endExecs(room, id);
   tell(room, entry, {
     action: 'die',
     attributes: { execDuration: String(runSeconds(entry, exit)), exitCode: String(exit.exitCode) },
   });
   if (restart) scheduleRestart(room, entry, runSeconds(entry, exit));
-  ledger.commitSoon(entry);
-  const isKept = entry.keepAfterExit || restart || !entry.record.hostConfig.AutoRemove;
-  if (!isKept && !entry.removing) {
-    // Who removes it now is told that somebody does, as in the reference.
-    entry.removing = true;
-    await removeLocked(room, entry, { volumes: true, flushed: false }).catch((error: unknown) => {
-      deps.log.error('a container could not be removed after its exit', { id, reason: errorMessage(error) });
-      for (const notify of [...entry.onRemoved]) notify(errorMessage(error));
+  if (!goes) ledger.commitSoon(entry);
+  const tellEnd = (): void => {
+    for (const notify of [...entry.onEnd]) notify({ exitCode: exit.exitCode, error: '' });
+  };
+  if (goes) await removeAfterExit(room, entry, { isEarly, tellEnd });
+  tellEnd();
+  if (isEarly && !entry.buried) await deleteTask(room, id);
+}
+
+/** Without it a crash before the next commit would find the run lost; nobody is left to wait for that. */
+async function noteEnd({ ledger, deps }: Room, entry: Entry): Promise<void> {
+  const { id } = entry.record;
+  await ledger
+    .writeRunning(entry, 'ended', deps.facts.bootId)
+    .catch((error: unknown) =>
+      deps.log.error('the end of a run could not be noted', { id, reason: errorMessage(error) }),
+    );
+}
+
+async function deleteTask({ deps }: Room, id: ContainerId): Promise<void> {
+  await deps.tasks
+    .delete(id)
+    .catch((error: unknown) =>
+      deps.log.warn('task directory not removed', { id, reason: errorMessage(error) }),
+    );
+}
+
+async function removeAfterExit(
+  room: Room,
+  entry: Entry,
+  { isEarly, tellEnd }: { readonly isEarly: boolean; readonly tellEnd: () => void },
+): Promise<void> {
+  const { id } = entry.record;
+  // Who removes it now is told that somebody does, as in the reference.
+  entry.removing = true;
+  const wish = { volumes: true, flushed: false, ...(isEarly && { onGone: tellEnd }) };
+  await removeLocked(room, entry, wish).catch(async (error: unknown) => {
+    room.deps.log.error('a container could not be removed after its exit', {
+      id,
+      reason: errorMessage(error),
     });
-    entry.removing = false;
-  }
-  for (const notify of [...entry.onEnd]) notify({ exitCode: exit.exitCode, error: '' });
+    await noteEnd(room, entry);
+    room.ledger.commitSoon(entry);
+    for (const notify of [...entry.onRemoved]) notify(errorMessage(error));
+  });
+  entry.removing = false;
 }
 
 function endedState(entry: Entry, exit: ExitRecord, finishedAt: string): Partial<RunState> {
@@ -93,7 +129,9 @@ function runSeconds(entry: Entry, exit: ExitRecord): number {
 
 /** With the container's first process all others end. */
 async function endExecs(room: Pick<Room, 'execs'>, id: ContainerId): Promise<void> {
-  for (const exec of room.execs.ofContainer(id)) if (exec.running) room.execs.end(exec, 137);
+  const execs = room.execs.ofContainer(id);
+  if (execs.length === 0) return;
+  for (const exec of execs) if (exec.running) room.execs.end(exec, 137);
   await room.execs.files.removeAll(id);
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { IdMappings, Owner } from '#base/id-mapping.ts';
-import type { CarryOut } from '#base/file-steps.ts';
+import type { FilePort } from '#base/file-steps.ts';
 import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { ImageService } from '#image/image-service.ts';
@@ -68,6 +68,7 @@ export type SnapshotPort = Pick<
   Snapshotter,
   | 'name'
   | 'createWritable'
+  | 'disown'
   | 'removeWritable'
   | 'hasWritable'
   | 'writableUsage'
@@ -171,7 +172,7 @@ export interface ContainerDeps {
   /** Absent: containers share the host's user namespace. */
   readonly userNamespaces?: UserNamespacePort;
   /** Absent: done by node. */
-  readonly carryOut?: CarryOut;
+  readonly files?: FilePort;
   readonly clock: Clock;
   readonly log: Log;
   /** Broadcast only; nothing acts on it. */

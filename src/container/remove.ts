@@ -62,27 +62,43 @@ async function killForRemoval(room: Room, entry: Entry): Promise<void> {
   }
 }
 
+interface RemoveWish {
+  readonly volumes: boolean;
+  readonly flushed: boolean;
+  /**
+   * Given: it is gone for everybody once the tombstone stands, and this is called; what is left of it goes
+   * afterwards.
+   */
+  readonly onGone?: () => void;
+}
+
 /** Under the container's lock, without a process. The tombstone first: from then on it never comes back. */
-export async function removeLocked(
-  room: Room,
-  entry: Entry,
-  options: { readonly volumes: boolean; readonly flushed: boolean },
-): Promise<void> {
+export async function removeLocked(room: Room, entry: Entry, wish: RemoveWish): Promise<void> {
   const { deps, ledger } = room;
   const { id } = entry.record;
-  await ledger.bury(entry, options);
+  await ledger.bury(entry, wish);
   if (entry.restartTimer !== null) clearTimeout(entry.restartTimer);
   entry.phase = 'none';
+  if (wish.onGone !== undefined) {
+    leave(room, entry);
+    wish.onGone();
+  }
   await attempt(room, entry, () => ledger.running.remove(id));
   await attempt(room, entry, () => deps.tasks.delete(id));
   const isErased = await attempt(room, entry, () => deps.snapshots.removeWritable(id));
   await attempt(room, entry, () =>
-    deps.volumes.release(id, { mounts: entry.record.mounts, removeAnonymous: options.volumes }),
+    deps.volumes.release(id, { mounts: entry.record.mounts, removeAnonymous: wish.volumes }),
   );
-  ledger.remove(entry);
-  room.execs.forget(id);
   // The tombstone stays until nothing is left to find by it.
   if (isErased) await attempt(room, entry, () => ledger.store.erase(id));
+  if (wish.onGone === undefined) leave(room, entry);
+}
+
+/** From here on nobody finds it, and its name is free. */
+function leave(room: Room, entry: Entry): void {
+  room.deps.snapshots.disown(entry.record.id);
+  room.ledger.remove(entry);
+  room.execs.forget(entry.record.id);
   tell(room, entry, { action: 'destroy' });
   for (const notify of [...entry.onRemoved]) notify('');
 }

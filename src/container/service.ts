@@ -48,7 +48,7 @@ export function taskHandlers(room: Room): TaskHandlers {
 export function createContainerService(deps: ContainerDeps): ContainerService {
   const { settings, log } = deps;
   const ledger = new Ledger({
-    store: new RecordStore(settings.dataRoot, log, deps.carryOut),
+    store: new RecordStore(settings.dataRoot, log, deps.files),
     running: new RunningStates(settings.execRoot, log),
     log,
   });

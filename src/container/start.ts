@@ -1,7 +1,7 @@
 import * as messages from '#api/messages.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
-import { carryOutSteps } from '#base/file-steps.ts';
+import { PLAIN_FILES } from '#base/file-steps.ts';
 import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
 import { join } from 'node:path';
@@ -258,7 +258,7 @@ async function prepareNetwork(
     const sources = { record, sandbox, settings: deps.settings, directory, owner };
     const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });
     const intent = room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
-    noted = Promise.all([intent, (deps.carryOut ?? carryOutSteps)(steps)]);
+    noted = Promise.all([intent, (deps.files ?? PLAIN_FILES).carryOut(steps)]);
     noted.catch(() => undefined);
   };
   try {

@@ -153,7 +153,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     snapshots: storage.snapshotter,
     tree: createRootTree(kernel.files),
     ...(userNamespaces !== null && { userNamespaces }),
-    carryOut: kernel.files.carryOut,
+    files: kernel.files,
     clock: systemClock,
     log: log.with({ room: 'container' }),
     ...emitters(events),

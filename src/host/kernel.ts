@@ -6,7 +6,7 @@
  * Synchronous calls take microseconds (netlink, openat2 on trees of our own); whatever can wait for a disk, a
  * lock or another process returns a promise and runs on a thread of its own, never in node's pool.
  */
-import type { CarryOut } from '#base/file-steps.ts';
+import type { FilePort } from '#base/file-steps.ts';
 import type { IdMappings, Owner } from '#base/id-mapping.ts';
 import type {
   ConnectionFilter,
@@ -164,12 +164,10 @@ type Promised<T> = {
  */
 export type SlowFileTree = Promised<FileTree>;
 
-export interface Files extends FileTree {
+export interface Files extends FileTree, FilePort {
   readonly slow: SlowFileTree;
   /** `slow` with what is made belonging to somebody else than root, and root's rights nevertheless. */
   slowAs(owner: Owner): SlowFileTree;
-  /** Small changes of our own files, in one go on another thread; a flush may take as long as it likes. */
-  readonly carryOut: CarryOut;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;
   /**
@@ -343,6 +341,8 @@ export interface Cgroups {
   kill(path: string, timeoutMs?: number): Promise<void>;
   /** Removes the group and those below it, waiting shortly for exiting processes; EBUSY when some stay. */
   remove(path: string): Promise<void>;
+  /** False when something is in it still, or below it; then it may be gone from some hierarchies. */
+  removeEmpty(path: string): Promise<boolean>;
   freeze(path: string): Promise<void>;
   thaw(path: string): Promise<void>;
   isFrozen(path: string): boolean;

@@ -236,6 +236,10 @@ function modelCgroups(): Cgroups {
     },
     processes: () => [],
     kill: () => Promise.resolve(),
+    removeEmpty: (path) => {
+      for (const group of below(path)) groups.delete(group);
+      return Promise.resolve(true);
+    },
     remove: (path) => {
       for (const group of below(path)) groups.delete(group);
       return Promise.resolve();

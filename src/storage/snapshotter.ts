@@ -71,7 +71,9 @@ export interface Snapshotter {
    */
   createWritable(id: ContainerId, parent: ChainId | null): Promise<void>;
   hasWritable(id: ContainerId): boolean;
-  /** Idempotent. A rename; the files go in the background. */
+  /** Nobody will ask for its tree again: what is below may go. Its files stay until `removeWritable`. */
+  disown(id: ContainerId): void;
+  /** Idempotent. What is written in it goes in the background. */
   removeWritable(id: ContainerId): Promise<void>;
   /** What the container wrote itself. */
   writableUsage(id: ContainerId): Promise<Usage>;

@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
@@ -54,7 +54,7 @@ export class RunningStates {
   /** `unless` is asked when its turn has come: a start that came in between keeps its intent. */
   async remove(id: ContainerId, unless: () => boolean = () => false): Promise<void> {
     await this.#writers.run(id, async () => {
-      if (!unless()) await rm(join(this.#directory, id), { force: true });
+      if (!unless()) rmSync(join(this.#directory, id), { force: true });
     });
   }
 

@@ -9,7 +9,7 @@ import {
   encodeRecord,
 } from '#base/durable-record.ts';
 import { errorMessage } from '#base/errors.ts';
-import { carryOutSteps, type CarryOut } from '#base/file-steps.ts';
+import { type FilePort, type Leaving, PLAIN_FILES } from '#base/file-steps.ts';
 import { isFullId, type ContainerId } from '#base/ids.ts';
 import { isJsonObject } from '#base/json.ts';
 import type { Log } from '#base/log.ts';
@@ -49,10 +49,10 @@ export class RecordStore {
   readonly #directory: string;
   readonly #quarantine: string;
   readonly #log: Log;
-  readonly #carryOut: CarryOut;
+  readonly #files: FilePort;
 
-  constructor(dataRoot: string, log: Log, carryOut: CarryOut = carryOutSteps) {
-    this.#carryOut = carryOut;
+  constructor(dataRoot: string, log: Log, files: FilePort = PLAIN_FILES) {
+    this.#files = files;
     this.#directory = join(dataRoot, 'containers');
     this.#quarantine = join(dataRoot, 'quarantine', 'containers');
     this.#log = log;
@@ -74,7 +74,7 @@ export class RecordStore {
     const staged = join(this.#directory, `${STAGED}${record.id}`);
     const path = join(staged, 'record.json');
     try {
-      await this.#carryOut([
+      await this.#files.carryOut([
         ...(isAnnounced ? [] : [{ kind: 'directory', path: staged, mode: 0o710 } as const]),
         { kind: 'file', path, content: encodeRecord(record), mode: 0o600, flush: true },
       ]);
@@ -87,7 +87,7 @@ export class RecordStore {
   /** One flush: the directory that names it. After this the container exists for good. */
   async publish(id: ContainerId, isAnnounced: boolean): Promise<void> {
     try {
-      await this.#carryOut([
+      await this.#files.carryOut([
         { kind: 'rename', from: join(this.#directory, `${STAGED}${id}`), to: this.directoryOf(id) },
         { kind: 'flushDirectory', path: this.#directory },
       ]);
@@ -113,8 +113,16 @@ export class RecordStore {
 
   /** Frees what a tombstone, or a create that came to nothing, still holds on disk. */
   async erase(id: ContainerId): Promise<void> {
-    for (const prefix of [STAGED, REMOVED, REMOVED_WITH_VOLUMES])
-      await rm(join(this.#directory, `${prefix}${id}`), { recursive: true, force: true });
+    const directories = [STAGED, REMOVED, REMOVED_WITH_VOLUMES].map((prefix) =>
+      join(this.#directory, `${prefix}${id}`),
+    );
+    const files = ['record.json', ANNOUNCED, 'hosts', 'hostname', 'resolv.conf', `${id}-json.log`];
+    const leaving = directories.flatMap((path): Leaving[] => [
+      ...files.map((name) => ({ kind: 'file', path: join(path, name) }) as const),
+      { kind: 'directory', path },
+    ]);
+    if (await this.#files.discard(leaving)) return;
+    for (const path of directories) await rm(path, { recursive: true, force: true });
   }
 
   /** Before anything else is asked of it. */

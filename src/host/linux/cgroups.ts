@@ -165,10 +165,14 @@ class LinuxCgroups implements CgroupsInside {
     if (!emptied) throw kernelError(errnoNumber('EBUSY'), 'kill', path);
   }
 
+  removeEmpty(path: string): Promise<boolean> {
+    return this.#sys.later(removeGroups(this.#directories(path)));
+  }
+
   async remove(path: string): Promise<void> {
     const tops = this.#directories(path);
     // Most have none below them, and looking costs more than trying.
-    if (await this.#sys.later(removeGroups(tops))) return;
+    if (await this.removeEmpty(path)) return;
     const all = (): string[] => tops.flatMap((top) => [...descendants(top)]);
     const removed = await until(() => this.#sys.later(removeGroups(all())), SETTLE_MS);
     if (!removed) throw kernelError(errnoNumber('EBUSY'), 'rmdir', path);

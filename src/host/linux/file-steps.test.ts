@@ -1,7 +1,7 @@
 import { test } from 'node:test';
-import { checkCarryOut } from '#base/file-steps.conformance.ts';
+import { checkFilePort } from '#base/file-steps.conformance.ts';
 import { createKernel } from '../real.ts';
 
 test('steps in one batch: in order, exact modes, the first failure ends it', async () => {
-  await checkCarryOut(createKernel().files.carryOut);
+  await checkFilePort(createKernel().files);
 });

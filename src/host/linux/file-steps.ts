@@ -1,4 +1,4 @@
-import type { FileStep } from '#base/file-steps.ts';
+import type { FileStep, Leaving } from '#base/file-steps.ts';
 import { errnoNumber, kernelError } from './errno.ts';
 import { AT, O } from './file-paths.ts';
 import type { Call, Operation } from './sys.ts';
@@ -64,4 +64,12 @@ export function* carryOutSteps(steps: readonly FileStep[]): Operation<void> {
     // A write that was cut short has run into a full disk or a limit; the kernel says so the next time only.
     if (name === 'write' && result !== call[3]) throw kernelError(errnoNumber('ENOSPC'), name, path);
   }
+}
+
+/** All of it in one batch on one thread. */
+export function* discard(leaving: readonly Leaving[]): Operation<boolean> {
+  const results = yield leaving.map(
+    ({ kind, path }): Call => ['unlinkat', AT.FDCWD, path, kind === 'directory' ? AT.REMOVEDIR : 0],
+  );
+  return results.every((result) => result >= 0 || result === -errnoNumber('ENOENT'));
 }

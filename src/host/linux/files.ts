@@ -1,6 +1,6 @@
 import type { Files, FileTree, SlowFileTree } from '../kernel.ts';
 import * as directories from './file-directory.ts';
-import { carryOutSteps } from './file-steps.ts';
+import { carryOutSteps, discard } from './file-steps.ts';
 import * as operations from './file-operations.ts';
 import { AT, O } from './file-paths.ts';
 import * as attributes from './file-xattr.ts';
@@ -40,6 +40,8 @@ export function createFiles(sys: Sys): Files {
     slowAs: (owner) => threaded(sys, tree, becomeOwner(sys, owner)),
     carryOut: (steps) =>
       steps.length === 0 ? Promise.resolve() : sys.later(carryOutSteps(steps), NO_DEADLINE),
+    discard: (leaving) =>
+      leaving.length === 0 ? Promise.resolve(true) : sys.later(discard(leaving), NO_DEADLINE),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),
     fileSystemType: (path) => {
       const buffer = Buffer.alloc(STATFS_BYTES);

@@ -125,9 +125,11 @@ export class Sys {
       isResult(argument) ? (results[argument[0]] ?? 0) : argument;
     switch (call[0]) {
       case 'store':
-        return call[1].writeInt32LE(plain(call[3]), call[2]) * 0;
+        call[1].writeInt32LE(plain(call[3]), call[2]);
+        return 0;
       case 'copy':
-        return call[3].copy(call[1], call[2], call[4], call[4] + 4) * 0;
+        call[3].copy(call[1], call[2], call[4], call[4] + 4);
+        return 0;
       case 'chain':
         return 0;
       default: {

@@ -223,7 +223,9 @@ export class LiveTask {
     const steps = [
       this.release(),
       removeCgroup(this.#context, this.meta.cgroupPath),
-      ...(this.meta.runtimeState === '' ? [] : [rm(this.meta.runtimeState, { recursive: true, force: true })]),
+      ...(this.meta.runtimeState === ''
+        ? []
+        : [rm(this.meta.runtimeState, { recursive: true, force: true })]),
     ];
     for (const result of await Promise.allSettled(steps)) {
       if (result.status === 'rejected') {
@@ -265,7 +267,8 @@ export async function killCgroup(context: TaskContext, path: string): Promise<vo
 
 async function removeCgroup(context: TaskContext, path: string): Promise<void> {
   const { cgroups } = context.kernel;
-  if (!cgroups.exists(path)) return;
+  // Looking for it and into it costs more than trying.
+  if (await cgroups.removeEmpty(path)) return;
   // Without a pid namespace of its own, the end of the first process leaves the others behind.
   if (cgroups.processes(path).length > 0) await killCgroup(context, path);
   await cgroups.remove(path);

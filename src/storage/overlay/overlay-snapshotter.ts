@@ -119,13 +119,28 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#parents.has(id);
   }
 
-  async removeWritable(id: ContainerId): Promise<void> {
-    const { layout, tombstones } = this.#deps;
-    if (!isFullId(id)) return;
-    await tombstones.bury(layout.directory(id));
-    await rm(layout.link(id), { force: true });
+  disown(id: ContainerId): void {
     this.#parents.delete(id);
     this.#untouched.delete(id);
+  }
+
+  async removeWritable(id: ContainerId): Promise<void> {
+    const { layout, tombstones, kernel } = this.#deps;
+    if (!isFullId(id)) return;
+    this.disown(id);
+    const path = layout.directory(id);
+    const directory = (...names: string[]) => ({ kind: 'directory', path: join(path, ...names) }) as const;
+    const file = (name: string) => ({ kind: 'file', path: join(path, name) }) as const;
+    // Most have written nothing.
+    const isGone = await kernel.files.discard([
+      { kind: 'file', path: layout.link(id) },
+      ...['link', 'lower', 'parent'].map(file),
+      directory('work', 'work'),
+      directory('work'),
+      directory('diff'),
+      directory(),
+    ]);
+    if (!isGone) await tombstones.bury(path);
   }
 
   async writableUsage(id: ContainerId): Promise<Usage> {

@@ -146,6 +146,9 @@ export class VfsSnapshotter implements Snapshotter {
     return this.#writables.has(id);
   }
 
+  /** Nothing stands on anything else here. */
+  disown(): void {}
+
   async removeWritable(id: ContainerId): Promise<void> {
     if (!isFullId(id)) return;
     await this.#deps.trees.remove(id);
