@@ -1,8 +1,8 @@
 #!/bin/sh
 # `build.sh` builds the native program that needs no Node: dist/native/gantry-shim, static. `build.sh sanitize`
-# builds what tests use instead, with AddressSanitizer and UndefinedBehaviorSanitizer: gantry-shim-sanitized and
-# the fuzzers; `build.sh fuzzers` builds these alone. GANTRY_NATIVE_OUT: another place; GANTRY_FUZZ_FLAGS: other
-# flags for the fuzzers (valgrind wants them without sanitizers).
+# builds what tests use instead, with AddressSanitizer and UndefinedBehaviorSanitizer: gantry-shim-sanitized
+# and the fuzzers; `build.sh fuzzers` builds these alone. GANTRY_NATIVE_OUT: another place; GANTRY_FUZZ_FLAGS:
+# other flags for the fuzzers (valgrind wants them without sanitizers).
 set -eu
 cd "$(dirname "$0")/.."
 out=${GANTRY_NATIVE_OUT:-dist/native}

@@ -106,7 +106,8 @@ static noreturn void fail(const char *step, int error, const char *object) {
 
 static void read_plan(struct plan *plan) {
 	size_t room = MAX_PLAN_BYTES + 1, length = 0;
-	uint8_t *bytes = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int private = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	uint8_t *bytes = mmap(NULL, room, PROT_READ | PROT_WRITE, private, -1, 0);
 	if (bytes == MAP_FAILED)
 		fail("mmap", errno, "plan");
 	while (length < room) {

@@ -28,7 +28,8 @@ static bool put(int fd, const void *bytes, size_t length) {
 
 /* The state, with the pid as whoever runs the hook sees it. */
 static int state_file(struct launch *launch, const struct operation *operation) {
-	const struct value *before = &operation->fields[HOOK_BEFORE_PID], *after = &operation->fields[HOOK_AFTER_PID];
+	const struct value *before = &operation->fields[HOOK_BEFORE_PID];
+	const struct value *after = &operation->fields[HOOK_AFTER_PID];
 	char pid[16];
 	int fd = (int)syscall(SYS_memfd_create, "state", MFD_CLOEXEC_FLAG | MFD_NOEXEC_SEAL_FLAG);
 	if (fd < 0 && errno == EINVAL)

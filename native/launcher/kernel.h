@@ -160,7 +160,8 @@ static inline int kernel_open_tree(int at, const char *path, unsigned flags) {
 	return (int)syscall(SYS_open_tree, at, path, flags | OPEN_TREE_CLOEXEC);
 }
 
-static inline int kernel_move_mount(int from, const char *source, int to, const char *target, unsigned flags) {
+static inline int kernel_move_mount(int from, const char *source, int to, const char *target,
+	unsigned flags) {
 	return (int)syscall(SYS_move_mount, from, source, to, target, flags);
 }
 
@@ -176,7 +177,8 @@ static inline int kernel_fsmount(int fs, unsigned attributes) {
 	return (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes);
 }
 
-static inline int kernel_mount_setattr(int at, const char *path, unsigned flags, struct kernel_mount_attr *attr) {
+static inline int kernel_mount_setattr(int at, const char *path, unsigned flags,
+	struct kernel_mount_attr *attr) {
 	return (int)syscall(SYS_mount_setattr, at, path, flags, attr, sizeof(*attr));
 }
 

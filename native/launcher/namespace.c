@@ -53,7 +53,8 @@ int op_write_child_file(struct launch *launch, const struct operation *operation
 	const char *name = text_of(&operation->fields[WRITE_CHILD_FILE_NAME]);
 	const struct value *value = &operation->fields[WRITE_CHILD_FILE_VALUE];
 	char path[64];
-	if (strchr(name, '/') || snprintf(path, sizeof(path), "/proc/%d/%s", launch->child, name) >= (int)sizeof(path))
+	int length = snprintf(path, sizeof(path), "/proc/%d/%s", launch->child, name);
+	if (strchr(name, '/') || length >= (int)sizeof(path))
 		return launch_fail_with(launch, EINVAL, "open", name);
 	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -66,8 +67,8 @@ int op_write_child_file(struct launch *launch, const struct operation *operation
 }
 
 /*
- * The descriptor was opened for reading without waiting for a writer: a writer that finds no reader knows that
- * the container is gone, and nothing has to be opened by a path of the image.
+ * The descriptor was opened for reading without waiting for a writer: a writer that finds no reader knows
+ * that the container is gone, and nothing has to be opened by a path of the image.
  */
 int op_wait_start(struct launch *launch, const struct operation *operation) {
 	char byte;

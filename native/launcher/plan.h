@@ -1,6 +1,6 @@
 /*
- * The decoder of a launch plan (docs/flows/launch-plan.md). A plan is checked whole before its first operation
- * runs; operations are views into the caller's buffer, nothing is copied.
+ * The decoder of a launch plan (docs/flows/launch-plan.md). A plan is checked whole before its first
+ * operation runs; operations are views into the caller's buffer, nothing is copied.
  */
 #pragma once
 #include <stdbool.h>

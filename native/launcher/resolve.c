@@ -13,7 +13,7 @@
 #define MAX_LINKS 40
 #define MAX_RETRIES 64 /* of a resolution that a rename elsewhere made doubtful */
 
-/* Where a walk is: what has been resolved, as a path from the root and as a descriptor, and what is to come. */
+/* What has been resolved, as a path from the root and as a descriptor, and what is to come. */
 struct walk {
 	int root, at;
 	char done[PATH_MAX]; /* "a/b", "" at the root */

@@ -1,6 +1,6 @@
 /*
- * Paths of an image are resolved inside of its root, by descriptor, never as a string of the whole system. Every
- * function returns a close-on-exec descriptor, or -1 with errno.
+ * Paths of an image are resolved inside of its root, by descriptor, never as a string of the whole system.
+ * Every function returns a close-on-exec descriptor, or -1 with errno.
  */
 #pragma once
 #include <stdint.h>

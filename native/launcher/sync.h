@@ -1,6 +1,6 @@
 /*
- * The pair between starter and child. Messages of the child say how far it is; the end of file without a failure
- * is its successful execve.
+ * The pair between starter and child. Messages of the child say how far it is; the end of file without a
+ * failure is its successful execve.
  */
 #pragma once
 #include "launcher.h"

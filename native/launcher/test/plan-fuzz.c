@@ -1,6 +1,6 @@
 /*
- * Job: feed mutated launch plans to the decoder and touch every byte of what it accepts. `plan-fuzz ROUNDS SEED
- * [PLAN...]`: the plans of the files are mutated; without one, plans that hold every operation.
+ * Job: feed mutated launch plans to the decoder and touch every byte of what it accepts. `plan-fuzz ROUNDS
+ * SEED [PLAN...]`: the plans of the files are mutated; without one, plans that hold every operation.
  */
 #include <fcntl.h>
 #include <stdio.h>

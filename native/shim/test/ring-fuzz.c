@@ -59,7 +59,8 @@ static void look(struct ring *ring, uint64_t slowest) {
 }
 
 static uint64_t take(struct ring *ring, const int sockets[2], uint64_t slowest) {
-	ssize_t sent = ring->head > slowest ? ring_send(ring, sockets[0], slowest, 1 + next_random() % PIECE_BYTES) : 0;
+	size_t limit = 1 + next_random() % PIECE_BYTES;
+	ssize_t sent = ring->head > slowest ? ring_send(ring, sockets[0], slowest, limit) : 0;
 	if (sent < 0) {
 		printf("send: errno %d\n", errno);
 		exit(1);

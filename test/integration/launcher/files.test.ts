@@ -153,9 +153,9 @@ test('files of proc are written only through a true procfs and by no link', { sk
   assert.equal((await run(write({}))).stdout, '500\n');
   const cases: readonly (readonly [Operation, number])[] = [
     [write({ proc: 20, name: 'x' }), errno.EPERM],
-    [write({ op: 'writeProc', path: 'self/oom_score_adj' } as Partial<Operation>), errno.ELOOP],
+    [write({ op: 'writeProc', path: 'self/oom_score_adj' }), errno.ELOOP],
     [write({ name: 'cwd/tmp/oom_score_adj' }), errno.ELOOP],
-    [write({ op: 'writeProc', proc: 20, path: 'tmp/oom_score_adj' } as Partial<Operation>), errno.EPERM],
+    [write({ op: 'writeProc', proc: 20, path: 'tmp/oom_score_adj' }), errno.EPERM],
     [write({ name: 'absent' }), errno.ENOENT],
   ];
   for (const [operation, expected] of cases) assert.equal((await run(operation)).failure?.errno, expected);

@@ -1,4 +1,4 @@
-/** The core suite and the launcher’s once more, with a shim that checks itself, and the frame parser fuzzed. */
+/** The core suite and the launcher’s with a shim that checks itself, and the frame parser fuzzed. */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
