@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 
-/** The classic BPF that the kernel can also run ahead of time, for its table of calls that are always allowed. */
+/** The classic BPF that the kernel also runs ahead of time, for its table of calls that are all allowed. */
 export const BPF = {
   load: 0x20,
   jumpAlways: 0x05,

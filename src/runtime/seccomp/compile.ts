@@ -30,7 +30,7 @@ interface Range {
 
 const NUMBER_OFFSET = 0;
 const ARCH_OFFSET = 4;
-const U32_END = 0x1_0000_0000;
+const U32_MAX = 0xffff_ffff;
 
 /** An unconditional rule beats all others; of two, the first one stands. */
 class Call {
@@ -52,19 +52,23 @@ class AbiFilter {
   readonly #calls = new Map<number, Call>();
   readonly #abi: Abi;
   readonly #numbers: Numbers;
+  readonly #isStrict: boolean;
   /** The greatest number that any rule names, also one that says no more than the default; 0: none. */
   #last = 0;
 
-  constructor(abi: Abi, numbers: Numbers) {
+  constructor(abi: Abi, numbers: Numbers, profile: Profile) {
     this.#abi = abi;
     this.#numbers = numbers;
+    this.#isStrict = profile.refusesUnknown && profile.architectures.has(abi.scmp);
+    for (const rule of profile.rules) this.#add(rule, rule.action === profile.defaultAction);
   }
 
-  get last(): number {
-    return this.#last === 0 ? 0 : this.#last + this.#abi.base;
+  /** Whether calls after the last one that a rule names answer ENOSYS. */
+  get refusesUnknown(): boolean {
+    return this.#isStrict && this.#last !== 0;
   }
 
-  add(rule: Rule, isDefault: boolean): void {
+  #add(rule: Rule, isDefault: boolean): void {
     const number = this.#numbers.get(rule.name);
     const carried = this.#abi.name === 'x86' ? X86_MULTIPLEXED.get(rule.name) : undefined;
     if (carried === undefined && number !== undefined) this.#last = Math.max(this.#last, number);
@@ -83,8 +87,8 @@ class AbiFilter {
     return call;
   }
 
-  /** From `base` on; after the last rule comes `beyond`. */
-  ranges(defaultAction: number, beyond: number): Range[] {
+  /** From `base` on. All after the last call that a rule names is unknown, whatever carries it. */
+  ranges(defaultAction: number): Range[] {
     const { base, bits } = this.#abi;
     const ranges: Range[] = [{ from: base, verdict: defaultAction, bits }];
     let next = 0;
@@ -94,7 +98,7 @@ class AbiFilter {
       next = number + 1;
     }
     ranges.push({ from: base + next, verdict: defaultAction, bits });
-    if (this.last !== 0) ranges.push({ from: this.last + 1, verdict: beyond, bits });
+    if (this.refusesUnknown) ranges.push({ from: base + this.#last + 1, verdict: ENOSYS, bits });
     return ranges;
   }
 }
@@ -155,23 +159,22 @@ class Tree {
 }
 
 /**
- * Ranges over all numbers of an AUDIT_ARCH, which x86_64 and x32 share. A number that has x32's bit is a
- * foreign call where x32 is not filtered; −1 (a call that a tracer has skipped) is not.
+ * Ranges over all numbers of an AUDIT_ARCH. x86_64 and x32 share one and are told apart by one bit alone, so
+ * that each has two pieces of the numbers. Where x32 is not filtered, its calls are foreign ones, but for −1,
+ * which stands for a call that a tracer has skipped.
  */
-function rangesOf(profile: Profile, filters: ReadonlyMap<Abi, AbiFilter>): Range[] {
-  const ranges: Range[] = [];
-  for (const [abi, filter] of filters) {
-    const isUnknown = profile.refusesUnknown && profile.architectures.has(abi.scmp);
-    ranges.push(...filter.ranges(profile.defaultAction, isUnknown ? ENOSYS : profile.defaultAction));
-  }
-  const abis = [...filters.keys()];
-  if (abis.some(({ name }) => name === 'x86_64') && abis.length === 1) {
-    const beyond = ranges.at(-1)?.verdict ?? profile.defaultAction;
-    ranges.push({ from: X32_BIT, verdict: KILL_THREAD, bits: 32 });
-    if (beyond === ENOSYS) ranges.push({ from: 0x8000_0000, verdict: ENOSYS, bits: 64 });
-    if (beyond === ENOSYS) ranges.push({ from: 0xc000_0000, verdict: KILL_THREAD, bits: 32 });
-    ranges.push({ from: U32_END - 1, verdict: profile.defaultAction, bits: 64 });
-  }
+function rangesOf({ defaultAction }: Profile, filters: ReadonlyMap<AbiName, AbiFilter>): Range[] {
+  const native = filters.get('x86_64');
+  const x32 = filters.get('x32');
+  const ranges = [...filters.values()].flatMap((filter) => filter.ranges(defaultAction));
+  if (native === undefined) return tidy(ranges);
+  const outside = x32 === undefined ? KILL_THREAD : defaultAction;
+  if (x32 === undefined) ranges.push({ from: X32_BIT, verdict: outside, bits: 32 });
+  ranges.push(
+    { from: 2 * X32_BIT, verdict: native.refusesUnknown ? ENOSYS : outside, bits: 64 },
+    { from: 3 * X32_BIT, verdict: x32?.refusesUnknown === true ? ENOSYS : outside, bits: 32 },
+  );
+  if (x32 === undefined) ranges.push({ from: U32_MAX, verdict: defaultAction, bits: 64 });
   return tidy(ranges);
 }
 
@@ -185,13 +188,12 @@ export function compileSeccomp(
   tables: Readonly<Record<AbiName, Numbers>> = SYSCALLS,
 ): SeccompProgram {
   const profile = readProfile(seccomp, arch);
-  const sections = new Map<number, Map<Abi, AbiFilter>>();
+  const sections = new Map<number, Map<AbiName, AbiFilter>>();
   for (const [i, abi] of ABIS[arch].entries()) {
     if (i > 0 && !profile.architectures.has(abi.scmp)) continue;
-    const filter = new AbiFilter(abi, tables[abi.name]);
-    for (const rule of profile.rules) filter.add(rule, rule.action === profile.defaultAction);
-    const section = sections.get(abi.audit) ?? new Map<Abi, AbiFilter>();
-    sections.set(abi.audit, section.set(abi, filter));
+    const filter = new AbiFilter(abi, tables[abi.name], profile);
+    const section = sections.get(abi.audit) ?? new Map<AbiName, AbiFilter>();
+    sections.set(abi.audit, section.set(abi.name, filter));
   }
   const assembler = new Assembler();
   let entry = assembler.return(KILL_THREAD);

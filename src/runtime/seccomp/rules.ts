@@ -56,7 +56,7 @@ const ACTIONS: Readonly<Record<string, number>> = {
 /** For these, a newer call is whoever looks after the log's or the tracer's affair. */
 const PERMISSIVE: readonly string[] = ['SCMP_ACT_ALLOW', 'SCMP_ACT_LOG', 'SCMP_ACT_TRACE'];
 
-/** SECCOMP_FILTER_FLAG_*. TSYNC says nothing for one thread; WAIT_KILLABLE_RECV nothing without a listener. */
+/** SECCOMP_FILTER_FLAG_*: TSYNC says nothing for one thread, WAIT_KILLABLE_RECV without a listener. */
 const SPEC_ALLOW = 4;
 const FLAGS: Readonly<Record<string, number>> = {
   SECCOMP_FILTER_FLAG_TSYNC: 0,
