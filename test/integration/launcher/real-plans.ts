@@ -1,11 +1,39 @@
 /** Files with encoded plans that a decoder has to read, for what mutates them. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeLaunchPlan } from '../../../src/runtime/launch-plan/encode.ts';
+import { buildLaunchPlan, encodeLaunchPlan } from '#runtime/launch-plan.ts';
+import type { RuntimeSpec } from '#oci/runtime-spec.ts';
 import { type LaunchPlan, type Operation, SYNC } from '../../../src/runtime/launch-plan/operations.ts';
 import { CLONE, smallPlan } from './launch-command.ts';
 
 const MANY = 300;
+const RECORDED = join(import.meta.dirname, '../../reference/oci-config-goldens.json');
+
+/** Plans of all recorded specs, as for a host with cgroup v2. */
+function compiled(): LaunchPlan[] {
+  const recorded = JSON.parse(readFileSync(RECORDED, 'utf8')) as Record<string, { config?: RuntimeSpec }>;
+  const program = Buffer.alloc(8 * MANY, 6);
+  const mountPoint = '/sys/fs/cgroup';
+  return Object.values(recorded).flatMap(({ config }) =>
+    config === undefined
+      ? []
+      : buildLaunchPlan(config, {
+          id: '0'.repeat(64),
+          cgroups: {
+            version: 'v2',
+            hierarchies: [{ version: 2, mountPoint, controllers: ['cpu', 'memory', 'pids'] }],
+          },
+          apparmor: true,
+          selinux: false,
+          root: { slot: true, at: '/run/task/rootfs' },
+          netnsGiven: true,
+          bundle: '/run/task',
+          devices: { program },
+          seccomp: { flags: 4, program },
+          oomScoreAdj: 0,
+        }),
+  );
+}
 
 function handwritten(): LaunchPlan[] {
   const root = '/root';
@@ -41,7 +69,7 @@ function handwritten(): LaunchPlan[] {
 
 /** Paths of the files, below `directory`. */
 export function realPlans(directory: string): string[] {
-  return handwritten().map((plan, i) => {
+  return [...handwritten(), ...compiled()].map((plan, i) => {
     const path = join(directory, `plan-${i}`);
     writeFileSync(path, encodeLaunchPlan(plan));
     return path;
