@@ -102,6 +102,7 @@
 
 #define PROC_MAGIC 0x9fa0
 #define DEVPTS_MAGIC 0x1cd1
+#define SYSFS_MAGIC 0x62656572
 
 struct kernel_open_how {
 	uint64_t flags, mode, resolve;

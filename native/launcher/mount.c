@@ -188,21 +188,30 @@ int op_set_mount_attributes(struct launch *launch, const struct operation *opera
 
 /* --- attaching --- */
 
-/*
- * The plan refuses mounts into /proc by their names; a link of the image must not bring another one there. So
- * what lies in a procfs has to be reached without links, too, and be the same.
- */
-static bool led_into_proc(int root, const char *path, int target, const struct stat *status) {
+static uint32_t system_of(int fd) {
 	struct statfs system;
+	return fstatfs(fd, &system) < 0 ? 0 : (uint32_t)system.f_type;
+}
+
+/*
+ * The plan refuses mounts into /proc by their names; a link of the image must not bring another one there. And
+ * /proc and /sys are ordinary directories, since where a link leads may change before their files are masked.
+ */
+static bool wants_no_link(int source, int target, const char *path) {
+	uint32_t system = system_of(source);
+	bool at_top = !strchr(path + strspn(path, "/"), '/');
+	return system_of(target) == PROC_MAGIC || (at_top && (system == PROC_MAGIC || system == SYSFS_MAGIC));
+}
+
+/* Without links the same is reached. */
+static bool is_straight(int root, const char *path, const struct stat *status) {
 	struct stat reached;
-	if (fstatfs(target, &system) < 0 || system.f_type != PROC_MAGIC)
+	int fd = resolve_with(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
 		return false;
-	int straight = resolve_with(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	bool same = straight >= 0 && fstat(straight, &reached) == 0 && reached.st_dev == status->st_dev &&
-		reached.st_ino == status->st_ino;
-	if (straight >= 0)
-		close(straight);
-	return !same;
+	bool same = fstat(fd, &reached) == 0 && reached.st_dev == status->st_dev && reached.st_ino == status->st_ino;
+	close(fd);
+	return same;
 }
 
 static int open_target(int root, const char *path, mode_t type) {
@@ -229,8 +238,8 @@ int op_attach(struct launch *launch, const struct operation *operation) {
 		result = launch_fail(launch, "fstat", path);
 	else if (S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode)) /* move_mount would say EINVAL, which says less */
 		result = launch_fail_with(launch, ENOTDIR, "move_mount", path);
-	else if (led_into_proc(root, path, target, &to))
-		result = launch_fail_with(launch, EPERM, "fstatfs", path);
+	else if (wants_no_link(source, target, path) && !is_straight(root, path, &to))
+		result = launch_fail_with(launch, ELOOP, "openat2", path);
 	else if (kernel_move_mount(source, "", target, "", EMPTY_TO_EMPTY) < 0)
 		result = launch_fail(launch, "move_mount", path);
 	close(target);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
@@ -182,27 +183,13 @@ static int open_own(const char *name) {
 	return fd;
 }
 
-static size_t decimal(int64_t value, char out[24]) {
-	char digits[24];
-	size_t count = 0, length = 0;
-	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-	do
-		digits[count++] = (char)('0' + rest % 10);
-	while (rest /= 10);
-	if (value < 0)
-		out[length++] = '-';
-	while (count > 0)
-		out[length++] = digits[--count];
-	return length;
-}
-
 int op_oom_score(struct launch *launch, const struct operation *operation) {
 	char text[24];
-	size_t length = decimal((int64_t)operation->fields[OOM_SCORE_VALUE].number, text);
+	int length = snprintf(text, sizeof(text), "%lld", (long long)operation->fields[OOM_SCORE_VALUE].number);
 	int fd = open_own("self/oom_score_adj");
 	if (fd < 0)
 		return launch_fail(launch, "openat2", "/proc/self/oom_score_adj");
-	int result = write(fd, text, length) < 0 ? launch_fail(launch, "write", "/proc/self/oom_score_adj") : 0;
+	int result = write(fd, text, (size_t)length) < 0 ? launch_fail(launch, "write", "/proc/self/oom_score_adj") : 0;
 	close(fd);
 	return result;
 }
