@@ -45,20 +45,18 @@ function memoryField(meminfo: string, name: string): number {
   return Number(kib ?? 0) * 1024;
 }
 
-function readFacts(): SystemFacts {
+type Changing = 'hostname' | 'cpus' | 'memoryBytes' | 'swapBytes';
+
+/** What stays as long as the host runs. */
+function readLasting(): Omit<SystemFacts, Changing> {
   const osRelease = parseOsRelease(textOf('/etc/os-release') || textOf('/usr/lib/os-release'));
-  const meminfo = textOf('/proc/meminfo');
   const modules = textOf('/sys/kernel/security/lsm').split(',');
   return {
-    hostname: os.hostname(),
     kernelVersion: os.release(),
     operatingSystem: osRelease.get('PRETTY_NAME') ?? osRelease.get('NAME') ?? 'Linux',
     osVersion: osRelease.get('VERSION_ID') ?? '',
     machine: os.machine(),
     processorLevel: os.arch() === 'x64' ? amd64Level(textOf('/proc/cpuinfo')) : '',
-    cpus: os.availableParallelism(),
-    memoryBytes: memoryField(meminfo, 'MemTotal'),
-    swapBytes: memoryField(meminfo, 'SwapTotal'),
     bootId: textOf('/proc/sys/kernel/random/boot_id').trim(),
     seccomp: textOf('/proc/sys/kernel/seccomp/actions_avail') !== '',
     apparmor: textOf('/sys/module/apparmor/parameters/enabled').trim() === 'Y',
@@ -68,12 +66,33 @@ function readFacts(): SystemFacts {
   };
 }
 
+/** Read when somebody looks: every start of a container asks for facts, and few for these. */
+const CHANGING: Pick<SystemFacts, Changing> = {
+  get hostname() {
+    return os.hostname();
+  },
+  get cpus() {
+    return os.availableParallelism();
+  },
+  get memoryBytes() {
+    return memoryField(textOf('/proc/meminfo'), 'MemTotal');
+  },
+  get swapBytes() {
+    return memoryField(textOf('/proc/meminfo'), 'SwapTotal');
+  },
+};
+
 export function createSystem(namespaces: Pick<Namespaces, 'inNetwork'>): System {
   const at = <T>(netns: number | undefined, work: () => T): T =>
     netns === undefined ? work() : namespaces.inNetwork(netns, work);
   const file = (name: string): string => join('/proc/sys', name);
+  const cached: { facts?: SystemFacts } = {};
   return {
-    facts: readFacts,
+    facts: () =>
+      (cached.facts ??= Object.defineProperties(
+        readLasting(),
+        Object.getOwnPropertyDescriptors(CHANGING),
+      ) as SystemFacts),
     hasApparmorProfile: (name) =>
       textOf('/sys/kernel/security/apparmor/profiles')
         .split('\n')
