@@ -1,7 +1,39 @@
-/*
- * From an OCI runtime spec to a launch plan: what `native/launcher` carries out. See docs/flows/launch-plan.md.
- */
-export { buildLaunchPlan } from './launch-plan/build.ts';
+import type { RuntimeSpec, SpecProcess } from '#oci/runtime-spec.ts';
+import { invalid, mountAttributes, PlanBuilder } from './launch-plan/builder.ts';
+import {
+  type CgroupPlaces,
+  planAttach,
+  planCgroups,
+  planDelegation,
+  planLimits,
+} from './launch-plan/cgroups.ts';
+import type { LaunchContext } from './launch-plan/context.ts';
+import { makesDevices, planDevices, planNull } from './launch-plan/devices.ts';
+import { planHooks } from './launch-plan/hooks.ts';
+import { ATTR, ERRNO, OPEN } from './launch-plan/kernel-numbers.ts';
+import type { PlannedMount } from './launch-plan/mount-model.ts';
+import { planLateReadonly, planMounts, planRoot, readMounts } from './launch-plan/mounts.ts';
+import { planClone, planEnter, planMappings, readNamespaces } from './launch-plan/namespaces.ts';
+import { type LaunchPlan, NO_SLOT, SYNC } from './launch-plan/operations.ts';
+import { insideRoot } from './launch-plan/paths.ts';
+import {
+  planExecute,
+  planProcess,
+  planStdio,
+  planTerminal,
+  type ProcessScene,
+  umaskOf,
+} from './launch-plan/process.ts';
+import {
+  hasLabel,
+  keyPermissions,
+  planKeyring,
+  planLabels,
+  planPersonality,
+  planPrivateProc,
+} from './launch-plan/security.ts';
+import { planSysctls, type PlannedSysctl } from './launch-plan/sysctl.ts';
+
 export type { CompiledSeccomp, ExecContext, ExecTarget, LaunchContext } from './launch-plan/context.ts';
 export { encodeLaunchPlan } from './launch-plan/encode.ts';
 export { buildExecPlan } from './launch-plan/exec.ts';
@@ -10,3 +42,194 @@ export { knownMountOptions } from './launch-plan/mount-options.ts';
 export { type LaunchPlan, LISTS, MAX_PLAN_BYTES, SLOT } from './launch-plan/operations.ts';
 export { type ResourceWrite, resourceWrites } from './launch-plan/resources.ts';
 export { validateProcess, validateSpec } from './launch-plan/validate.ts';
+
+/*
+ * From an OCI runtime spec to a launch plan: what `native/launcher` carries out. docs/flows/launch-plan.md
+ * says how it runs.
+ */
+
+/** All that the parts of one plan share. */
+interface Launch {
+  readonly builder: PlanBuilder;
+  readonly spec: RuntimeSpec;
+  readonly process: SpecProcess;
+  readonly context: LaunchContext;
+  readonly namespaces: ReturnType<typeof readNamespaces>;
+  readonly cgroups: CgroupPlaces;
+  readonly mounts: readonly PlannedMount[];
+  readonly sysctls: readonly PlannedSysctl[];
+}
+
+const DEFAULT_HOST_UID = 0;
+
+/** The host's number of a user of the container. */
+function hostUid(spec: RuntimeSpec, uid: number): number {
+  const mapping = spec.linux?.uidMappings?.find(
+    ({ containerID, size }) => uid >= containerID && uid < containerID + size,
+  );
+  return mapping === undefined ? DEFAULT_HOST_UID : mapping.hostID + uid - mapping.containerID;
+}
+
+function prepare(spec: RuntimeSpec, context: LaunchContext): Launch {
+  const { process } = spec;
+  if (process === undefined) throw invalid('process', 'missing');
+  if (spec.root === undefined) throw invalid('root', 'must be specified');
+  const builder = new PlanBuilder();
+  builder.before.push(
+    { op: 'dumpable', on: 0 },
+    { op: 'oomScore', value: process.oomScoreAdj ?? context.oomScoreAdj, from: 'process.oomScoreAdj' },
+  );
+  const namespaces = readNamespaces(builder, spec, context);
+  if (!namespaces.has('mount')) throw invalid('linux.namespaces', 'a mount namespace is needed');
+  for (const name of ['hostname', 'domainname'] as const) {
+    if (spec[name] && !namespaces.has('uts')) {
+      throw invalid(name, `unable to set ${name} without a private UTS namespace`);
+    }
+  }
+  const sysctls = planSysctls(spec, namespaces);
+  const mounts = readMounts(spec);
+  const cgroups = planCgroups(builder, spec, context);
+  return { builder, spec, process, context, namespaces, cgroups, mounts, sysctls };
+}
+
+function planBefore({ builder, spec, process, context, namespaces, cgroups, mounts }: Launch): void {
+  planLimits(builder, { spec, context }, cgroups);
+  const writable = mounts.some(
+    ({ type, target, options }) =>
+      type === 'cgroup' && target === '/sys/fs/cgroup' && !(options.set & ATTR.readonly),
+  );
+  if (writable && namespaces.isNew('cgroup')) {
+    planDelegation(builder, cgroups, hostUid(spec, process.user.uid));
+  }
+}
+
+/** Two meeting points of parent and child, where somebody has something to do at them. */
+function planParent(launch: Launch): void {
+  const { builder, spec, context } = launch;
+  const { parent, child } = builder;
+  const runtime = [...planHooks(spec, context, 'prestart'), ...planHooks(spec, context, 'createRuntime')];
+  // What is there already are limits of the child.
+  const limits = parent.splice(0, parent.length);
+  planMappings(builder, spec, launch.namespaces);
+  if (runtime.length > 0 || limits.length > 0) {
+    parent.push({ op: 'wait', point: SYNC.created }, ...runtime, ...limits);
+    parent.push({ op: 'tell', point: SYNC.hooksDone });
+    child.push({ op: 'tell', point: SYNC.created }, { op: 'wait', point: SYNC.hooksDone });
+  }
+  // A child that waits for its start is ready; the starter must not wait for more.
+  const ready = context.startFifo !== undefined;
+  parent.push(ready ? { op: 'wait', point: SYNC.created } : { op: 'waitExecuted' });
+  const started = context.poststart ?? context.startFifo === undefined;
+  if (started) parent.push(...planHooks(spec, context, 'poststart'));
+}
+
+/** The root with everything in it, still beside the host's. */
+function planTree(launch: Launch, root: number): void {
+  const { builder, spec, context, namespaces, cgroups, mounts } = launch;
+  planMounts(builder, { spec, context, namespaces, cgroups, root }, mounts);
+  if (makesDevices(mounts)) planDevices(builder, { spec, context, namespaces, root });
+}
+
+function planFinalRoot(launch: Launch, root: number): void {
+  const { builder, spec, process, mounts } = launch;
+  const { child } = builder;
+  planLateReadonly(builder, root, mounts);
+  if (spec.root?.readonly === true) {
+    child.push(mountAttributes(root, { set: ATTR.readonly }, 'root.readonly'));
+  }
+  child.push(umaskOf(process));
+  if (spec.hostname) child.push({ op: 'hostname', name: spec.hostname, from: 'hostname' });
+  if (spec.domainname) child.push({ op: 'domainname', name: spec.domainname, from: 'domainname' });
+}
+
+function planHiddenPaths({ builder, spec }: Launch, root: number): void {
+  const { maskedPaths = [], readonlyPaths = [] } = spec.linux ?? {};
+  const ignore = [ERRNO.ENOENT];
+  for (const [i, path] of readonlyPaths.entries()) {
+    const from = `linux.readonlyPaths[${i}]`;
+    builder.child.push({ op: 'makeReadonly', root, path: insideRoot(path, from), ignore, from });
+  }
+  if (maskedPaths.length === 0) return;
+  const masking = planNull(builder, root);
+  for (const [i, path] of maskedPaths.entries()) {
+    const from = `linux.maskedPaths[${i}]`;
+    builder.child.push({ op: 'mask', root, path: insideRoot(path, from), null: masking, ignore, from });
+  }
+}
+
+/** Standard streams; a terminal is one of the container's own devpts and its /dev/console, too. */
+function planStreams({ builder, process }: Launch, root: number): void {
+  if (process.terminal !== true) {
+    builder.child.push(planStdio(null), { op: 'reopenNull', root, path: '/dev/null' });
+    return;
+  }
+  const from = 'process.terminal';
+  const terminal = planTerminal(builder, root, process);
+  const slot = builder.slot(from);
+  builder.child.push(
+    { op: 'openTree', slot, at: terminal, path: '', recursive: 0, from },
+    { op: 'attach', slot, root, path: '/dev/console', from },
+    planStdio(terminal),
+  );
+}
+
+function planChild(launch: Launch, root: number, start: number | null): ProcessScene {
+  const { builder, spec, process, context, namespaces, sysctls } = launch;
+  const { child } = builder;
+  const needsProc = sysctls.length > 0 || hasLabel(process);
+  const proc = needsProc ? planPrivateProc(builder) : null;
+  const permissions = keyPermissions(namespaces.has('user'));
+  child.push(...planKeyring(context, { process, proc, permissions }));
+  if (namespaces.isNew('network')) child.push({ op: 'loopbackUp', from: 'linux.namespaces' });
+  const scene: ProcessScene = {
+    process,
+    preserved: context.preservedDescriptors ?? 0,
+    limitsByParent: namespaces.has('user'),
+    ...(context.seccomp === undefined ? {} : { seccomp: context.seccomp }),
+    ...(context.home === undefined ? {} : { home: context.home }),
+    ...(context.capabilities === undefined ? {} : { known: context.capabilities }),
+  };
+  planTree(launch, root);
+  const late = new PlanBuilder();
+  planProcess(late, scene);
+  builder.parent.push(...late.parent);
+  planParent(launch);
+  child.push(...planHooks(spec, context, 'createContainer'));
+  child.push({ op: context.noPivot === true ? 'moveRoot' : 'pivot', root, from: 'root.path' });
+  child.push({ op: 'makePath', root, path: process.cwd, from: 'process.cwd' });
+  planStreams(launch, root);
+  planFinalRoot(launch, root);
+  child.push(...planLabels(context, process, proc));
+  for (const { path, value, from } of sysctls) {
+    if (proc !== null) child.push({ op: 'writeProc', proc, path, value: Buffer.from(value), from });
+  }
+  planHiddenPaths(launch, root);
+  child.push(...planPersonality(spec.linux?.personality), ...late.child);
+  if (start !== null) child.push({ op: 'tell', point: SYNC.created }, { op: 'waitStart', slot: start });
+  child.push(...planHooks(spec, context, 'startContainer'));
+  return scene;
+}
+
+/**
+ * The plan of a container: everything from an OCI runtime spec to its first process. Pure. The spec must have
+ * passed `validateSpec` when it comes from outside. Errors: `invalidArgument`, beginning with the JSON path.
+ */
+export function buildLaunchPlan(spec: RuntimeSpec, context: LaunchContext): LaunchPlan {
+  const launch = prepare(spec, context);
+  const { builder, namespaces, cgroups } = launch;
+  planBefore(launch);
+  const { child } = builder;
+  child.push({ op: 'setSession' });
+  planAttach(builder, cgroups.v1);
+  planEnter(builder, namespaces);
+  const flags = OPEN.nonblock | OPEN.cloexec;
+  const fifo = (path: string | undefined): number | null =>
+    path === undefined ? null : builder.hostFile(path, { flags, from: 'process' });
+  const [start, network] = [fifo(context.startFifo), fifo(context.networkFifo)];
+  if (network !== null) child.push({ op: 'waitStart', slot: network });
+  const root = planRoot(builder, spec, context);
+  const scene = planChild(launch, root, start);
+  child.push(planExecute(scene));
+  planClone(builder, { spec, namespaces, cgroup: cgroups.v2?.slot ?? NO_SLOT });
+  return builder.plan();
+}

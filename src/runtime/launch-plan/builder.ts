@@ -1,12 +1,5 @@
 import { EngineError } from '#base/errors.ts';
-import {
-  type LaunchPlan,
-  MAX_OPERATIONS,
-  MAX_SLOTS,
-  NO_SLOT,
-  type Operation,
-  SLOT,
-} from './operations.ts';
+import { type LaunchPlan, MAX_OPERATIONS, MAX_SLOTS, NO_SLOT, type Operation, SLOT } from './operations.ts';
 
 /** The three lists while they grow, and the next free slot. */
 export class PlanBuilder {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { mountAttributes, type PlanBuilder } from './builder.ts';
 import { ATTR, ERRNO } from './kernel-numbers.ts';
-import { bindChange, dataOptions, type MountScene, type PlannedMount } from './mounts.ts';
+import { bindChange, dataOptions, type MountScene, type PlannedMount } from './mount-model.ts';
 
 const BASIC = ATTR.nosuid | ATTR.nodev | ATTR.noexec;
 

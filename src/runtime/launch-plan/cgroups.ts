@@ -154,8 +154,8 @@ export function planLimits(
 }
 
 /**
- * In the child, first of all: into its v1 cgroups. By its own hand, which costs nothing; somebody else's would
- * wait for a grace period of the kernel.
+ * In the child, first of all: into its v1 cgroups. By its own hand, which costs nothing; somebody else's
+ * would wait for a grace period of the kernel.
  */
 export function planAttach(builder: PlanBuilder, places: readonly { readonly slot: number }[]): void {
   const value = Buffer.from('0');

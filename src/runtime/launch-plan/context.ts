@@ -65,8 +65,8 @@ export interface LaunchContext extends HostContext {
 
 export interface ExecContext extends HostContext {
   /**
-   * Where the exec joins the v2 hierarchy, when that is not the container's cgroup: init's own one. Retry with
-   * it when `clone` failed with EBUSY (a service manager inside has moved everybody to leaves).
+   * Where the exec joins the v2 hierarchy, when that is not the container's cgroup: init's own one. Retry
+   * with it when `clone` failed with EBUSY (a service manager inside has moved everybody to leaves).
    */
   readonly initCgroup?: string;
 }

@@ -2,7 +2,7 @@ import type { RuntimeSpec, SpecDevice } from '#oci/runtime-spec.ts';
 import { invalid, type PlanBuilder } from './builder.ts';
 import type { LaunchContext } from './context.ts';
 import { ERRNO, FILE_TYPE, OPEN } from './kernel-numbers.ts';
-import type { PlannedMount } from './mounts.ts';
+import type { PlannedMount } from './mount-model.ts';
 import type { Namespaces } from './namespaces.ts';
 import { insideRoot } from './paths.ts';
 
@@ -82,7 +82,7 @@ export function planDevices(builder: PlanBuilder, scene: Scene): void {
 function node(device: SpecDevice, { root, path, from }: { root: number; path: string; from: string }) {
   const type = TYPES[device.type];
   if (type === undefined) throw invalid(`${from}.type`, `invalid device type "${device.type}"`);
-  const { major = 0, minor = 0, uid = 0, gid = 0 } = device;
+  const { major, minor, uid = 0, gid = 0 } = device;
   const wanted = type !== FILE_TYPE.fifo;
   if (wanted && (major < 0 || major > MAX_MAJOR)) throw invalid(`${from}.major`, `${major} is out of range`);
   if (wanted && (minor < 0 || minor > MAX_MINOR)) throw invalid(`${from}.minor`, `${minor} is out of range`);

@@ -54,13 +54,17 @@ function decode(plan: Buffer): Record<string, Decoded[]> {
     at += align(length);
     return [...plan.subarray(at - align(length), at - align(length) + length)];
   };
-  const byCode = new Map(Object.entries(OPERATIONS).map(([op, shape]) => [shape.code as number, { op, shape }]));
+  const byCode = new Map(
+    Object.entries(OPERATIONS).map(([op, shape]) => [shape.code as number, { op, shape }]),
+  );
   const operation = (): Decoded => {
     const start = at;
     const known = byCode.get(plan.readUInt16LE(at));
     assert.ok(known);
     const end = start + plan.readUInt32LE(at + 4);
-    const ignore = [0, 1, 2, 3].map((i) => plan.readUInt16LE(start + 8 + 2 * i)).filter((errno) => errno !== 0);
+    const ignore = [0, 1, 2, 3]
+      .map((i) => plan.readUInt16LE(start + 8 + 2 * i))
+      .filter((errno) => errno !== 0);
     at += HEAD_BYTES;
     const kinds = Object.entries<FieldKind>(known.shape.fields);
     assert.equal(plan.readUInt16LE(start + 2), kinds.length);
@@ -81,7 +85,14 @@ const planOf = (...before: Operation[]): LaunchPlan => ({ before, parent: [], ch
 test('what is encoded can be read back: every kind of field, all three lists', () => {
   const plan: LaunchPlan = {
     before: [
-      { op: 'makeMount', slot: 8, type: 'tmpfs', source: '', options: ['mode=755', 'ü', ''], attributes: 2 ** 40 },
+      {
+        op: 'makeMount',
+        slot: 8,
+        type: 'tmpfs',
+        source: '',
+        options: ['mode=755', 'ü', ''],
+        attributes: 2 ** 40,
+      },
       { op: 'clone', flags: 0x20000, cgroup: 0xffff },
     ],
     parent: [{ op: 'waitExecuted' }],
@@ -98,7 +109,13 @@ test('what is encoded can be read back: every kind of field, all three lists', (
       {
         op: 'makeMount',
         ignore: [],
-        fields: { slot: 8n, type: 'tmpfs', source: '', options: ['mode=755', 'ü', ''], attributes: 2n ** 40n },
+        fields: {
+          slot: 8n,
+          type: 'tmpfs',
+          source: '',
+          options: ['mode=755', 'ü', ''],
+          attributes: 2n ** 40n,
+        },
       },
       { op: 'clone', ignore: [], fields: { flags: 0x20000n, cgroup: 0xffffn } },
     ],
@@ -116,7 +133,10 @@ test('what does not fit is refused, with the member of the spec that it comes fr
   const cases: [Operation, RegExp][] = [
     [{ op: 'hostname', name: 'a\0b', from: 'hostname' }, /^hostname: a NUL character in a text$/],
     [{ op: 'close', slot: 1024 }, /^close: slot is no slot$/],
-    [{ op: 'uid', uid: 1.5, from: 'process.user.uid' }, /^process.user.uid: uid needs uid as a whole number$/],
+    [
+      { op: 'uid', uid: 1.5, from: 'process.user.uid' },
+      /^process.user.uid: uid needs uid as a whole number$/,
+    ],
     [{ op: 'bounding', mask: 2n ** 64n }, /^bounding: mask does not fit 64 bits$/],
     [{ op: 'umask', mask: 0, ignore: [1, 2, 3, 4, 5] }, /^umask: more than 4 errnos to ignore$/],
     [{ op: 'umask', mask: 0, ignore: [0] }, /^umask: 0 is no errno$/],
@@ -136,5 +156,8 @@ test('a plan has limits: its bytes, its operations, its texts', () => {
   const many = Array.from({ length: MAX_OPERATIONS + 1 }, (): Operation => ({ op: 'setSession' }));
   assert.throws(() => encodeLaunchPlan(planOf(...many)), /more than 8192 operations/);
   const texts: string[] = Array.from({ length: MAX_LIST_TEXTS + 1 }, () => '');
-  assert.throws(() => encodeLaunchPlan(planOf({ op: 'findProgram', candidates: texts })), /more than 65536 texts/);
+  assert.throws(
+    () => encodeLaunchPlan(planOf({ op: 'findProgram', candidates: texts })),
+    /more than 65536 texts/,
+  );
 });

@@ -172,7 +172,8 @@ function encodeOperation(writer: Writer, operation: Operation): void {
     writer.u16(at + 8 + 2 * i, errno);
   }
   const values: Readonly<Record<string, unknown>> = operation;
-  for (const [name, kind] of shape.fields) encodeField(writer, operation, { name, kind, value: values[name] });
+  for (const [name, kind] of shape.fields)
+    encodeField(writer, operation, { name, kind, value: values[name] });
   writer.u32(at + 4, writer.size - at);
 }
 

@@ -20,7 +20,8 @@ export function cpuMask(list: string, from: string): Uint8Array {
     const match = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part);
     const first = Number(match?.[1] ?? NaN);
     const last = Number(match?.[2] ?? first);
-    if (match === null || last < first || last >= MAX_CPU) throw invalid(from, `"${list}" is no list of CPUs`);
+    if (match === null || last < first || last >= MAX_CPU)
+      throw invalid(from, `"${list}" is no list of CPUs`);
     for (let cpu = first; cpu <= last; cpu += 1) {
       const at = cpu >> 3;
       while (bytes.length <= at) bytes.push(0);
@@ -89,11 +90,11 @@ export function buildExecPlan(process: SpecProcess, target: ExecTarget, context:
   const builder = new PlanBuilder();
   const { before, parent, child } = builder;
   const userNamespace = target.namespaces.includes('user');
-  before.push(
-    { op: 'dumpable', on: 0 },
-    ...affinity(process, 'initial'),
-    { op: 'oomScore', value: process.oomScoreAdj ?? context.oomScoreAdj, from: 'process.oomScoreAdj' },
-  );
+  before.push({ op: 'dumpable', on: 0 }, ...affinity(process, 'initial'), {
+    op: 'oomScore',
+    value: process.oomScoreAdj ?? context.oomScoreAdj,
+    from: 'process.oomScoreAdj',
+  });
   const cgroups = openCgroups(builder, target, context);
   child.push({ op: 'setSession' });
   planAttach(builder, cgroups.v1);

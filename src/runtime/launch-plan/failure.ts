@@ -1,4 +1,4 @@
-import type { LaunchPlan, Operation } from './operations.ts';
+import type { LaunchPlan, Operation, OperationName } from './operations.ts';
 
 /** What the launcher reports when an operation failed. */
 export interface LaunchFailure {
@@ -129,89 +129,82 @@ function cgroupText(operation: Operation, failure: LaunchFailure): Told {
   const value = Buffer.from(operation.value).toString();
   const text = `failed to write ${JSON.stringify(value)}: write ${operation.path}: ${why}`;
   const isLimit = operation.from?.startsWith('linux.resources') === true;
-  const head = isLimit ? 'error setting cgroup config for procHooks process' : 'unable to apply cgroup configuration';
+  const head = isLimit
+    ? 'error setting cgroup config for procHooks process'
+    : 'unable to apply cgroup configuration';
   return told(`${head}: ${text}`, false);
 }
 
-/** By the operation, in the words that callers of runc know. */
-function operationText(plan: LaunchPlan, operation: Operation, failure: LaunchFailure): Told | null {
-  const why = errnoText(failure.errno);
-  switch (operation.op) {
-    case 'hostname':
-      return told(`sethostname: ${why}`);
-    case 'domainname':
-      return told(`setdomainname: ${why}`);
-    case 'workingDirectory':
-      return failure.step === 'getcwd'
-        ? told('current working directory is outside of container mount namespace root')
-        : told(`chdir to cwd (${JSON.stringify(operation.path)}) set in config.json failed: ${why}`);
-    case 'makePath':
-      return told(`mkdir ${operation.path}: ${why}`);
-    case 'findProgram': {
-      const execute = plan.child.at(-1);
-      const command = execute?.op === 'execute' ? (execute.arguments[0] ?? '') : '';
-      return told(programText(operation.candidates, command, failure.errno));
-    }
-    case 'execute':
-      return told(`exec ${failure.object}: ${why}`);
-    case 'makeNode':
-      return told(`error creating device nodes: mknod ${operation.path}: ${why}`);
-    case 'makeLink':
-      return told(`error setting up /dev symlinks: symlink ${operation.target} ${operation.path}: ${why}`);
-    case 'rlimit':
-      return told(`error setting rlimit type ${operation.resource}: ${why}`, false);
-    case 'mask':
-      return told(`can't mask path ${JSON.stringify(operation.path)}: ${why}`);
-    case 'makeReadonly':
-      return told(`can't make ${JSON.stringify(operation.path)} read-only: ${why}`);
-    case 'writeProc': {
-      const key = operation.path.slice('sys/'.length).replaceAll('/', '.');
-      const call = failure.step === 'write' ? 'write' : 'open';
-      return told(`write sysctl key ${key}: ${call} /proc/${operation.path}: ${why}`);
-    }
-    case 'hook': {
-      const [, point, number] = /^hooks\.(\w+)\[(\d+)\]$/.exec(operation.from ?? '') ?? [];
-      const text = `error running ${point ?? ''} hook #${number ?? 0}: ${statusText(failure)}`;
-      return told(text, point === 'createContainer' || point === 'startContainer');
-    }
-    default:
-      return securityText(operation, failure);
-  }
-}
+type Tell<Op extends OperationName> = (
+  operation: Extract<Operation, { readonly op: Op }>,
+  why: string,
+  failure: LaunchFailure,
+) => Told;
 
-function securityText(operation: Operation, failure: LaunchFailure): Told | null {
-  const why = errnoText(failure.errno);
-  switch (operation.op) {
-    case 'writeProcSelf': {
-      const text = `write /proc/self/${operation.name}: ${why}`;
-      return operation.name === 'attr/apparmor/exec'
-        ? told(`unable to apply apparmor profile: apparmor failed to apply profile: ${text}`)
-        : told(`can't set process label: ${text}`);
-    }
-    case 'seccomp':
-      return told(`unable to init seccomp: error loading seccomp filter into kernel: ${why}`);
-    case 'bounding':
-      return told(`unable to apply bounding set: ${why}`);
-    case 'capabilities':
-    case 'ambient':
-      return told(`unable to apply caps: ${why}`);
-    case 'groups':
-    case 'gid':
-    case 'uid':
-    case 'ownStdio':
-      return told(`unable to setup user: ${failure.step}: ${why}`);
-    case 'keyring':
-      return told(`unable to join session keyring: ${why}`);
-    case 'pivot':
-    case 'moveRoot':
-      return told(`error jailing process inside rootfs: ${failure.step}: ${why}`);
-    case 'joinNamespace':
-      return told(`failed to setns into ${operation.from ?? 'the container'}: ${why}`);
-    case 'terminal':
-      return told(`failed to create a terminal: ${failure.step} ${failure.object}: ${why}`);
-    default:
-      return null;
+type TellAny = (operation: unknown, why: string, failure: LaunchFailure) => Told;
+
+const user: TellAny = (_operation, why, { step }) => told(`unable to setup user: ${step}: ${why}`);
+const jail: TellAny = (_operation, why, { step }) =>
+  told(`error jailing process inside rootfs: ${step}: ${why}`);
+const capabilities: TellAny = (_operation, why) => told(`unable to apply caps: ${why}`);
+
+/** In the words that callers of runc know. */
+const TEXTS: { readonly [Op in OperationName]?: Tell<Op> } = {
+  hostname: (_operation, why) => told(`sethostname: ${why}`),
+  domainname: (_operation, why) => told(`setdomainname: ${why}`),
+  workingDirectory: ({ path }, why, { step }) =>
+    step === 'getcwd'
+      ? told('current working directory is outside of container mount namespace root')
+      : told(`chdir to cwd (${JSON.stringify(path)}) set in config.json failed: ${why}`),
+  makePath: ({ path }, why) => told(`mkdir ${path}: ${why}`),
+  execute: (_operation, why, { object }) => told(`exec ${object}: ${why}`),
+  makeNode: ({ path }, why) => told(`error creating device nodes: mknod ${path}: ${why}`),
+  makeLink: ({ path, target }, why) =>
+    told(`error setting up /dev symlinks: symlink ${target} ${path}: ${why}`),
+  rlimit: ({ resource }, why) => told(`error setting rlimit type ${resource}: ${why}`, false),
+  mask: ({ path }, why) => told(`can't mask path ${JSON.stringify(path)}: ${why}`),
+  makeReadonly: ({ path }, why) => told(`can't make ${JSON.stringify(path)} read-only: ${why}`),
+  writeProc: ({ path }, why, { step }) => {
+    const key = path.slice('sys/'.length).replaceAll('/', '.');
+    return told(`write sysctl key ${key}: ${step === 'write' ? 'write' : 'open'} /proc/${path}: ${why}`);
+  },
+  hook: ({ from = '' }, _why, failure) => {
+    const [, point, number] = /^hooks\.(\w+)\[(\d+)\]$/.exec(from) ?? [];
+    const text = `error running ${point ?? ''} hook #${number ?? 0}: ${statusText(failure)}`;
+    return told(text, point === 'createContainer' || point === 'startContainer');
+  },
+  writeProcSelf: ({ name }, why) => {
+    const text = `write /proc/self/${name}: ${why}`;
+    return name === 'attr/apparmor/exec'
+      ? told(`unable to apply apparmor profile: apparmor failed to apply profile: ${text}`)
+      : told(`can't set process label: ${text}`);
+  },
+  seccomp: (_operation, why) =>
+    told(`unable to init seccomp: error loading seccomp filter into kernel: ${why}`),
+  bounding: (_operation, why) => told(`unable to apply bounding set: ${why}`),
+  capabilities,
+  ambient: capabilities,
+  groups: user,
+  gid: user,
+  uid: user,
+  ownStdio: user,
+  keyring: (_operation, why) => told(`unable to join session keyring: ${why}`),
+  pivot: jail,
+  moveRoot: jail,
+  joinNamespace: ({ from = 'the container' }, why) => told(`failed to setns into ${from}: ${why}`),
+  terminal: (_operation, why, { step, object }) =>
+    told(`failed to create a terminal: ${step} ${object}: ${why}`),
+};
+
+function operationText(plan: LaunchPlan, operation: Operation, failure: LaunchFailure): Told | undefined {
+  if (operation.op === 'findProgram') {
+    const execute = plan.child.at(-1);
+    const command = execute?.op === 'execute' ? (execute.arguments[0] ?? '') : '';
+    return told(programText(operation.candidates, command, failure.errno));
   }
+  // The table has for each name a function that takes the operation of that name.
+  const text = TEXTS[operation.op] as Tell<never> | undefined;
+  return text?.(operation as never, errnoText(failure.errno), failure);
 }
 
 function tell(plan: LaunchPlan, failure: LaunchFailure): Told {
@@ -227,7 +220,7 @@ function tell(plan: LaunchPlan, failure: LaunchFailure): Told {
   const cgroup = from.startsWith('linux.resources') || from === 'linux.cgroupsPath';
   if (cgroup && operation.op !== 'clone') return cgroupText(operation, failure);
   const known = operationText(plan, operation, failure);
-  if (known !== null) return known;
+  if (known !== undefined) return known;
   return told(from === '' ? plain : `${from}: ${plain}`, failure.list === 'child');
 }
 
@@ -235,11 +228,7 @@ function tell(plan: LaunchPlan, failure: LaunchFailure): Told {
  * The reference's message for a failed launch, from `unable to start container process` on; what a caller
  * puts before it (`runc create failed: `, `exec failed: `) is its own.
  */
-export function launchFailureText(
-  plan: LaunchPlan,
-  failure: LaunchFailure,
-  kind: 'create' | 'exec',
-): string {
+export function launchFailureText(plan: LaunchPlan, failure: LaunchFailure, kind: 'create' | 'exec'): string {
   const { text, inside } = tell(plan, failure);
   const init = inside && kind === 'create' ? 'error during container init: ' : '';
   return `unable to start container process: ${init}${text}`;

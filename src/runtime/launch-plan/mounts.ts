@@ -1,34 +1,15 @@
 import { posix } from 'node:path';
-import type { RuntimeSpec, SpecIdMapping, SpecMount } from '#oci/runtime-spec.ts';
+import type { RuntimeSpec, SpecIdMapping } from '#oci/runtime-spec.ts';
 import { TASK_SHM } from '../spec/namespaces.ts';
 import { invalid, mountAttributes, type PlanBuilder } from './builder.ts';
 import { planCgroupMount } from './cgroup-mounts.ts';
-import type { CgroupPlaces } from './cgroups.ts';
 import type { LaunchContext } from './context.ts';
 import { ATTR, OPEN, PROPAGATION } from './kernel-numbers.ts';
+import { bindChange, dataOptions, type MountScene, type PlannedMount } from './mount-model.ts';
 import { changeOf, type MountOptions, parseMountOptions, propagationOf } from './mount-options.ts';
-import { idMap, type Namespaces } from './namespaces.ts';
+import { idMap } from './namespaces.ts';
 import { SLOT } from './operations.ts';
 import { insideRoot } from './paths.ts';
-
-export interface MountScene {
-  readonly spec: RuntimeSpec;
-  readonly context: LaunchContext;
-  readonly namespaces: Namespaces;
-  readonly cgroups: CgroupPlaces;
-  readonly root: number;
-}
-
-/** One mount of the spec, read. */
-export interface PlannedMount {
-  readonly mount: SpecMount;
-  readonly options: MountOptions;
-  /** `mounts[3]`. */
-  readonly from: string;
-  /** Absolute in the container, without `.` and `..`. */
-  readonly target: string;
-  readonly type: string;
-}
 
 const TMPFS_MAGIC = 0x01021994;
 /** Files in /proc that somebody may emulate. */
@@ -95,10 +76,7 @@ function checkProc({ mount, from, target, type }: PlannedMount): void {
   if (target === '/proc') {
     const source = mount.source ?? '';
     if (type === 'proc' || source === '/proc' || source.startsWith('/proc/')) return;
-    throw invalid(
-      `${from}.destination`,
-      `"${target}" cannot be mounted because it is not of type proc`,
-    );
+    throw invalid(`${from}.destination`, `"${target}" cannot be mounted because it is not of type proc`);
   }
   if (type === 'proc' || type === 'sysfs' || !target.startsWith('/proc/') || EMULATED.has(target)) return;
   throw invalid(`${from}.destination`, `"${target}" cannot be mounted because it is inside /proc`);
@@ -118,21 +96,12 @@ function isMadeReadonlyLater({ type, target }: PlannedMount): boolean {
 }
 
 /** What the mounts of `isMadeReadonlyLater` become when the root is complete. */
-export function planLateReadonly(
-  builder: PlanBuilder,
-  root: number,
-  mounts: readonly PlannedMount[],
-): void {
+export function planLateReadonly(builder: PlanBuilder, root: number, mounts: readonly PlannedMount[]): void {
   for (const planned of mounts) {
     if (!isMadeReadonlyLater(planned) || !(planned.options.set & ATTR.readonly)) continue;
     const change = { set: ATTR.readonly, path: planned.target };
     builder.child.push(mountAttributes(root, change, planned.from));
   }
-}
-
-/** `a=1,b` in one option is two of them. */
-export function dataOptions(data: readonly string[]): string[] {
-  return data.flatMap((option) => option.split(',')).filter((option) => option !== '');
 }
 
 function planFileSystem(builder: PlanBuilder, scene: MountScene, planned: PlannedMount): void {
@@ -168,14 +137,6 @@ function treeChanges(options: MountOptions): Parameters<typeof mountAttributes>[
     })),
     ...(tree.set === 0 && tree.clear === 0 ? [] : [{ ...tree, recursive: 1 }]),
   ];
-}
-
-/** Attributes that a bind does not name are off, as if it was a mount of its own; access time is kept. */
-export function bindChange(options: MountOptions): { set: number; clear: number } | null {
-  if (options.set === 0 && options.cleared === 0) return null;
-  const all = ATTR.readonly | ATTR.nosuid | ATTR.nodev | ATTR.noexec | ATTR.nosymfollow;
-  const { set, clear } = changeOf(options.set, options.cleared);
-  return { set, clear: clear | (all & ~set) };
 }
 
 function planBind(builder: PlanBuilder, scene: MountScene, planned: PlannedMount): void {

@@ -88,10 +88,13 @@ function isJoinedBefore(type: string, namespaces: Namespaces): boolean {
  */
 export function planClone(
   builder: PlanBuilder,
-  spec: RuntimeSpec,
-  namespaces: ReturnType<typeof readNamespaces>,
-  cgroup: number = NO_SLOT,
+  scene: {
+    readonly spec: RuntimeSpec;
+    readonly namespaces: ReturnType<typeof readNamespaces>;
+    readonly cgroup: number;
+  },
 ): void {
+  const { spec, namespaces, cgroup } = scene;
   for (const { type, slot, from } of namespaces.joined) {
     if (!isJoinedBefore(type, namespaces)) continue;
     builder.before.push({ op: 'joinNamespace', slot, flags: NAMESPACE_FLAGS[type] ?? 0, from });
@@ -133,10 +136,7 @@ export function planMappings(builder: PlanBuilder, spec: RuntimeSpec, namespaces
  * In the child, which is in its cgroups: the rest of its namespaces, and root in a user namespace. Whatever a
  * user namespace shall own is made after entering it.
  */
-export function planEnter(
-  builder: PlanBuilder,
-  namespaces: ReturnType<typeof readNamespaces>,
-): void {
+export function planEnter(builder: PlanBuilder, namespaces: ReturnType<typeof readNamespaces>): void {
   const { child } = builder;
   if (namespaces.isNew('user')) child.push({ op: 'wait', point: SYNC.mapsWritten });
   const user = namespaces.joined.find(({ type }) => type === 'user');
@@ -149,7 +149,12 @@ export function planEnter(
   for (const type of IN_CHILD_ORDER) {
     const found = namespaces.joined.find((entry) => entry.type === type);
     if (found === undefined || isJoinedBefore(type, namespaces)) continue;
-    child.push({ op: 'joinNamespace', slot: found.slot, flags: NAMESPACE_FLAGS[type] ?? 0, from: found.from });
+    child.push({
+      op: 'joinNamespace',
+      slot: found.slot,
+      flags: NAMESPACE_FLAGS[type] ?? 0,
+      from: found.from,
+    });
   }
   const flags = user === undefined ? 0 : newFlags(namespaces);
   // The next process is no leader of the session that the one before has made.

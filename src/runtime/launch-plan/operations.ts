@@ -29,7 +29,9 @@ export const OPERATIONS = {
    * host path, links followed; else in ROOT of that slot. Empty path: what the slot `at` itself names.
    */
   openTree: { code: 3, fields: { slot: 'slot', at: 'slot', path: 'text', recursive: 'number' } },
-  /** Detached copy of `path` (no link followed, must be of file system `magic`) in another mount namespace. */
+  /**
+   * Detached copy of `path` (no link followed, must be of file system `magic`) in another mount namespace.
+   */
   treeOfNamespace: {
     code: 4,
     fields: { slot: 'slot', namespace: 'slot', path: 'text', magic: 'number' },
@@ -45,14 +47,18 @@ export const OPERATIONS = {
   writeFile: { code: 10, fields: { at: 'slot', path: 'text', value: 'bytes' } },
   /** mkdirat of the last component; the parent must exist. */
   makeDirectory: { code: 11, fields: { at: 'slot', path: 'text', mode: 'number' } },
-  /** Copies the content of `<parent>/<name>` to `<path>/<name>` where the latter is empty, from the top down. */
+  /**
+   * Copies the content of `<parent>/<name>` to `<path>/<name>` where the latter is empty, from the top down.
+   */
   inheritFile: { code: 12, fields: { top: 'text', path: 'text', name: 'text' } },
 
   /** fchownat of `path` as in `open`, no link followed; empty path: what the slot itself is. */
   changeOwner: { code: 13, fields: { at: 'slot', path: 'text', uid: 'number', gid: 'number' } },
 
   /* --- processes around the clone --- */
-  /** Last operation of `before` but for what the parent does: makes the child, which runs the list `child`. */
+  /**
+   * Last operation of `before` but for what the parent does: makes the child, which runs the list `child`.
+   */
   clone: { code: 20, fields: { flags: 'number', cgroup: 'slot' } },
   /** setns. `flags` are CLONE_NEW*; for a pidfd several at once. */
   joinNamespace: { code: 21, fields: { slot: 'slot', flags: 'number' } },
@@ -71,7 +77,9 @@ export const OPERATIONS = {
    * Whoever starts opens it O_WRONLY | O_NONBLOCK: ENXIO says that the child is gone.
    */
   waitStart: { code: 28, fields: { slot: 'slot' } },
-  /** Runs a program with `before pid` + pid + `after pid` on its stdin; killed after `timeoutMs` (0: never). */
+  /**
+   * Runs a program with `before pid` + pid + `after pid` on its stdin; killed after `timeoutMs` (0: never).
+   */
   hook: {
     code: 29,
     fields: {
@@ -90,8 +98,8 @@ export const OPERATIONS = {
 
   /* --- mounts --- */
   /**
-   * mount_setattr on what `at`+`path` names (as in `openTree`; in `child` the only host path is `/`). Words are
-   * MOUNT_ATTR_*, propagation MS_*.
+   * mount_setattr on what `at`+`path` names (as in `openTree`; in `child` the only host path is `/`). Words
+   * are MOUNT_ATTR_*, propagation MS_*.
    */
   setMountAttributes: {
     code: 40,
@@ -210,13 +218,13 @@ export const OPERATIONS = {
   /** `program`: struct sock_filter, each. */
   seccomp: { code: 94, fields: { flags: 'number', program: 'bytes' } },
   /**
-   * Joins the session keyring of that name, made when absent. `permissions` (KEY_*) are added to it: search for
-   * the user, or for others with a user namespace; 0: none, for an exec.
+   * Joins the session keyring of that name, made when absent. `permissions` (KEY_*) are added to it: search
+   * for the user, or for others with a user namespace; 0: none, for an exec.
    */
   keyring: { code: 95, fields: { name: 'text', permissions: 'number' } },
   /**
-   * chdir, then getcwd must lie inside of the root. `attempt` 1: EACCES and EPERM are put off; 2: nothing when
-   * an attempt before was successful; 0: the only one.
+   * chdir, then getcwd must lie inside of the root. `attempt` 1: EACCES and EPERM are put off; 2: nothing
+   * when an attempt before was successful; 0: the only one.
    */
   workingDirectory: { code: 96, fields: { path: 'text', attempt: 'number' } },
   personality: { code: 97, fields: { domain: 'number' } },
@@ -241,8 +249,8 @@ export const OPERATIONS = {
   /** close-on-exec for every descriptor from `first` on. */
   closeFrom: { code: 103, fields: { first: 'number' } },
   /**
-   * Looks for the first candidate that is a file that we may execute; `execute` runs it. Errno of the failure:
-   * ENOENT, EACCES (also EISDIR for a directory).
+   * Looks for the first candidate that is a file that we may execute; `execute` runs it. Errno of the
+   * failure: ENOENT, EACCES (also EISDIR for a directory).
    */
   findProgram: { code: 104, fields: { candidates: 'list' } },
   execute: { code: 105, fields: { arguments: 'list', environment: 'list' } },

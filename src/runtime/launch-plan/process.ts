@@ -128,7 +128,8 @@ function planScheduler({ scheduler, ioPriority }: SpecProcess): Operation[] {
     const band = IO_CLASSES[ioPriority.class];
     if (band === undefined) throw invalid(`${from}.class`, `unknown class "${ioPriority.class}"`);
     const { priority } = ioPriority;
-    if (priority < 0 || priority > MAX_IO_PRIORITY) throw invalid(`${from}.priority`, `${priority} is not 0-7`);
+    if (priority < 0 || priority > MAX_IO_PRIORITY)
+      throw invalid(`${from}.priority`, `${priority} is not 0-7`);
     operations.push({ op: 'ioPriority', value: (band << IO_CLASS_SHIFT) | priority, from });
   }
   return operations;
@@ -139,7 +140,14 @@ export function planStdio(terminal: number | null): Operation {
   if (terminal === null) {
     return { op: 'stdio', in: SLOT.in, out: SLOT.out, err: SLOT.err, controlling: 0 };
   }
-  return { op: 'stdio', in: terminal, out: terminal, err: terminal, controlling: 1, from: 'process.terminal' };
+  return {
+    op: 'stdio',
+    in: terminal,
+    out: terminal,
+    err: terminal,
+    controlling: 1,
+    from: 'process.terminal',
+  };
 }
 
 export function planTerminal(

@@ -106,19 +106,20 @@ function memoryV2(memory: SpecMemory): ResourceWrite[] {
 }
 
 function cpuV1(cpu: SpecCpu): ResourceWrite[] {
-  const one = (controller: string, file: string, value: Value, name: string): ResourceWrite[] =>
-    write(controller, file, { value, from: `cpu.${name}` });
-  return [
-    ...one('cpu', 'cpu.rt_period_us', set(cpu.realtimePeriod), 'realtimePeriod'),
-    ...one('cpu', 'cpu.rt_runtime_us', set(cpu.realtimeRuntime), 'realtimeRuntime'),
-    ...one('cpu', 'cpu.shares', set(cpu.shares), 'shares'),
-    ...one('cpu', 'cpu.cfs_period_us', set(cpu.period), 'period'),
-    ...one('cpu', 'cpu.cfs_burst_us', cpu.burst, 'burst'),
-    ...one('cpu', 'cpu.cfs_quota_us', set(cpu.quota), 'quota'),
-    ...one('cpu', 'cpu.idle', cpu.idle, 'idle'),
-    ...one('cpuset', 'cpuset.cpus', cpu.cpus, 'cpus'),
-    ...one('cpuset', 'cpuset.mems', cpu.mems, 'mems'),
+  const files: [file: string, name: keyof SpecCpu, value: Value][] = [
+    ['cpu.rt_period_us', 'realtimePeriod', set(cpu.realtimePeriod)],
+    ['cpu.rt_runtime_us', 'realtimeRuntime', set(cpu.realtimeRuntime)],
+    ['cpu.shares', 'shares', set(cpu.shares)],
+    ['cpu.cfs_period_us', 'period', set(cpu.period)],
+    ['cpu.cfs_burst_us', 'burst', cpu.burst],
+    ['cpu.cfs_quota_us', 'quota', set(cpu.quota)],
+    ['cpu.idle', 'idle', cpu.idle],
+    ['cpuset.cpus', 'cpus', cpu.cpus],
+    ['cpuset.mems', 'mems', cpu.mems],
   ];
+  return files.flatMap(([file, name, value]) =>
+    write(file.slice(0, file.indexOf('.')), file, { value, from: `cpu.${name}` }),
+  );
 }
 
 /** From 2–262144 shares to a weight of 1–10000. */
@@ -216,8 +217,7 @@ function blkioV2(io: SpecBlockIo): ResourceWrite[] {
 function hugepages({ hugepageLimits = [] }: SpecResources, v2: boolean): ResourceWrite[] {
   return hugepageLimits.flatMap(({ pageSize, limit }, i) => {
     const from = `hugepageLimits[${i}]`;
-    const file = (what: string): string =>
-      `hugetlb.${pageSize}.${what}${v2 ? 'max' : 'limit_in_bytes'}`;
+    const file = (what: string): string => `hugetlb.${pageSize}.${what}${v2 ? 'max' : 'limit_in_bytes'}`;
     const controller = v2 ? '' : 'hugetlb';
     return [
       ...write(controller, file(''), { value: limit, from }),

@@ -42,7 +42,10 @@ export const idMappings: Reader<SpecIdMapping[]> = list(
   MAX_MAPPINGS,
 );
 
-const namespace = record<SpecNamespace>({ type: needed(oneOf(NAMESPACES, 'namespace')), path: optional(text) });
+const namespace = record<SpecNamespace>({
+  type: needed(oneOf(NAMESPACES, 'namespace')),
+  path: optional(text),
+});
 
 const namespaces: Reader<SpecNamespace[]> = (value, path) => {
   const all = list(namespace)(value, path);
@@ -227,8 +230,8 @@ export const readLinux: Reader<SpecLinux> = (value, path) => {
     );
   }
   for (const clock of clocks) {
-    if (!CLOCKS.includes(clock)) throw invalid(`${path}.timeOffsets[${JSON.stringify(clock)}]`, 'unknown clock');
+    if (!CLOCKS.includes(clock))
+      throw invalid(`${path}.timeOffsets[${JSON.stringify(clock)}]`, 'unknown clock');
   }
   return read;
 };
-

@@ -57,9 +57,7 @@ const processOf = record<SpecProcess>({
       ambient: capabilities,
     }),
   ),
-  rlimits: optional(
-    list(inline({ type: needed(text), hard: needed(unsigned64), soft: needed(unsigned64) })),
-  ),
+  rlimits: optional(list(inline({ type: needed(text), hard: needed(unsigned64), soft: needed(unsigned64) }))),
   noNewPrivileges: optional(flag),
   apparmorProfile: optional(text),
   oomScoreAdj: optional(signed32),

@@ -68,31 +68,47 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
   ['process.user', 5, 'process.user: must be an object, not a number'],
   ['process.user.uid', -1, 'process.user.uid: -1 is not a whole number from 0 to 4294967295'],
   ['process.user.gid', 1.5, 'process.user.gid: 1.5 is not a whole number from 0 to 4294967295'],
-  [
-    'process.user.additionalGids',
-    [0, '1'],
-    'process.user.additionalGids[1]: must be a number, not a string',
-  ],
+  ['process.user.additionalGids', [0, '1'], 'process.user.additionalGids[1]: must be a number, not a string'],
   [
     'process.capabilities',
     { bounding: ['CAP_CHOWN', 'CAP_NOSUCH'] },
     'process.capabilities.bounding[1]: unknown capability "CAP_NOSUCH"',
   ],
   ['process.rlimits', [{ type: 'RLIMIT_CPU', soft: 1 }], 'process.rlimits[0].hard: missing'],
-  ['process.scheduler', { policy: 'SCHED_OTHER', nice: 20 }, 'process.scheduler.nice: invalid scheduler.nice: 20'],
+  [
+    'process.scheduler',
+    { policy: 'SCHED_OTHER', nice: 20 },
+    'process.scheduler.nice: invalid scheduler.nice: 20',
+  ],
   [
     'process.scheduler',
     { policy: 'SCHED_OTHER', priority: 1 },
     'process.scheduler.priority: can only be specified for SCHED_FIFO or SCHED_RR',
   ],
-  ['process.consoleSize', { height: 70_000, width: 1 }, 'process.consoleSize.height: 70000 is not a whole number from 0 to 65535'],
+  [
+    'process.consoleSize',
+    { height: 70_000, width: 1 },
+    'process.consoleSize.height: 70000 is not a whole number from 0 to 65535',
+  ],
   ['mounts', [{ source: 'x' }], 'mounts[0].destination: missing'],
   ['mounts', Array.from({ length: 901 }, () => ({ destination: '/a' })), 'mounts: more than 900 entries'],
-  ['mounts', [{ destination: '/a', options: ['ro', true] }], 'mounts[0].options[1]: must be a string, not a boolean'],
+  [
+    'mounts',
+    [{ destination: '/a', options: ['ro', true] }],
+    'mounts[0].options[1]: must be a string, not a boolean',
+  ],
   ['hooks', { poststop: [{ path: 'x' }] }, 'hooks.poststop[0].path: must be an absolute path'],
-  ['hooks', { prestart: [{ path: '/x', timeout: 0 }] }, 'hooks.prestart[0].timeout: must be greater than zero'],
+  [
+    'hooks',
+    { prestart: [{ path: '/x', timeout: 0 }] },
+    'hooks.prestart[0].timeout: must be greater than zero',
+  ],
   ['linux', undefined, 'linux: must be specified'],
-  ['linux.namespaces', [{ type: 'mount' }, { type: 'moon' }], 'linux.namespaces[1].type: unknown namespace "moon"'],
+  [
+    'linux.namespaces',
+    [{ type: 'mount' }, { type: 'moon' }],
+    'linux.namespaces[1].type: unknown namespace "moon"',
+  ],
   [
     'linux.namespaces',
     [{ type: 'mount' }, { type: 'mount' }],
@@ -111,14 +127,22 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
   ],
   ['linux.devices', [{ path: '/dev/x', type: 'q' }], 'linux.devices[0].type: unknown device type "q"'],
   ['linux.sysctl', { 'net.a': 1 }, 'linux.sysctl["net.a"]: must be a string, not a number'],
-  ['linux.resources', { memory: { limit: '1m' } }, 'linux.resources.memory.limit: must be a number, not a string'],
+  [
+    'linux.resources',
+    { memory: { limit: '1m' } },
+    'linux.resources.memory.limit: must be a number, not a string',
+  ],
   ['linux.resources', { pids: {} }, 'linux.resources.pids.limit: missing'],
   [
     'linux.resources',
     { hugepageLimits: [{ pageSize: '../x', limit: 1 }] },
     'linux.resources.hugepageLimits[0].pageSize: "../x" is no page size',
   ],
-  ['linux.seccomp', { defaultAction: 'A', listenerPath: '/x' }, 'linux.seccomp.listenerPath: is not supported'],
+  [
+    'linux.seccomp',
+    { defaultAction: 'A', listenerPath: '/x' },
+    'linux.seccomp.listenerPath: is not supported',
+  ],
   ['linux.intelRdt', { closID: 'x' }, 'linux.intelRdt: is not supported'],
   ['linux.memoryPolicy', {}, 'linux.memoryPolicy: is not supported'],
   ['vm', {}, 'vm: is not supported'],
@@ -153,7 +177,10 @@ test('no value of another kind gets through, and none makes it fail otherwise', 
 });
 
 test('the process of an exec is held to the same', () => {
-  assert.throws(() => validateProcess({ args: ['x'], cwd: '' }), /^EngineError: process.cwd: must be an absolute/);
+  assert.throws(
+    () => validateProcess({ args: ['x'], cwd: '' }),
+    /^EngineError: process.cwd: must be an absolute/,
+  );
   assert.deepEqual(validateProcess({ args: ['x'], cwd: '/' }), {
     user: { uid: 0, gid: 0 },
     args: ['x'],

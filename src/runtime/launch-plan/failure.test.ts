@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type LaunchFailure, launchFailureText } from './failure.ts';
+import type { LaunchPlan, Operation } from './operations.ts';
+
+const START = 'unable to start container process: ';
+const INIT = `${START}error during container init: `;
+const ENOENT = 2;
+const EACCES = 13;
+const ENOTDIR = 20;
+const EISDIR = 21;
+const EINVAL = 22;
+
+const NOTHING = { code: 1, status: 0, step: 'call', object: '' };
+
+function childFailure(
+  operation: Operation,
+  failure: Partial<LaunchFailure> & { errno: number },
+  more: readonly Operation[] = [],
+): [LaunchPlan, LaunchFailure] {
+  const plan = { before: [], parent: [], child: [operation, ...more] };
+  return [plan, { ...NOTHING, list: 'child', index: 0, ...failure }];
+}
+
+function program(command: string, errno: number, candidates = [command]): [LaunchPlan, LaunchFailure] {
+  const find: Operation = { op: 'findProgram', candidates, from: 'process.args[0]' };
+  const execute: Operation = { op: 'execute', arguments: [command], environment: [] };
+  return childFailure(find, { errno }, [execute]);
+}
+
+test('a command that cannot be run is told as the reference tells it', () => {
+  const cases: [string, number, string][] = [
+    ['nosuchcmd', ENOENT, 'exec: "nosuchcmd": executable file not found in $PATH'],
+    ['nosuchcmd', EACCES, 'exec: "nosuchcmd": executable file not found in $PATH'],
+    ['/no/such', ENOENT, 'exec: "/no/such": stat /no/such: no such file or directory'],
+    ['/etc/passwd', EACCES, 'exec: "/etc/passwd": permission denied'],
+    ['/tmp', EISDIR, 'exec: "/tmp": is a directory: permission denied'],
+  ];
+  for (const [command, errno, expected] of cases) {
+    assert.equal(launchFailureText(...program(command, errno), 'create'), INIT + expected);
+    assert.equal(launchFailureText(...program(command, errno), 'exec'), START + expected);
+  }
+});
+
+test('what goes wrong inside of the container is told with its place', () => {
+  const cases: [Operation, Partial<LaunchFailure> & { errno: number }, string][] = [
+    [{ op: 'hostname', name: 'x' }, { errno: EINVAL }, 'sethostname: invalid argument'],
+    [
+      { op: 'workingDirectory', path: '/nosuch', attempt: 2 },
+      { errno: ENOENT },
+      'chdir to cwd ("/nosuch") set in config.json failed: no such file or directory',
+    ],
+    [
+      {
+        op: 'open',
+        slot: 9,
+        at: 0,
+        path: '/dev/null',
+        flags: 0,
+        mode: 0,
+        resolve: 0,
+        from: 'linux.maskedPaths',
+      },
+      { errno: ENOENT },
+      "can't mask paths: open /dev/null: no such file or directory",
+    ],
+    [
+      { op: 'writeProc', proc: 9, path: 'sys/net/ipv4/x', value: Buffer.from('1') },
+      { errno: EINVAL, step: 'write' },
+      'write sysctl key net.ipv4.x: write /proc/sys/net/ipv4/x: invalid argument',
+    ],
+    [
+      { op: 'writeProcSelf', proc: 9, name: 'attr/apparmor/exec', value: Buffer.from('exec x') },
+      { errno: ENOENT },
+      'unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such file or directory',
+    ],
+    [
+      { op: 'makeNode', root: 0, path: '/dev/x', mode: 0, major: 1, minor: 1, uid: 0, gid: 0 },
+      { errno: ENOTDIR },
+      'error creating device nodes: mknod /dev/x: not a directory',
+    ],
+    [
+      { op: 'attach', slot: 9, root: 0, path: '/etc/passwd', from: 'mounts[0]' },
+      { errno: ENOTDIR, step: 'move_mount', object: '/etc/passwd' },
+      'error mounting "" to rootfs at "/etc/passwd": mount src=, dst=/etc/passwd: not a directory',
+    ],
+    [{ op: 'loopbackUp', from: 'linux.namespaces' }, { errno: 999 }, 'linux.namespaces: call: errno 999'],
+  ];
+  for (const [operation, failure, expected] of cases) {
+    assert.equal(launchFailureText(...childFailure(operation, failure), 'create'), INIT + expected);
+  }
+});
+
+test('a failed mount names its source, whatever step it failed at', () => {
+  const open: Operation = {
+    op: 'openTree',
+    slot: 9,
+    at: 0xffff,
+    path: '/a',
+    recursive: 1,
+    from: 'mounts[0]',
+  };
+  const attach: Operation = { op: 'attach', slot: 9, root: 0, path: '/b', from: 'mounts[0]' };
+  const plan: LaunchPlan = { before: [open], parent: [], child: [attach] };
+  const failure = { ...NOTHING, index: 0 };
+  assert.equal(
+    launchFailureText(plan, { ...failure, list: 'before', errno: ENOENT, object: '/a' }, 'create'),
+    `${INIT}error mounting "/a" to rootfs at "/b": stat /a: no such file or directory`,
+  );
+  assert.equal(
+    launchFailureText(plan, { ...failure, list: 'child', errno: ENOTDIR, step: 'move_mount' }, 'create'),
+    `${INIT}error mounting "/a" to rootfs at "/b": mount src=/a, dst=/b: not a directory`,
+  );
+});
+
+test('hooks, limits and cgroups fail outside of the container', () => {
+  const parent: Operation[] = [
+    {
+      op: 'hook',
+      path: '/h',
+      arguments: [],
+      environment: [],
+      timeoutMs: 0,
+      beforePid: Buffer.alloc(0),
+      afterPid: Buffer.alloc(0),
+      from: 'hooks.createRuntime[1]',
+    },
+    { op: 'rlimit', resource: 7, soft: 1, hard: 1 },
+    { op: 'makeDirectory', at: 0xffff, path: '/c', mode: 0, from: 'linux.cgroupsPath' },
+    { op: 'writeFile', at: 9, path: 'pids.max', value: Buffer.from('x'), from: 'linux.resources.pids.limit' },
+  ];
+  const plan: LaunchPlan = { before: [], parent, child: [] };
+  const texts = [
+    [{ status: 256, errno: 0 }, 'error running createRuntime hook #1: exit status 1'],
+    [{ errno: 1 }, 'error setting rlimit type 7: operation not permitted'],
+    [{ errno: 28, object: '/c' }, 'unable to apply cgroup configuration: mkdir /c: no space left on device'],
+    [
+      { errno: EINVAL },
+      'error setting cgroup config for procHooks process: failed to write "x": write pids.max: invalid argument',
+    ],
+  ] as const;
+  for (const [index, [failure, expected]] of texts.entries()) {
+    const reported = { ...NOTHING, list: 'parent', index, ...failure };
+    assert.equal(launchFailureText(plan, reported, 'create'), START + expected);
+  }
+});
+
+test('a report that does not fit the plan is told as it is', () => {
+  const plan: LaunchPlan = { before: [], parent: [], child: [] };
+  const failure = { ...NOTHING, list: 'moon', index: 3, errno: ENOENT, object: '/x' };
+  assert.equal(launchFailureText(plan, failure, 'exec'), `${START}call /x: no such file or directory`);
+});
