@@ -1,7 +1,15 @@
 /** `gantry-shim launch` with plans written by hand: who runs, who fails, what is left. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { closeSync, constants as fs, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants as fs,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -27,6 +35,8 @@ import {
 const { errno, signals } = constants;
 const skip = cannotLaunch();
 const LIMIT_MS = 5000;
+const ROUNDS = 30;
+const KILL_WITHIN_MS = 4;
 
 async function until(condition: () => boolean, what: string): Promise<void> {
   const end = Date.now() + LIMIT_MS;
@@ -37,8 +47,12 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 }
 
 function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return text === '' ? [] : text.split(' ').map(Number);
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return text === '' ? [] : text.split(' ').map(Number);
+  } catch {
+    return [];
+  }
 }
 
 function isGone(pid: number): boolean {
@@ -53,6 +67,25 @@ function isGone(pid: number): boolean {
 async function settled(get: () => number[], count: number): Promise<number[]> {
   for (let same = 0; same < 10; await sleep(5)) same = get().length === count ? same + 1 : 0;
   return get();
+}
+
+/** Once the command has ended, or its children are what they were for a while. */
+async function settledOrGone(command: ChildProcess): Promise<void> {
+  for (let last = '', same = 0; same < 6 && command.exitCode === null; await sleep(5)) {
+    const now = isGone(command.pid ?? 0) ? '' : childrenOf(command.pid ?? 0).join();
+    same = now === last ? same + 1 : 0;
+    last = now;
+  }
+}
+
+function processesNamed(marker: string): boolean {
+  return readdirSync('/proc').some((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`\0${marker}`);
+    } catch {
+      return false;
+    }
+  });
 }
 
 async function runs(t: TestContext, parts: Partial<Parameters<typeof smallPlan>[0]>) {
@@ -265,4 +298,32 @@ test('a list of a hundred thousand bytes reaches the program', { skip }, async (
   const words = Array.from({ length: 5000 }, (_, i) => `word-${i}-${'x'.repeat(12)}`);
   const outcome = await runs(t, { command: ['/bin/sh', '-c', 'echo $#; echo ${4999}', ...words] });
   assert.equal(outcome.stdout, `4999\n${words[4999]}\n`);
+});
+
+test('a starter that is killed at any moment leaves no process and no mount', { skip }, async (t) => {
+  const { directory, root } = makeRoot(t);
+  const marker = `6${process.pid}`;
+  const plan = encodeLaunchPlan(smallPlan({ root, command: ['/bin/sleep', marker] }));
+  let killed = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const launched = launchBytes(directory, plan);
+    const command = launched.process.pid ?? 0;
+    let starter: number | undefined;
+    await until(() => (starter = childrenOf(command)[0]) !== undefined, 'there is a starter');
+    const end = performance.now() + (round / ROUNDS) * KILL_WITHIN_MS;
+    while (performance.now() < end);
+    try {
+      process.kill(starter ?? 0, 'SIGKILL');
+    } catch {
+      // It has ended before.
+    }
+    // When it was done before, the container runs, and the command waits for it.
+    await settledOrGone(launched.process);
+    for (const child of childrenOf(command)) process.kill(child, 'SIGKILL');
+    const { failure } = await outcomeOf(launched);
+    if (failure !== undefined) killed++;
+  }
+  assert.ok(killed > 0);
+  await until(() => !processesNamed(marker), 'no process is left');
+  assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(directory));
 });
