@@ -33,6 +33,7 @@ function render(): string {
     const kinds: table.FieldKind[] = Object.values(shape.fields);
     return `\t[OP_${constant(name)}] = {"${name}", "${kinds.map((kind) => LETTERS[kind]).join('')}"}, \\`;
   });
+  const handlers = operations.map(([name]) => `op_${constant(name).toLowerCase()}`);
   const limits = {
     MAX_IGNORED: table.MAX_IGNORED,
     MAX_SLOTS: table.MAX_SLOTS,
@@ -63,6 +64,13 @@ function render(): string {
     '/* Name and kinds of the fields: n number, d slot, s text, b bytes, l list. */',
     '#define OPERATION_SHAPES { \\',
     ...shapes,
+    '}',
+    '',
+    '/* The functions that carry them out. */',
+    '#define OPERATION_HANDLER_NAMES \\',
+    ...handlers.map((name, i) => `\t${name}${i === handlers.length - 1 ? '' : ', \\'}`),
+    '#define OPERATION_HANDLERS { \\',
+    ...operations.map(([name], i) => `\t[OP_${constant(name)}] = ${handlers[i]}, \\`),
     '}',
   ].join('\n')}\n`;
 }

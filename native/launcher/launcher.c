@@ -16,77 +16,7 @@
 
 char *launch_vectors[MAX_LIST_TEXTS + 2];
 
-static operation_handler op_clone;
-
-static operation_handler *const handlers[OPERATION_CODES] = {
-	[OP_OPEN] = op_open,
-	[OP_CLOSE] = op_close,
-	[OP_OPEN_TREE] = op_open_tree,
-	[OP_TREE_OF_NAMESPACE] = op_tree_of_namespace,
-	[OP_WRITE_FILE] = op_write_file,
-	[OP_MAKE_DIRECTORY] = op_make_directory,
-	[OP_INHERIT_FILE] = op_inherit_file,
-	[OP_CLONE] = op_clone,
-	[OP_JOIN_NAMESPACE] = op_join_namespace,
-	[OP_UNSHARE] = op_unshare,
-	[OP_CLONE_AGAIN] = op_clone_again,
-	[OP_TELL] = op_tell,
-	[OP_WAIT] = op_wait,
-	[OP_WAIT_EXECUTED] = op_wait_executed,
-	[OP_WRITE_CHILD_FILE] = op_write_child_file,
-	[OP_WAIT_START] = op_wait_start,
-	[OP_HOOK] = op_hook,
-	[OP_DEVICE_PROGRAM] = op_device_program,
-	[OP_SET_MOUNT_ATTRIBUTES] = op_set_mount_attributes,
-	[OP_MAKE_MOUNT] = op_make_mount,
-	[OP_ATTACH] = op_attach,
-	[OP_ATTACH_ROOT] = op_attach_root,
-	[OP_PIVOT] = op_pivot,
-	[OP_MOVE_ROOT] = op_move_root,
-	[OP_MAKE_READONLY] = op_make_readonly,
-	[OP_MASK] = op_mask,
-	[OP_COPY_UP] = op_copy_up,
-	[OP_MAKE_TMPFS] = op_make_tmpfs,
-	[OP_MAKE_NODE] = op_make_node,
-	[OP_MAKE_LINK] = op_make_link,
-	[OP_WRITE_PROC] = op_write_proc,
-	[OP_WRITE_PROC_SELF] = op_write_proc_self,
-	[OP_HOSTNAME] = op_hostname,
-	[OP_DOMAINNAME] = op_domainname,
-	[OP_MAKE_PATH] = op_make_path,
-	[OP_SET_SESSION] = op_set_session,
-	[OP_TERMINAL] = op_terminal,
-	[OP_STDIO] = op_stdio,
-	[OP_OWN_STDIO] = op_own_stdio,
-	[OP_RLIMIT] = op_rlimit,
-	[OP_BOUNDING] = op_bounding,
-	[OP_KEEP_CAPABILITIES] = op_keep_capabilities,
-	[OP_CAPABILITIES] = op_capabilities,
-	[OP_AMBIENT] = op_ambient,
-	[OP_GROUPS] = op_groups,
-	[OP_GID] = op_gid,
-	[OP_UID] = op_uid,
-	[OP_UMASK] = op_umask,
-	[OP_NO_NEW_PRIVILEGES] = op_no_new_privileges,
-	[OP_SECCOMP] = op_seccomp,
-	[OP_KEYRING] = op_keyring,
-	[OP_WORKING_DIRECTORY] = op_working_directory,
-	[OP_PERSONALITY] = op_personality,
-	[OP_IO_PRIORITY] = op_io_priority,
-	[OP_SCHEDULER] = op_scheduler,
-	[OP_AFFINITY] = op_affinity,
-	[OP_DUMPABLE] = op_dumpable,
-	[OP_RESET_SIGNALS] = op_reset_signals,
-	[OP_CLOSE_FROM] = op_close_from,
-	[OP_FIND_PROGRAM] = op_find_program,
-	[OP_EXECUTE] = op_execute,
-	[OP_OOM_SCORE] = op_oom_score,
-	[OP_CURRENT_ROOT] = op_current_root,
-	[OP_USER_NAMESPACE] = op_user_namespace,
-	[OP_CHANGE_OWNER] = op_change_owner,
-	[OP_LOOPBACK_UP] = op_loopback_up,
-	[OP_REOPEN_NULL] = op_reopen_null,
-};
+static operation_handler *const handlers[OPERATION_CODES] = OPERATION_HANDLERS;
 
 static void copy_text(char *into, size_t size, const char *text) {
 	size_t length = strnlen(text, size - 1);
@@ -161,7 +91,7 @@ static noreturn void run_child(struct launch *launch) {
 }
 
 /* The last operation of `before`. The child is born with the starter's parent for its own. */
-static int op_clone(struct launch *launch, const struct operation *operation) {
+int op_clone(struct launch *launch, const struct operation *operation) {
 	struct kernel_clone_args args = {.flags = operation->fields[CLONE_FLAGS].number | CLONE_PARENT};
 	int pair[2];
 	if (operation->fields[CLONE_CGROUP].number != NO_SLOT) {

@@ -19,6 +19,7 @@ struct launch {
 	bool released; /* in the child: the starter was done and may be gone */
 	bool executed; /* in the starter: the child has said that it is about to execute */
 	bool in_directory; /* an attempt of workingDirectory was successful */
+	bool closed; /* launch_close_from has been */
 	const char *program; /* what findProgram found, for execute */
 	struct launch_failure failure;
 };
@@ -41,6 +42,12 @@ int launch_place(struct launch *launch, const struct value *slot);
 int launch_keep(struct launch *launch, const struct value *slot, int fd);
 
 /*
+ * Really closes every descriptor from `first` on, and all slots, but for FIFOs and our sockets: the program's
+ * path, or its interpreter's, could lead through them (/proc/self/fd/N) to the host. 0, or -1 after launch_fail.
+ */
+int launch_close_from(struct launch *launch, unsigned first);
+
+/*
  * Room for the argument vectors of one execve: two lists with their NULLs always fit, since all lists of a
  * plan are bounded together.
  */
@@ -52,28 +59,5 @@ extern char *launch_vectors[MAX_LIST_TEXTS + 2];
  */
 noreturn void launch_execute(const struct plan *plan, const int *given, uint32_t given_count, int report);
 
-/* mount.c */
-operation_handler op_set_mount_attributes, op_make_mount, op_attach, op_attach_root, op_pivot, op_move_root,
-	op_make_readonly, op_mask, op_copy_up, op_make_tmpfs,
-	op_current_root;
-/* node.c */
-operation_handler op_make_node, op_make_link, op_make_path, op_change_owner;
-/* process.c */
-operation_handler op_set_session, op_stdio, op_own_stdio, op_rlimit, op_umask, op_personality, op_io_priority,
-	op_scheduler, op_affinity, op_dumpable, op_reset_signals, op_close_from, op_oom_score, op_keyring,
-	op_hostname, op_domainname, op_working_directory, op_loopback_up, op_reopen_null;
-/* credentials.c */
-operation_handler op_bounding, op_keep_capabilities, op_capabilities, op_ambient, op_groups, op_gid, op_uid,
-	op_no_new_privileges, op_seccomp;
-/* terminal.c, program.c */
-operation_handler op_terminal, op_find_program, op_execute;
-/* files.c */
-operation_handler op_open, op_close, op_open_tree, op_tree_of_namespace, op_write_file, op_make_directory,
-	op_inherit_file, op_write_proc, op_write_proc_self;
-/* namespace.c */
-operation_handler op_join_namespace, op_unshare, op_clone_again, op_tell, op_wait, op_wait_executed,
-	op_write_child_file, op_wait_start;
-/* user-namespace.c */
-operation_handler op_user_namespace;
-/* hook.c, cgroup.c */
-operation_handler op_hook, op_device_program;
+/* One for each operation: see the table of them for what it does. */
+operation_handler OPERATION_HANDLER_NAMES;

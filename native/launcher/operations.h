@@ -440,3 +440,142 @@ enum {
 	[OP_OOM_SCORE] = {"oomScore", "n"}, \
 	[OP_REOPEN_NULL] = {"reopenNull", "ds"}, \
 }
+
+/* The functions that carry them out. */
+#define OPERATION_HANDLER_NAMES \
+	op_open, \
+	op_close, \
+	op_open_tree, \
+	op_tree_of_namespace, \
+	op_current_root, \
+	op_user_namespace, \
+	op_write_file, \
+	op_make_directory, \
+	op_inherit_file, \
+	op_change_owner, \
+	op_clone, \
+	op_join_namespace, \
+	op_unshare, \
+	op_clone_again, \
+	op_tell, \
+	op_wait, \
+	op_wait_executed, \
+	op_write_child_file, \
+	op_wait_start, \
+	op_hook, \
+	op_device_program, \
+	op_set_mount_attributes, \
+	op_make_mount, \
+	op_attach, \
+	op_attach_root, \
+	op_pivot, \
+	op_move_root, \
+	op_make_readonly, \
+	op_mask, \
+	op_copy_up, \
+	op_make_tmpfs, \
+	op_make_node, \
+	op_make_link, \
+	op_write_proc, \
+	op_write_proc_self, \
+	op_hostname, \
+	op_domainname, \
+	op_make_path, \
+	op_loopback_up, \
+	op_set_session, \
+	op_terminal, \
+	op_stdio, \
+	op_own_stdio, \
+	op_rlimit, \
+	op_bounding, \
+	op_keep_capabilities, \
+	op_capabilities, \
+	op_ambient, \
+	op_groups, \
+	op_gid, \
+	op_uid, \
+	op_umask, \
+	op_no_new_privileges, \
+	op_seccomp, \
+	op_keyring, \
+	op_working_directory, \
+	op_personality, \
+	op_io_priority, \
+	op_scheduler, \
+	op_affinity, \
+	op_dumpable, \
+	op_reset_signals, \
+	op_close_from, \
+	op_find_program, \
+	op_execute, \
+	op_oom_score, \
+	op_reopen_null
+#define OPERATION_HANDLERS { \
+	[OP_OPEN] = op_open, \
+	[OP_CLOSE] = op_close, \
+	[OP_OPEN_TREE] = op_open_tree, \
+	[OP_TREE_OF_NAMESPACE] = op_tree_of_namespace, \
+	[OP_CURRENT_ROOT] = op_current_root, \
+	[OP_USER_NAMESPACE] = op_user_namespace, \
+	[OP_WRITE_FILE] = op_write_file, \
+	[OP_MAKE_DIRECTORY] = op_make_directory, \
+	[OP_INHERIT_FILE] = op_inherit_file, \
+	[OP_CHANGE_OWNER] = op_change_owner, \
+	[OP_CLONE] = op_clone, \
+	[OP_JOIN_NAMESPACE] = op_join_namespace, \
+	[OP_UNSHARE] = op_unshare, \
+	[OP_CLONE_AGAIN] = op_clone_again, \
+	[OP_TELL] = op_tell, \
+	[OP_WAIT] = op_wait, \
+	[OP_WAIT_EXECUTED] = op_wait_executed, \
+	[OP_WRITE_CHILD_FILE] = op_write_child_file, \
+	[OP_WAIT_START] = op_wait_start, \
+	[OP_HOOK] = op_hook, \
+	[OP_DEVICE_PROGRAM] = op_device_program, \
+	[OP_SET_MOUNT_ATTRIBUTES] = op_set_mount_attributes, \
+	[OP_MAKE_MOUNT] = op_make_mount, \
+	[OP_ATTACH] = op_attach, \
+	[OP_ATTACH_ROOT] = op_attach_root, \
+	[OP_PIVOT] = op_pivot, \
+	[OP_MOVE_ROOT] = op_move_root, \
+	[OP_MAKE_READONLY] = op_make_readonly, \
+	[OP_MASK] = op_mask, \
+	[OP_COPY_UP] = op_copy_up, \
+	[OP_MAKE_TMPFS] = op_make_tmpfs, \
+	[OP_MAKE_NODE] = op_make_node, \
+	[OP_MAKE_LINK] = op_make_link, \
+	[OP_WRITE_PROC] = op_write_proc, \
+	[OP_WRITE_PROC_SELF] = op_write_proc_self, \
+	[OP_HOSTNAME] = op_hostname, \
+	[OP_DOMAINNAME] = op_domainname, \
+	[OP_MAKE_PATH] = op_make_path, \
+	[OP_LOOPBACK_UP] = op_loopback_up, \
+	[OP_SET_SESSION] = op_set_session, \
+	[OP_TERMINAL] = op_terminal, \
+	[OP_STDIO] = op_stdio, \
+	[OP_OWN_STDIO] = op_own_stdio, \
+	[OP_RLIMIT] = op_rlimit, \
+	[OP_BOUNDING] = op_bounding, \
+	[OP_KEEP_CAPABILITIES] = op_keep_capabilities, \
+	[OP_CAPABILITIES] = op_capabilities, \
+	[OP_AMBIENT] = op_ambient, \
+	[OP_GROUPS] = op_groups, \
+	[OP_GID] = op_gid, \
+	[OP_UID] = op_uid, \
+	[OP_UMASK] = op_umask, \
+	[OP_NO_NEW_PRIVILEGES] = op_no_new_privileges, \
+	[OP_SECCOMP] = op_seccomp, \
+	[OP_KEYRING] = op_keyring, \
+	[OP_WORKING_DIRECTORY] = op_working_directory, \
+	[OP_PERSONALITY] = op_personality, \
+	[OP_IO_PRIORITY] = op_io_priority, \
+	[OP_SCHEDULER] = op_scheduler, \
+	[OP_AFFINITY] = op_affinity, \
+	[OP_DUMPABLE] = op_dumpable, \
+	[OP_RESET_SIGNALS] = op_reset_signals, \
+	[OP_CLOSE_FROM] = op_close_from, \
+	[OP_FIND_PROGRAM] = op_find_program, \
+	[OP_EXECUTE] = op_execute, \
+	[OP_OOM_SCORE] = op_oom_score, \
+	[OP_REOPEN_NULL] = op_reopen_null, \
+}

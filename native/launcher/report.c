@@ -3,7 +3,6 @@
 #include "report.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,9 +11,9 @@ union descriptor_control {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-static int send_report(int socket, const struct launch_report *report, size_t size, int fd) {
+int send_with_descriptor(int socket, const void *bytes, size_t length, int fd) {
 	union descriptor_control control;
-	struct iovec vector = {.iov_base = (void *)(uintptr_t)report, .iov_len = size};
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
 	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
 	memset(&control, 0, sizeof(control));
 	if (fd >= 0) {
@@ -30,17 +29,17 @@ static int send_report(int socket, const struct launch_report *report, size_t si
 
 int report_pid(int socket, int32_t pid) {
 	struct launch_report report = {.kind = REPORT_PID, .pid = pid};
-	return send_report(socket, &report, offsetof(struct launch_report, failure), -1);
+	return send_with_descriptor(socket, &report, offsetof(struct launch_report, failure), -1);
 }
 
 int report_terminal(int socket, int master) {
 	struct launch_report report = {.kind = REPORT_TERMINAL};
-	return send_report(socket, &report, offsetof(struct launch_report, failure), master);
+	return send_with_descriptor(socket, &report, offsetof(struct launch_report, failure), master);
 }
 
 int report_failed(int socket, const struct launch_failure *failure) {
 	struct launch_report report = {.kind = REPORT_FAILED, .failure = *failure};
-	return send_report(socket, &report, sizeof(report), -1);
+	return send_with_descriptor(socket, &report, sizeof(report), -1);
 }
 
 int report_read(int socket, struct launch_report *report, int *fd) {

@@ -1,5 +1,6 @@
 /* What the caller of the launcher is told: one SOCK_SEQPACKET message each. */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 enum report_kind { REPORT_PID = 1, REPORT_TERMINAL = 2, REPORT_FAILED = 3 };
@@ -24,7 +25,8 @@ struct launch_report {
 	struct launch_failure failure;
 };
 
-/* 0, or -1 with errno. */
+/* 0, or -1 with errno. `fd` -1: none goes along. */
+int send_with_descriptor(int socket, const void *bytes, size_t length, int fd);
 int report_pid(int socket, int32_t pid);
 int report_terminal(int socket, int master);
 int report_failed(int socket, const struct launch_failure *failure);

@@ -12,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "../launcher/command.h"
 #include "attach.h"
 #include "clock.h"
 #include "connection.h"
@@ -21,6 +20,7 @@
 #include "exit.h"
 #include "idle.h"
 #include "inherited.h"
+#include "launch-command.h"
 #include "loop.h"
 #include "oom.h"
 #include "overlay.h"

@@ -1,6 +1,6 @@
 /* Job: the command `gantry-shim launch`: read a plan, run it, tell how that went, and wait if asked to. */
 #define _GNU_SOURCE
-#include "command.h"
+#include "launch-command.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +11,10 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "../shim/error.h"
-#include "../shim/json-line.h"
-#include "kernel.h"
-#include "launcher.h"
+#include "../launcher/kernel.h"
+#include "../launcher/launcher.h"
+#include "error.h"
+#include "json-line.h"
 
 static const char *const list_names[LISTS] = {"before", "parent", "child"};
 static const char terminal_name[] = "/dev/ptmx";
@@ -148,23 +148,7 @@ static int connect_console(void) {
 
 /* As OCI runtimes do: one message, the name for its payload. */
 static void send_terminal(int console, int master) {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec vector = {.iov_base = (void *)(uintptr_t)terminal_name, .iov_len = sizeof(terminal_name) - 1};
-	struct msghdr message = {
-		.msg_iov = &vector,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	memset(&control, 0, sizeof(control));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &master, sizeof(master));
-	if (console >= 0 && sendmsg(console, &message, MSG_NOSIGNAL) < 0)
+	if (console >= 0 && send_with_descriptor(console, terminal_name, sizeof(terminal_name) - 1, master) < 0)
 		say_other("sendmsg", errno, options.console);
 	close(master);
 }
