@@ -18,6 +18,7 @@
 #include "resolve.h"
 
 #define STANDARD_STREAMS 3
+#define MAX_KEPT 8
 #define LAST_SIGNAL 64
 #define KEY_DESCRIPTION_BYTES 512
 #define KEY_DESCRIPTION_BEFORE_PERMISSIONS 3 /* type;uid;gid;permissions;name */
@@ -161,9 +162,50 @@ int op_reset_signals(struct launch *launch, const struct operation *operation) {
 	return check(launch, syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)), "sigprocmask");
 }
 
+/* What waits for a start; nothing can be entered or executed through a FIFO. */
+static bool is_fifo(int fd) {
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+/* In order of their numbers. */
+static void keep(int *kept, unsigned *count, int fd) {
+	if (fd < 0 || *count == MAX_KEPT)
+		return;
+	unsigned at = (*count)++;
+	for (; at > 0 && kept[at - 1] > fd; at--)
+		kept[at] = kept[at - 1];
+	kept[at] = fd;
+}
+
+int launch_close_from(struct launch *launch, unsigned first) {
+	int kept[MAX_KEPT];
+	unsigned count = 0;
+	keep(kept, &count, launch->sync);
+	keep(kept, &count, launch->report);
+	for (unsigned slot = 0; slot < MAX_SLOTS; slot++) {
+		int fd = launch->slots[slot];
+		if (fd < STANDARD_STREAMS)
+			continue;
+		if (slot >= SLOT_FIRST && count < MAX_KEPT && is_fifo(fd)) {
+			keep(kept, &count, fd);
+			continue;
+		}
+		close(fd);
+		launch->slots[slot] = -1;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		unsigned fd = (unsigned)kept[i];
+		if (fd > first && kernel_close_range(first, fd - 1, 0) < 0)
+			return launch_fail(launch, "close_range", "");
+		first = fd >= first ? fd + 1 : first;
+	}
+	launch->closed = true;
+	return kernel_close_range(first, ~0u, 0) < 0 ? launch_fail(launch, "close_range", "") : 0;
+}
+
 int op_close_from(struct launch *launch, const struct operation *operation) {
-	unsigned first = (unsigned)operation->fields[CLOSE_FROM_FIRST].number;
-	return check(launch, kernel_close_range(first, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
+	return launch_close_from(launch, (unsigned)operation->fields[CLOSE_FROM_FIRST].number);
 }
 
 /* The /proc of whoever runs this may be a container's: only a real procfs without anything on top will do. */

@@ -53,6 +53,8 @@ int op_execute(struct launch *launch, const struct operation *operation) {
 	const char *program = launch->program ? launch->program : arguments[0];
 	if (!program)
 		return launch_fail_with(launch, EINVAL, "execve", "");
+	if (!launch->closed && launch_close_from(launch, STDERR_FILENO + 1) < 0)
+		return -1;
 	execve(program, arguments, environment);
 	return launch_fail(launch, "execve", program);
 }

@@ -246,7 +246,10 @@ export const OPERATIONS = {
   dumpable: { code: 101, fields: { on: 'number' } },
   /** Empty mask, every disposition default. */
   resetSignals: { code: 102, fields: {} },
-  /** close-on-exec for every descriptor from `first` on. */
+  /**
+   * Closes every descriptor from `first` on and every slot; only FIFOs in slots of the plan's own stay until
+   * the execve: no path of the image may lead through a descriptor of the host. Without it: from 3 on.
+   */
   closeFrom: { code: 103, fields: { first: 'number' } },
   /**
    * Looks for the first candidate that is a file that we may execute; `execute` runs it. Errno of the

@@ -1,6 +1,6 @@
 /** What a plan does to the process itself, once well and once failing. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { chmodSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { type Operation, SLOT } from '../../../src/runtime/launch-plan/operations.ts';
 import {
@@ -289,6 +289,28 @@ test('a descriptor of the host is no way out by the working directory', (t) => {
     });
     assert.ok(failure !== undefined || !stdout.includes('passwd'), path);
   }
+});
+
+test('a descriptor of the host is no way to a program', (t) => {
+  const box = new Sandbox(t);
+  const before: Operation[] = [
+    { op: 'open', slot: SPARE, at: 0xffff, path: '/bin', flags: O_PATH, mode: 0, resolve: 0 },
+    { op: 'open', slot: OTHER, at: 0xffff, path: '/bin/busybox', flags: O_PATH, mode: 0, resolve: 0 },
+  ];
+  for (let fd = 3; fd < 24; fd++) {
+    for (const candidate of [`/proc/self/fd/${fd}`, `/proc/self/fd/${fd}/busybox`]) {
+      const last: Operation[] = [
+        { op: 'findProgram', candidates: [candidate] },
+        { op: 'execute', arguments: ['echo', 'out'], environment: [] },
+      ];
+      const { failure } = box.run({ before, outside: mountProc, last });
+      assert.ok(failure !== undefined, candidate);
+    }
+  }
+  const script = box.file('script', '#!/proc/self/fd/7/busybox sh\n');
+  chmodSync(script, 0o755);
+  const last: Operation[] = [{ op: 'execute', arguments: ['/script'], environment: [] }];
+  assert.ok(box.run({ before, outside: mountProc, last }).failure !== undefined);
 });
 
 test('the program finds no descriptor but its streams', (t) => {
