@@ -20,7 +20,6 @@ struct launch {
 	bool executed; /* in the starter: the child has said that it is about to execute */
 	bool in_directory; /* an attempt of workingDirectory was successful */
 	bool closed; /* launch_close_from has been */
-	bool closed; /* launch_close_from has been */
 	const char *program; /* what findProgram found, for execute */
 	struct launch_failure failure;
 };
@@ -41,12 +40,6 @@ int launch_slot(struct launch *launch, const struct value *slot);
 int launch_place(struct launch *launch, const struct value *slot);
 /* Gives the slot a descriptor; the one before is closed. Returns 0. */
 int launch_keep(struct launch *launch, const struct value *slot, int fd);
-
-/*
- * Really closes every descriptor from `first` on, and all slots, but for FIFOs and our sockets: the program's
- * path, or its interpreter's, could lead through them (/proc/self/fd/N) to the host. 0, or -1 after launch_fail.
- */
-int launch_close_from(struct launch *launch, unsigned first);
 
 /*
  * Really closes every descriptor from `first` on, and all slots, but for FIFOs and our sockets: the program's
