@@ -5,11 +5,14 @@ import {
   closeSync,
   constants as fs,
   existsSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   writeSync,
 } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -326,4 +329,24 @@ test('a starter that is killed at any moment leaves no process and no mount', { 
   assert.ok(killed > 0);
   await until(() => !processesNamed(marker), 'no process is left');
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(directory));
+});
+
+test('the console’s socket is connected first, by a path of any length', { skip }, async (t) => {
+  const { directory, root } = makeRoot(t);
+  const folder = join(directory, 'd'.repeat(120));
+  mkdirSync(folder);
+  const plan = smallPlan({ root, command: ['/bin/true'] });
+  const words = ['wait', `console=${folder}/socket`];
+  const refused = await launch(directory, plan, { words });
+  assert.deepEqual({ ...refused.failure, list: '', step: 'connect', errno: errno.ENOENT }, refused.failure);
+  const here = process.cwd();
+  process.chdir(folder);
+  t.after(() => process.chdir(here));
+  // Its address is too long otherwise.
+  const server = createServer().listen('socket');
+  t.after(() => server.close());
+  const connected = once(server, 'connection');
+  const outcome = await launch(directory, plan, { words });
+  assert.deepEqual({ ...outcome, exitCode: 0, failure: undefined }, outcome);
+  await connected;
 });
