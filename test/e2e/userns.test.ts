@@ -307,3 +307,25 @@ test('starts that are refused: whose ids nobody has, or none at all', async () =
   );
   assert.equal(await start('daemon'), 'Can\'t create ID mappings: no subuid ranges found for user "daemon"');
 });
+
+e2e(
+  'the same container with and without: its files belong to whom they belonged',
+  { executable },
+  async (daemon) => {
+    const remap = async (wish: string): Promise<void> => {
+      await daemon.kill('SIGTERM');
+      await writeFile(join(daemon.root, 'daemon.json'), JSON.stringify({ 'userns-remap': wish }));
+      await daemon.start();
+    };
+    const script =
+      'set -- $(cat /proc/self/uid_map); touch /run-$2; chown 9 /run-*; stat -c %u /bin/busybox /run-*';
+    await daemon.mustDocker(['create', '--name', 'same', 'busybox', 'sh', '-ec', script]);
+    assert.equal(await daemon.mustDocker(['start', '-a', 'same']), '0\n9');
+    await remap('default');
+    assert.equal(await daemon.mustDocker(['start', '-a', 'same']), '0\n9\n9');
+    await remap('');
+    assert.equal(await daemon.mustDocker(['start', '-a', 'same']), '0\n9\n9');
+    const upper = await daemon.mustDocker(['inspect', '-f', '{{.GraphDriver.Data.UpperDir}}', 'same']);
+    for (const name of ['run-0', `run-${FIRST_UID}`]) assert.equal(ownerOf(join(upper, name))[0], 9, name);
+  },
+);

@@ -146,6 +146,27 @@ test('a batch hands results on, stores them in bytes, and stops in a chain at th
   rmSync(directory, { recursive: true });
 });
 
+test('calls before a batch change nothing in what it says of its own results', async () => {
+  const sys = new Sys(loadNative());
+  const slot = Buffer.alloc(4);
+  function* work(): Operation<readonly number[]> {
+    return yield [
+      ['openat', -100, '/', 0o2000000, 0],
+      ['store', slot, 0, [0]],
+      ['close', [0]],
+    ];
+  }
+  const first = [
+    ['setfsgid', 7],
+    ['setfsuid', 7],
+  ] as const;
+  const [fd = -1, ...rest] = await sys.later(work(), 1000, first);
+  assert.ok(fd > 0);
+  assert.deepEqual(rest, [0, 0]);
+  assert.equal(slot.readInt32LE(0), fd);
+  assert.match(readFileSync('/proc/self/status', 'utf8'), /^Uid:(\t0){4}$/m);
+});
+
 test('many jobs at once, then more on the threads that stayed', async () => {
   const sys = new Sys(loadNative());
   for (let round = 0; round < 3; round++) {
