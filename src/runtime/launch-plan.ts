@@ -219,9 +219,10 @@ export function buildLaunchPlan(spec: RuntimeSpec, context: LaunchContext): Laun
   const { builder, namespaces, cgroups } = launch;
   planBefore(launch);
   const { child } = builder;
-  child.push({ op: 'setSession' });
   planAttach(builder, cgroups.v1);
   planEnter(builder, namespaces);
+  // By the process that stays: entering a user namespace may have taken two.
+  child.push({ op: 'setSession' });
   const flags = OPEN.nonblock | OPEN.cloexec;
   const fifo = (path: string | undefined): number | null =>
     path === undefined ? null : builder.hostFile(path, { flags, from: 'process' });

@@ -67,7 +67,7 @@ test('what goes wrong inside of the container is told with its place', () => {
     [
       { op: 'writeProc', proc: 9, path: 'sys/net/ipv4/x', value: Buffer.from('1') },
       { errno: EINVAL, step: 'write' },
-      'write sysctl key net.ipv4.x: write /proc/sys/net/ipv4/x: invalid argument',
+      'write /proc/sys/net/ipv4/x: invalid argument',
     ],
     [
       { op: 'writeProcSelf', proc: 9, name: 'attr/apparmor/exec', value: Buffer.from('exec x') },

@@ -164,10 +164,8 @@ const TEXTS: { readonly [Op in OperationName]?: Tell<Op> } = {
   rlimit: ({ resource }, why) => told(`error setting rlimit type ${resource}: ${why}`, false),
   mask: ({ path }, why) => told(`can't mask path ${JSON.stringify(path)}: ${why}`),
   makeReadonly: ({ path }, why) => told(`can't make ${JSON.stringify(path)} read-only: ${why}`),
-  writeProc: ({ path }, why, { step }) => {
-    const key = path.slice('sys/'.length).replaceAll('/', '.');
-    return told(`write sysctl key ${key}: ${step === 'write' ? 'write' : 'open'} /proc/${path}: ${why}`);
-  },
+  writeProc: ({ path }, why, { step }) =>
+    told(`${step === 'write' ? 'write' : 'open'} /proc/${path}: ${why}`),
   hook: ({ from = '' }, _why, failure) => {
     const [, point, number] = /^hooks\.(\w+)\[(\d+)\]$/.exec(from) ?? [];
     const text = `error running ${point ?? ''} hook #${number ?? 0}: ${statusText(failure)}`;

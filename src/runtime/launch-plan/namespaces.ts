@@ -108,14 +108,18 @@ export function planClone(
       builder.before.push({ op: 'writeFile', at: NO_SLOT, path, value, from: 'linux.timeOffsets' });
     }
   }
-  const flags = namespaces.joinedUser === undefined ? newFlags(namespaces) : 0;
+  // What a user namespace shall own is made by its root.
+  const first = namespaces.isNew('user') ? CLONE.newUser : 0;
+  const flags = namespaces.has('user') ? first : newFlags(namespaces);
   builder.before.push({ op: 'clone', flags, cgroup, from: 'linux.namespaces' });
 }
 
 /** A cgroup namespace is made when the process is in its cgroup, a time namespace before the process. */
+const MADE_ELSEWHERE = new Set(['user', 'cgroup', 'time']);
+
 function newFlags(namespaces: Namespaces): number {
   return Object.entries(NAMESPACE_FLAGS)
-    .filter(([type]) => type !== 'cgroup' && type !== 'time' && namespaces.isNew(type))
+    .filter(([type]) => !MADE_ELSEWHERE.has(type) && namespaces.isNew(type))
     .reduce((flags, [, flag]) => flags | flag, 0);
 }
 
@@ -156,9 +160,8 @@ export function planEnter(builder: PlanBuilder, namespaces: ReturnType<typeof re
       from: found.from,
     });
   }
-  const flags = user === undefined ? 0 : newFlags(namespaces);
-  // The next process is no leader of the session that the one before has made.
-  if (flags !== 0) child.push({ op: 'cloneAgain', flags, from: 'linux.namespaces' }, { op: 'setSession' });
+  const flags = namespaces.has('user') ? newFlags(namespaces) : 0;
+  if (flags !== 0) child.push({ op: 'cloneAgain', flags, from: 'linux.namespaces' });
   if (namespaces.isNew('cgroup')) {
     child.push({ op: 'unshare', flags: CLONE.newCgroup, from: 'linux.namespaces' });
   }
