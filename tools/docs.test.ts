@@ -56,7 +56,8 @@ test('the table of rooms says what layers.ts says', () => {
   const table = cells('docs/ARCHITECTURE.md', 1);
   for (const [room, { rooms }] of Object.entries(LAYERS)) {
     const said = table.get(room);
-    const above = Object.keys(LAYERS).filter((name) => name !== 'cli' && name !== room);
+    const names = Object.keys(LAYERS);
+    const above = names.slice(0, names.indexOf(room));
     if (said === 'all of the above') assert.deepEqual([...rooms].toSorted(), above.toSorted());
     else assert.equal(said, rooms.length === 0 ? '–' : rooms.join(' '), room);
   }

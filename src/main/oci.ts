@@ -16,12 +16,16 @@ const EXEC_FAILED = 255;
 
 /** Each verb's code is evaluated only when it is wanted. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+  create: async () => (await import('./oci/create.ts')).create,
   start: async () => (await import('./oci/start.ts')).start,
   state: async () => (await import('./oci/list.ts')).state,
   kill: async () => (await import('./oci/kill.ts')).kill,
   delete: async () => (await import('./oci/delete.ts')).remove,
+  run: async () => (await import('./oci/run.ts')).run,
+  exec: async () => (await import('./oci/exec.ts')).exec,
   pause: async () => (await import('./oci/pause.ts')).pause,
   resume: async () => (await import('./oci/pause.ts')).resume,
+  update: async () => (await import('./oci/update.ts')).update,
   ps: async () => (await import('./oci/ps.ts')).ps,
   list: async () => (await import('./oci/list.ts')).list,
   events: async () => (await import('./oci/events.ts')).events,

@@ -1,19 +1,8 @@
 import { OCI_RUNTIME_VERSION } from '#oci/runtime-spec.ts';
+import { knownMountOptions } from '#runtime/launch-plan.ts';
 import type { Context } from './context.ts';
 import { print } from './messages.ts';
 import { VERSION } from './version.ts';
-
-/** Options that say what is set or cleared on a mount; a leading `r` makes most of them recursive. */
-const PLAIN_OPTIONS = ['async', 'bind', 'defaults', 'dirsync', 'lazytime', 'mand', 'nolazytime', 'nomand'];
-const MORE_OPTIONS = ['rbind', 'remount', 'sync', 'tmpcopyup', 'idmap', 'ridmap'];
-const ATTRIBUTES = ['atime', 'dev', 'diratime', 'exec', 'relatime', 'strictatime', 'suid', 'symfollow'];
-const PROPAGATION = ['private', 'shared', 'slave', 'unbindable'];
-
-function mountOptions(): string[] {
-  const signed = ATTRIBUTES.flatMap((name) => [name, `no${name}`]);
-  const both = [...signed, 'ro', 'rw', ...PROPAGATION].flatMap((name) => [name, `r${name}`]);
-  return [...PLAIN_OPTIONS, ...MORE_OPTIONS, ...both].sort();
-}
 
 const CAPABILITIES = [
   'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE',
@@ -40,7 +29,7 @@ export function featuresDocument(): Record<string, unknown> {
     ociVersionMin: '1.0.0',
     ociVersionMax: OCI_RUNTIME_VERSION,
     hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'],
-    mountOptions: mountOptions(),
+    mountOptions: knownMountOptions(),
     linux: {
       namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
       capabilities: CAPABILITIES,
