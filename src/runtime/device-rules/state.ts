@@ -35,23 +35,27 @@ const PATH = 'linux.resources.devices';
 const MAX_RULES = 4096;
 const MAX_NUMBER = 0xffff_ffff;
 
-function allowed(type: NodeType, major: number, minor: number, access: number = ALL_ACCESS): Rule {
+function allowed(
+  type: NodeType,
+  [major, minor]: readonly [number, number],
+  access: number = ALL_ACCESS,
+): Rule {
   return { allow: true, type, major, minor, access, path: PATH };
 }
 
 /** What every container may do, whatever its specification says: mknod, and the devices that it needs. */
 const ALWAYS: readonly Rule[] = [
-  allowed('c', ANY, ANY, ACCESS.m),
-  allowed('b', ANY, ANY, ACCESS.m),
-  allowed('c', 1, 3),
-  allowed('c', 1, 8),
-  allowed('c', 1, 7),
-  allowed('c', 5, 0),
-  allowed('c', 1, 5),
-  allowed('c', 1, 9),
-  allowed('c', 136, ANY),
-  allowed('c', 5, 2),
-  allowed('c', 10, 200),
+  allowed('c', [ANY, ANY], ACCESS.m),
+  allowed('b', [ANY, ANY], ACCESS.m),
+  allowed('c', [1, 3]),
+  allowed('c', [1, 8]),
+  allowed('c', [1, 7]),
+  allowed('c', [5, 0]),
+  allowed('c', [1, 5]),
+  allowed('c', [1, 9]),
+  allowed('c', [136, ANY]),
+  allowed('c', [5, 2]),
+  allowed('c', [10, 200]),
 ];
 
 function refuse(path: string, why: string): never {
