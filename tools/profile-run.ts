@@ -1,7 +1,7 @@
 /**
  * `node tools/profile-run.ts [--runs N] [--network MODE] [--runtime PATH]`: where the time of one
- * `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of its own; a wrapper around the
- * kernel interface takes the times. Prints medians of each call.
+ * `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of its own; a
+ * wrapper around the kernel interface takes the times. Prints medians of each call.
  */
 import { spawnSync } from 'node:child_process';
 import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -49,13 +49,20 @@ interface Run {
   readonly createMs: number;
   readonly startMs: number;
   readonly endMs: number;
+  /** Processor time, whoever else wanted it: of the main thread, and of all threads of this process. */
+  readonly mainMs: number;
+  readonly threadsMs: number;
   /** Begin of each call after the start was asked for, and how long it took. */
   readonly calls: ReadonlyMap<string, readonly [sinceStartMs: number, tookMs: number]>;
 }
 
+const milliseconds = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
+
 async function oneRun(engine: Engine, spans: Span[], network: string): Promise<Run> {
   const { containers } = engine.backends;
   const body = { Image: 'busybox', Cmd: ['true'], HostConfig: { AutoRemove: true, NetworkMode: network } };
+  const main = process.threadCpuUsage();
+  const threads = process.cpuUsage();
   const began = performance.now();
   const { Id } = await containers.create({ name: '', body, platform: null, apiVersion: '1.51' });
   const createMs = performance.now() - began;
@@ -66,6 +73,8 @@ async function oneRun(engine: Engine, spans: Span[], network: string): Promise<R
   const started = performance.now();
   await reply;
   const endMs = performance.now() - started;
+  const mainMs = milliseconds(process.threadCpuUsage(main));
+  const threadsMs = milliseconds(process.cpuUsage(threads));
   const counts = new Map<string, number>();
   const calls = new Map<string, readonly [number, number]>();
   for (const { call, beganMs, tookMs } of spans.toSorted((a, b) => a.beganMs - b.beganMs)) {
@@ -73,7 +82,7 @@ async function oneRun(engine: Engine, spans: Span[], network: string): Promise<R
     counts.set(call, count);
     if (beganMs >= asked) calls.set(count === 1 ? call : `${call} (${count})`, [beganMs - asked, tookMs]);
   }
-  return { createMs, startMs: started - asked, endMs, calls };
+  return { createMs, startMs: started - asked, endMs, mainMs, threadsMs, calls };
 }
 
 function quantile(values: readonly number[], part: number): number {
@@ -101,21 +110,27 @@ function report(runs: readonly Run[]): string {
     ['start', runs.map((run) => run.startMs)],
     ['exit and removal', runs.map((run) => run.endMs)],
     ['together', runs.map((run) => run.createMs + run.startMs + run.endMs)],
+    ['processor time of the main thread', runs.map((run) => run.mainMs)],
+    ['processor time of all threads', runs.map((run) => run.threadsMs)],
   ] as const;
   const sums = whole.map(
     ([name, values]) => `${' '.repeat(9)}${figure(median(values))} ${figure(quiet(values))}  ${name}`,
   );
-  return [`medians of ${runs.length} runs, ms`, '   start     took    quiet', ...lines, ...sums, ''].join('\n');
+  return [`medians of ${runs.length} runs, ms`, '   start     took    quiet', ...lines, ...sums, ''].join(
+    '\n',
+  );
 }
 
 async function profile(runs: number, network: string, runtime: string): Promise<void> {
   const root = mkdtempSync('/tmp/gantry-profile-');
   const parent = `/${root.slice('/tmp/'.length)}`;
+  // As /run on most hosts: on tmpfs.
+  const execRoot = `/dev/shm${parent}`;
   const flags = [
     '--data-root',
     join(root, 'data'),
     '--exec-root',
-    join(root, 'exec'),
+    execRoot,
     '--cgroup-parent',
     parent,
     ...(runtime === '' ? [] : ['--add-runtime', `other=${runtime}`, '--default-runtime', 'other']),
@@ -145,7 +160,7 @@ async function profile(runs: number, network: string, runtime: string): Promise<
     await engine.close();
     await removeCgroups(parent);
     await removeCgroups(`/gantry-${instance.slice(0, 6)}`);
-    rmSync(root, { recursive: true, force: true });
+    for (const path of [root, execRoot]) rmSync(path, { recursive: true, force: true });
   }
 }
 

@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { EngineError, errorMessage } from '#base/errors.ts';
+import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { randomId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import { Rollback } from '#base/rollback.ts';
@@ -147,7 +147,7 @@ export class Sandboxes {
     )?.hostLink;
     if (hostLink !== undefined) this.#options.rest.begin(hostLink, live.addresses);
     for (const fd of live.fds) this.#options.closeFd(fd);
-    if (live.facts.mode !== 'host') rmSync(live.facts.sandboxKey, { force: true });
+    if (live.facts.mode !== 'host') this.#unlinkKey(live.facts.sandboxKey);
   }
 
   /** Takes over containers that ran on. Returns their forwards, for the firewall's first transaction. */
@@ -310,12 +310,30 @@ export class Sandboxes {
   }
 
   #linkKey(path: string, pid: number): void {
+    const target = `/proc/${pid}/ns/net`;
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
-      rmSync(path, { force: true });
-      symlinkSync(`/proc/${pid}/ns/net`, path);
+      symlinkSync(target, path);
+    } catch (error) {
+      this.#linkKeyAgain(path, target, error);
+    }
+  }
+
+  /** The directory is missing, or the name is taken: every container of the host's network has the same. */
+  #linkKeyAgain(path: string, target: string, first: unknown): void {
+    try {
+      if (errorCode(first) === 'ENOENT') mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+      else unlinkSync(path);
+      symlinkSync(target, path);
     } catch (error) {
       this.#options.log.warn('the sandbox key could not be made', { path, error: errorMessage(error) });
+    }
+  }
+
+  #unlinkKey(path: string): void {
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
     }
   }
 }

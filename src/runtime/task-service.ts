@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '#base/assert.ts';
 import { EngineError } from '#base/errors.ts';
@@ -229,7 +230,7 @@ class Tasks implements TaskService {
       const task = this.#tasks.get(id);
       if (task?.phase === 'running') await this.#kill(task);
       await task?.settled;
-      await rm(taskDirectory(this.#context, id), { recursive: true, force: true });
+      await removeTaskDirectory(this.#context, taskDirectory(this.#context, id));
       this.#tasks.delete(id);
     });
   }
@@ -266,4 +267,21 @@ class Tasks implements TaskService {
 
 function notRunning(id: string): EngineError {
   return new EngineError('conflict', `container ${id} is not running`);
+}
+
+/** What shim, daemon and OCI runtime leave there as a rule. */
+const USUAL_FILES =
+  'task.json shim.pid shim.sock shim.log init init.pid exit execs execs.old config.json runtime.log seccomp';
+
+/** In one trip to a thread, unless there is more in it. */
+async function removeTaskDirectory({ kernel }: TaskContext, directory: string): Promise<void> {
+  const entry = (kind: 'file' | 'directory', name: string) =>
+    ({ kind, path: join(directory, name) }) as const;
+  const isGone = await kernel.files.discard([
+    ...USUAL_FILES.split(' ').map((name) => entry('file', name)),
+    entry('directory', 'rootfs'),
+    entry('directory', 'shm'),
+    { kind: 'directory', path: directory },
+  ]);
+  if (!isGone) await rm(directory, { recursive: true, force: true });
 }

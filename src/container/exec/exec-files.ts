@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
 import type { ContainerId, ExecId } from '#base/ids.ts';
@@ -31,11 +32,16 @@ export class ExecFiles {
     const directory = join(this.#directory, exec.containerId);
     const { id, containerId, config, user, failedWith } = exec;
     const temporary = join(directory, `.${id}`);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await writeFile(temporary, JSON.stringify({ id, containerId, config, user, failedWith }), {
-      mode: 0o600,
-    });
-    await rename(temporary, join(directory, id));
+    const text = JSON.stringify({ id, containerId, config, user, failedWith });
+    // On tmpfs these calls take microseconds; each trip to a thread and back would take more.
+    try {
+      writeFileSync(temporary, text, { mode: 0o600 });
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeFileSync(temporary, text, { mode: 0o600 });
+    }
+    renameSync(temporary, join(directory, id));
   }
 
   async remove(exec: { readonly id: ExecId; readonly containerId: ContainerId }): Promise<void> {

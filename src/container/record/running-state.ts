@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
@@ -54,7 +54,12 @@ export class RunningStates {
   /** `unless` is asked when its turn has come: a start that came in between keeps its intent. */
   async remove(id: ContainerId, unless: () => boolean = () => false): Promise<void> {
     await this.#writers.run(id, async () => {
-      if (!unless()) rmSync(join(this.#directory, id), { force: true });
+      if (unless()) return;
+      try {
+        unlinkSync(join(this.#directory, id));
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw error;
+      }
     });
   }
 
