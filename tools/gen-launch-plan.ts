@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import * as table from '../src/runtime/launch-plan/operations.ts';
 import { ROOT } from './paths.ts';
 
+const WIDTH = 96;
 const FILE = 'native/launcher/operations.h';
 const LETTERS: Readonly<Record<table.FieldKind, string>> = {
   number: 'n',
@@ -20,6 +21,20 @@ function constant(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
+/** Words with `, ` between them, on lines of bearable length. */
+function wrapped(words: readonly string[], lineEnd = ''): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const [i, word] of words.entries()) {
+    const text = i === words.length - 1 ? word : `${word},`;
+    if (line.length + text.length > WIDTH && line !== '') {
+      lines.push(`\t${line}${lineEnd}`);
+      line = text;
+    } else line = line === '' ? text : `${line} ${text}`;
+  }
+  return [...lines, `\t${line}`];
+}
+
 function render(): string {
   const operations = Object.entries(table.OPERATIONS);
   const codes = operations.map(([name, { code }]) => `\tOP_${constant(name)} = ${code},`);
@@ -27,7 +42,7 @@ function render(): string {
     const names = Object.keys(shape.fields).map(constant);
     return names.length === 0
       ? []
-      : ['enum {', ...names.map((field, i) => `\t${constant(name)}_${field} = ${i},`), '};'];
+      : ['enum {', ...wrapped(names.map((field, i) => `${constant(name)}_${field} = ${i}`)), '};'];
   });
   const shapes = operations.map(([name, shape]) => {
     const kinds: table.FieldKind[] = Object.values(shape.fields);
@@ -68,7 +83,7 @@ function render(): string {
     '',
     '/* The functions that carry them out. */',
     '#define OPERATION_HANDLER_NAMES \\',
-    ...handlers.map((name, i) => `\t${name}${i === handlers.length - 1 ? '' : ', \\'}`),
+    ...wrapped(handlers, ' \\'),
     '#define OPERATION_HANDLERS { \\',
     ...operations.map(([name], i) => `\t[OP_${constant(name)}] = ${handlers[i]}, \\`),
     '}',
@@ -80,9 +95,8 @@ const wanted = render();
 const found = existsSync(path) ? readFileSync(path, 'utf8') : '';
 if (process.argv.includes('--check')) {
   if (found !== wanted) {
-    console.error(
-      `${FILE} is not what src/runtime/launch-plan/operations.ts says: node tools/gen-launch-plan.ts`,
-    );
+    const advice = 'node tools/gen-launch-plan.ts';
+    process.stderr.write(`${FILE} is not what src/runtime/launch-plan/operations.ts says: ${advice}\n`);
     process.exitCode = 1;
   }
 } else {

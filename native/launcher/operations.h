@@ -95,279 +95,198 @@ enum operation_code {
 
 /* Numbers of the fields of each operation. */
 enum {
-	OPEN_SLOT = 0,
-	OPEN_AT = 1,
-	OPEN_PATH = 2,
-	OPEN_FLAGS = 3,
-	OPEN_MODE = 4,
-	OPEN_RESOLVE = 5,
+	OPEN_SLOT = 0, OPEN_AT = 1, OPEN_PATH = 2, OPEN_FLAGS = 3, OPEN_MODE = 4, OPEN_RESOLVE = 5
 };
 enum {
-	CLOSE_SLOT = 0,
+	CLOSE_SLOT = 0
 };
 enum {
-	OPEN_TREE_SLOT = 0,
-	OPEN_TREE_AT = 1,
-	OPEN_TREE_PATH = 2,
-	OPEN_TREE_RECURSIVE = 3,
+	OPEN_TREE_SLOT = 0, OPEN_TREE_AT = 1, OPEN_TREE_PATH = 2, OPEN_TREE_RECURSIVE = 3
 };
 enum {
-	TREE_OF_NAMESPACE_SLOT = 0,
-	TREE_OF_NAMESPACE_NAMESPACE = 1,
-	TREE_OF_NAMESPACE_PATH = 2,
-	TREE_OF_NAMESPACE_MAGIC = 3,
+	TREE_OF_NAMESPACE_SLOT = 0, TREE_OF_NAMESPACE_NAMESPACE = 1, TREE_OF_NAMESPACE_PATH = 2,
+	TREE_OF_NAMESPACE_MAGIC = 3
 };
 enum {
-	CURRENT_ROOT_SLOT = 0,
+	CURRENT_ROOT_SLOT = 0
 };
 enum {
-	USER_NAMESPACE_SLOT = 0,
-	USER_NAMESPACE_UID_MAP = 1,
-	USER_NAMESPACE_GID_MAP = 2,
+	USER_NAMESPACE_SLOT = 0, USER_NAMESPACE_UID_MAP = 1, USER_NAMESPACE_GID_MAP = 2
 };
 enum {
-	WRITE_FILE_AT = 0,
-	WRITE_FILE_PATH = 1,
-	WRITE_FILE_VALUE = 2,
+	WRITE_FILE_AT = 0, WRITE_FILE_PATH = 1, WRITE_FILE_VALUE = 2
 };
 enum {
-	MAKE_DIRECTORY_AT = 0,
-	MAKE_DIRECTORY_PATH = 1,
-	MAKE_DIRECTORY_MODE = 2,
+	MAKE_DIRECTORY_AT = 0, MAKE_DIRECTORY_PATH = 1, MAKE_DIRECTORY_MODE = 2
 };
 enum {
-	INHERIT_FILE_TOP = 0,
-	INHERIT_FILE_PATH = 1,
-	INHERIT_FILE_NAME = 2,
+	INHERIT_FILE_TOP = 0, INHERIT_FILE_PATH = 1, INHERIT_FILE_NAME = 2
 };
 enum {
-	CHANGE_OWNER_AT = 0,
-	CHANGE_OWNER_PATH = 1,
-	CHANGE_OWNER_UID = 2,
-	CHANGE_OWNER_GID = 3,
+	CHANGE_OWNER_AT = 0, CHANGE_OWNER_PATH = 1, CHANGE_OWNER_UID = 2, CHANGE_OWNER_GID = 3
 };
 enum {
-	CLONE_FLAGS = 0,
-	CLONE_CGROUP = 1,
+	CLONE_FLAGS = 0, CLONE_CGROUP = 1
 };
 enum {
-	JOIN_NAMESPACE_SLOT = 0,
-	JOIN_NAMESPACE_FLAGS = 1,
+	JOIN_NAMESPACE_SLOT = 0, JOIN_NAMESPACE_FLAGS = 1
 };
 enum {
-	UNSHARE_FLAGS = 0,
+	UNSHARE_FLAGS = 0
 };
 enum {
-	CLONE_AGAIN_FLAGS = 0,
+	CLONE_AGAIN_FLAGS = 0
 };
 enum {
-	TELL_POINT = 0,
+	TELL_POINT = 0
 };
 enum {
-	WAIT_POINT = 0,
+	WAIT_POINT = 0
 };
 enum {
-	WRITE_CHILD_FILE_NAME = 0,
-	WRITE_CHILD_FILE_VALUE = 1,
+	WRITE_CHILD_FILE_NAME = 0, WRITE_CHILD_FILE_VALUE = 1
 };
 enum {
-	WAIT_START_SLOT = 0,
+	WAIT_START_SLOT = 0
 };
 enum {
-	HOOK_PATH = 0,
-	HOOK_ARGUMENTS = 1,
-	HOOK_ENVIRONMENT = 2,
-	HOOK_TIMEOUT_MS = 3,
-	HOOK_BEFORE_PID = 4,
-	HOOK_AFTER_PID = 5,
+	HOOK_PATH = 0, HOOK_ARGUMENTS = 1, HOOK_ENVIRONMENT = 2, HOOK_TIMEOUT_MS = 3,
+	HOOK_BEFORE_PID = 4, HOOK_AFTER_PID = 5
 };
 enum {
-	DEVICE_PROGRAM_CGROUP = 0,
-	DEVICE_PROGRAM_PROGRAM = 1,
+	DEVICE_PROGRAM_CGROUP = 0, DEVICE_PROGRAM_PROGRAM = 1
 };
 enum {
-	SET_MOUNT_ATTRIBUTES_AT = 0,
-	SET_MOUNT_ATTRIBUTES_PATH = 1,
-	SET_MOUNT_ATTRIBUTES_SET = 2,
-	SET_MOUNT_ATTRIBUTES_CLEAR = 3,
-	SET_MOUNT_ATTRIBUTES_PROPAGATION = 4,
-	SET_MOUNT_ATTRIBUTES_RECURSIVE = 5,
-	SET_MOUNT_ATTRIBUTES_USERNS = 6,
+	SET_MOUNT_ATTRIBUTES_AT = 0, SET_MOUNT_ATTRIBUTES_PATH = 1, SET_MOUNT_ATTRIBUTES_SET = 2,
+	SET_MOUNT_ATTRIBUTES_CLEAR = 3, SET_MOUNT_ATTRIBUTES_PROPAGATION = 4,
+	SET_MOUNT_ATTRIBUTES_RECURSIVE = 5, SET_MOUNT_ATTRIBUTES_USERNS = 6
 };
 enum {
-	MAKE_MOUNT_SLOT = 0,
-	MAKE_MOUNT_TYPE = 1,
-	MAKE_MOUNT_SOURCE = 2,
-	MAKE_MOUNT_OPTIONS = 3,
-	MAKE_MOUNT_ATTRIBUTES = 4,
+	MAKE_MOUNT_SLOT = 0, MAKE_MOUNT_TYPE = 1, MAKE_MOUNT_SOURCE = 2, MAKE_MOUNT_OPTIONS = 3,
+	MAKE_MOUNT_ATTRIBUTES = 4
 };
 enum {
-	ATTACH_SLOT = 0,
-	ATTACH_ROOT = 1,
-	ATTACH_PATH = 2,
+	ATTACH_SLOT = 0, ATTACH_ROOT = 1, ATTACH_PATH = 2
 };
 enum {
-	ATTACH_ROOT_SLOT = 0,
-	ATTACH_ROOT_PATH = 1,
+	ATTACH_ROOT_SLOT = 0, ATTACH_ROOT_PATH = 1
 };
 enum {
-	PIVOT_ROOT = 0,
+	PIVOT_ROOT = 0
 };
 enum {
-	MOVE_ROOT_ROOT = 0,
+	MOVE_ROOT_ROOT = 0
 };
 enum {
-	MAKE_READONLY_ROOT = 0,
-	MAKE_READONLY_PATH = 1,
+	MAKE_READONLY_ROOT = 0, MAKE_READONLY_PATH = 1
 };
 enum {
-	MASK_ROOT = 0,
-	MASK_PATH = 1,
-	MASK_NULL = 2,
+	MASK_ROOT = 0, MASK_PATH = 1, MASK_NULL = 2
 };
 enum {
-	COPY_UP_SLOT = 0,
-	COPY_UP_ROOT = 1,
-	COPY_UP_PATH = 2,
+	COPY_UP_SLOT = 0, COPY_UP_ROOT = 1, COPY_UP_PATH = 2
 };
 enum {
-	MAKE_TMPFS_SLOT = 0,
-	MAKE_TMPFS_ROOT = 1,
-	MAKE_TMPFS_PATH = 2,
-	MAKE_TMPFS_SOURCE = 3,
-	MAKE_TMPFS_OPTIONS = 4,
-	MAKE_TMPFS_ATTRIBUTES = 5,
+	MAKE_TMPFS_SLOT = 0, MAKE_TMPFS_ROOT = 1, MAKE_TMPFS_PATH = 2, MAKE_TMPFS_SOURCE = 3,
+	MAKE_TMPFS_OPTIONS = 4, MAKE_TMPFS_ATTRIBUTES = 5
 };
 enum {
-	MAKE_NODE_ROOT = 0,
-	MAKE_NODE_PATH = 1,
-	MAKE_NODE_MODE = 2,
-	MAKE_NODE_MAJOR = 3,
-	MAKE_NODE_MINOR = 4,
-	MAKE_NODE_UID = 5,
-	MAKE_NODE_GID = 6,
+	MAKE_NODE_ROOT = 0, MAKE_NODE_PATH = 1, MAKE_NODE_MODE = 2, MAKE_NODE_MAJOR = 3,
+	MAKE_NODE_MINOR = 4, MAKE_NODE_UID = 5, MAKE_NODE_GID = 6
 };
 enum {
-	MAKE_LINK_ROOT = 0,
-	MAKE_LINK_PATH = 1,
-	MAKE_LINK_TARGET = 2,
+	MAKE_LINK_ROOT = 0, MAKE_LINK_PATH = 1, MAKE_LINK_TARGET = 2
 };
 enum {
-	WRITE_PROC_PROC = 0,
-	WRITE_PROC_PATH = 1,
-	WRITE_PROC_VALUE = 2,
+	WRITE_PROC_PROC = 0, WRITE_PROC_PATH = 1, WRITE_PROC_VALUE = 2
 };
 enum {
-	WRITE_PROC_SELF_PROC = 0,
-	WRITE_PROC_SELF_NAME = 1,
-	WRITE_PROC_SELF_VALUE = 2,
+	WRITE_PROC_SELF_PROC = 0, WRITE_PROC_SELF_NAME = 1, WRITE_PROC_SELF_VALUE = 2
 };
 enum {
-	HOSTNAME_NAME = 0,
+	HOSTNAME_NAME = 0
 };
 enum {
-	DOMAINNAME_NAME = 0,
+	DOMAINNAME_NAME = 0
 };
 enum {
-	MAKE_PATH_ROOT = 0,
-	MAKE_PATH_PATH = 1,
+	MAKE_PATH_ROOT = 0, MAKE_PATH_PATH = 1
 };
 enum {
-	TERMINAL_SLOT = 0,
-	TERMINAL_ROOT = 1,
-	TERMINAL_PATH = 2,
-	TERMINAL_WIDTH = 3,
-	TERMINAL_HEIGHT = 4,
+	TERMINAL_SLOT = 0, TERMINAL_ROOT = 1, TERMINAL_PATH = 2, TERMINAL_WIDTH = 3, TERMINAL_HEIGHT = 4
 };
 enum {
-	STDIO_IN = 0,
-	STDIO_OUT = 1,
-	STDIO_ERR = 2,
-	STDIO_CONTROLLING = 3,
+	STDIO_IN = 0, STDIO_OUT = 1, STDIO_ERR = 2, STDIO_CONTROLLING = 3
 };
 enum {
-	OWN_STDIO_UID = 0,
+	OWN_STDIO_UID = 0
 };
 enum {
-	RLIMIT_RESOURCE = 0,
-	RLIMIT_SOFT = 1,
-	RLIMIT_HARD = 2,
+	RLIMIT_RESOURCE = 0, RLIMIT_SOFT = 1, RLIMIT_HARD = 2
 };
 enum {
-	BOUNDING_MASK = 0,
+	BOUNDING_MASK = 0
 };
 enum {
-	KEEP_CAPABILITIES_ON = 0,
+	KEEP_CAPABILITIES_ON = 0
 };
 enum {
-	CAPABILITIES_EFFECTIVE = 0,
-	CAPABILITIES_PERMITTED = 1,
-	CAPABILITIES_INHERITABLE = 2,
+	CAPABILITIES_EFFECTIVE = 0, CAPABILITIES_PERMITTED = 1, CAPABILITIES_INHERITABLE = 2
 };
 enum {
-	AMBIENT_MASK = 0,
+	AMBIENT_MASK = 0
 };
 enum {
-	GROUPS_GIDS = 0,
+	GROUPS_GIDS = 0
 };
 enum {
-	GID_GID = 0,
+	GID_GID = 0
 };
 enum {
-	UID_UID = 0,
+	UID_UID = 0
 };
 enum {
-	UMASK_MASK = 0,
+	UMASK_MASK = 0
 };
 enum {
-	SECCOMP_FLAGS = 0,
-	SECCOMP_PROGRAM = 1,
+	SECCOMP_FLAGS = 0, SECCOMP_PROGRAM = 1
 };
 enum {
-	KEYRING_NAME = 0,
-	KEYRING_PERMISSIONS = 1,
+	KEYRING_NAME = 0, KEYRING_PERMISSIONS = 1
 };
 enum {
-	WORKING_DIRECTORY_PATH = 0,
-	WORKING_DIRECTORY_ATTEMPT = 1,
+	WORKING_DIRECTORY_PATH = 0, WORKING_DIRECTORY_ATTEMPT = 1
 };
 enum {
-	PERSONALITY_DOMAIN = 0,
+	PERSONALITY_DOMAIN = 0
 };
 enum {
-	IO_PRIORITY_VALUE = 0,
+	IO_PRIORITY_VALUE = 0
 };
 enum {
-	SCHEDULER_POLICY = 0,
-	SCHEDULER_NICE = 1,
-	SCHEDULER_PRIORITY = 2,
-	SCHEDULER_FLAGS = 3,
-	SCHEDULER_RUNTIME = 4,
-	SCHEDULER_DEADLINE = 5,
-	SCHEDULER_PERIOD = 6,
+	SCHEDULER_POLICY = 0, SCHEDULER_NICE = 1, SCHEDULER_PRIORITY = 2, SCHEDULER_FLAGS = 3,
+	SCHEDULER_RUNTIME = 4, SCHEDULER_DEADLINE = 5, SCHEDULER_PERIOD = 6
 };
 enum {
-	AFFINITY_MASK = 0,
+	AFFINITY_MASK = 0
 };
 enum {
-	DUMPABLE_ON = 0,
+	DUMPABLE_ON = 0
 };
 enum {
-	CLOSE_FROM_FIRST = 0,
+	CLOSE_FROM_FIRST = 0
 };
 enum {
-	FIND_PROGRAM_CANDIDATES = 0,
+	FIND_PROGRAM_CANDIDATES = 0
 };
 enum {
-	EXECUTE_ARGUMENTS = 0,
-	EXECUTE_ENVIRONMENT = 1,
+	EXECUTE_ARGUMENTS = 0, EXECUTE_ENVIRONMENT = 1
 };
 enum {
-	OOM_SCORE_VALUE = 0,
+	OOM_SCORE_VALUE = 0
 };
 enum {
-	REOPEN_NULL_ROOT = 0,
-	REOPEN_NULL_PATH = 1,
+	REOPEN_NULL_ROOT = 0, REOPEN_NULL_PATH = 1
 };
 
 /* Name and kinds of the fields: n number, d slot, s text, b bytes, l list. */
@@ -443,73 +362,17 @@ enum {
 
 /* The functions that carry them out. */
 #define OPERATION_HANDLER_NAMES \
-	op_open, \
-	op_close, \
-	op_open_tree, \
-	op_tree_of_namespace, \
-	op_current_root, \
-	op_user_namespace, \
-	op_write_file, \
-	op_make_directory, \
-	op_inherit_file, \
-	op_change_owner, \
-	op_clone, \
-	op_join_namespace, \
-	op_unshare, \
-	op_clone_again, \
-	op_tell, \
-	op_wait, \
-	op_wait_executed, \
-	op_write_child_file, \
-	op_wait_start, \
-	op_hook, \
-	op_device_program, \
-	op_set_mount_attributes, \
-	op_make_mount, \
-	op_attach, \
-	op_attach_root, \
-	op_pivot, \
-	op_move_root, \
-	op_make_readonly, \
-	op_mask, \
-	op_copy_up, \
-	op_make_tmpfs, \
-	op_make_node, \
-	op_make_link, \
-	op_write_proc, \
-	op_write_proc_self, \
-	op_hostname, \
-	op_domainname, \
-	op_make_path, \
-	op_loopback_up, \
-	op_set_session, \
-	op_terminal, \
-	op_stdio, \
-	op_own_stdio, \
-	op_rlimit, \
-	op_bounding, \
-	op_keep_capabilities, \
-	op_capabilities, \
-	op_ambient, \
-	op_groups, \
-	op_gid, \
-	op_uid, \
-	op_umask, \
-	op_no_new_privileges, \
-	op_seccomp, \
-	op_keyring, \
-	op_working_directory, \
-	op_personality, \
-	op_io_priority, \
-	op_scheduler, \
-	op_affinity, \
-	op_dumpable, \
-	op_reset_signals, \
-	op_close_from, \
-	op_find_program, \
-	op_execute, \
-	op_oom_score, \
-	op_reopen_null
+	op_open, op_close, op_open_tree, op_tree_of_namespace, op_current_root, op_user_namespace, \
+	op_write_file, op_make_directory, op_inherit_file, op_change_owner, op_clone, op_join_namespace, \
+	op_unshare, op_clone_again, op_tell, op_wait, op_wait_executed, op_write_child_file, \
+	op_wait_start, op_hook, op_device_program, op_set_mount_attributes, op_make_mount, op_attach, \
+	op_attach_root, op_pivot, op_move_root, op_make_readonly, op_mask, op_copy_up, op_make_tmpfs, \
+	op_make_node, op_make_link, op_write_proc, op_write_proc_self, op_hostname, op_domainname, \
+	op_make_path, op_loopback_up, op_set_session, op_terminal, op_stdio, op_own_stdio, op_rlimit, \
+	op_bounding, op_keep_capabilities, op_capabilities, op_ambient, op_groups, op_gid, op_uid, \
+	op_umask, op_no_new_privileges, op_seccomp, op_keyring, op_working_directory, op_personality, \
+	op_io_priority, op_scheduler, op_affinity, op_dumpable, op_reset_signals, op_close_from, \
+	op_find_program, op_execute, op_oom_score, op_reopen_null
 #define OPERATION_HANDLERS { \
 	[OP_OPEN] = op_open, \
 	[OP_CLOSE] = op_close, \
