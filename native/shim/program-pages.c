@@ -15,7 +15,7 @@
 
 #include "limits.h"
 
-#define PIECE_BYTES (16u * KIB)
+#define PIECE_BYTES (8u * KIB)
 #define PAGE_MASK 4095ul
 
 extern const char __executable_start;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -42,8 +43,8 @@ struct how {
 	uint64_t flags, mode, resolve; /* struct open_how, which musl's headers lack */
 };
 
-/* The child copies argv and environment here; the parent never touches these pages. */
-static char arena[MAX_RUNTIME_BYTES];
+/* Where the child copies argv and environment. */
+static char *arena;
 static char *arguments[MAX_ARGUMENTS + 1], *variables[MAX_ARGUMENTS + 2];
 
 static noreturn void child_fail(int error_fd, const char *step) {
@@ -124,6 +125,9 @@ static noreturn void run_child(const struct process *process, const struct frame
 	static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	size_t used = 0;
 	inherited_restore_oom_score();
+	arena = mmap(NULL, MAX_RUNTIME_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (arena == MAP_FAILED)
+		child_fail(error_fd, "memory");
 	collect(frame, FIELD_ARGV, arguments, &used);
 	if (collect(frame, FIELD_ENV, variables, &used) == 0)
 		variables[0] = default_path;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,8 +24,6 @@
 
 #define PLAN_ALIGNMENT 8
 
-/* In the starter alone: a plan that lies askew in its frame. */
-static uint8_t aligned[MAX_PLAN_BYTES] __attribute__((aligned(PLAN_ALIGNMENT)));
 static struct launch_failure failures[MAX_PROCESSES]; /* untouched, and so no memory, until one is told */
 
 static struct launch_failure *failure_of(const struct process *process) {
@@ -44,10 +43,14 @@ static noreturn void run_starter(const struct process *process, const struct fie
 	const uint8_t *bytes = field->data;
 	int given[SLOT_FIRST];
 	inherited_restore_oom_score();
-	if (field->length > sizeof(aligned))
-		refuse(report, E2BIG, "too large");
-	if ((uintptr_t)bytes % PLAN_ALIGNMENT != 0)
-		bytes = memcpy(aligned, bytes, field->length);
+	if (field->length == 0 || field->length > MAX_PLAN_BYTES)
+		refuse(report, E2BIG, "size");
+	if ((uintptr_t)bytes % PLAN_ALIGNMENT != 0) {
+		void *copy = mmap(NULL, field->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (copy == MAP_FAILED)
+			refuse(report, errno, "memory");
+		bytes = memcpy(copy, bytes, field->length);
+	}
 	if (!plan_decode(&plan, bytes, field->length))
 		refuse(report, EINVAL, plan.reason ? plan.reason : "");
 	for (int slot = 0; slot < SLOT_FIRST; slot++)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { deviceProgram, deviceWrites } from '../device-rules.ts';
@@ -71,6 +71,7 @@ class PlanStarter implements Starter {
       netnsGiven: request.netnsFd !== undefined,
       bundle: task.directory,
       devices: this.#devices(request),
+      kcore: existsSync('/proc/kcore'),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(request.home === undefined ? {} : { home: request.home }),
       ...(shmOf === undefined ? {} : { shmOf }),

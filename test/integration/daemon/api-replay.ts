@@ -109,6 +109,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   BuildTime: '<build-time>',
   GitCommit: '<commit>',
   DockerVersion: '<version>',
+  // The default is a launcher of this engine's own.
+  Runtime: '<default runtime>',
 };
 
 export interface Places {

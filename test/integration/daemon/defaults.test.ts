@@ -47,6 +47,8 @@ test('defaults of the configuration hold for containers that do not say otherwis
 }, async () => {
   await using daemon = await startDaemon({
     config: {
+      // What an OCI runtime is asked for lies in its config.json.
+      'default-runtime': 'runc',
       'default-shm-size': '16M',
       'no-new-privileges': true,
       'default-ipc-mode': 'shareable',
