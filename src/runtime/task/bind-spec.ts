@@ -26,8 +26,7 @@ export interface BoundSpec {
 export function bindSpec(request: StartRequest, bindings: Bindings): BoundSpec {
   const { spec } = request;
   const { open, netnsPath, shmPath } = bindings;
-  const userns =
-    request.usernsFd === undefined ? undefined : `/proc/${process.pid}/fd/${request.usernsFd}`;
+  const userns = request.usernsFd === undefined ? undefined : `/proc/${process.pid}/fd/${request.usernsFd}`;
   const namespaces = (spec.linux.namespaces ?? []).map((entry) => {
     if (entry.path?.startsWith(TASK_NAMESPACE)) {
       return { type: entry.type, path: open(entry.path.slice(TASK_NAMESPACE.length), entry.type) };
