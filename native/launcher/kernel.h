@@ -64,6 +64,7 @@
 #define CLONE_NEWCGROUP 0x02000000
 #endif
 #define KERNEL_CLONE_INTO_CGROUP 0x200000000ull
+#define KERNEL_CLONE_PIDFD 0x1000
 
 #define IOPRIO_WHO_PROCESS 1
 #define KEYCTL_JOIN_SESSION_KEYRING 1
@@ -162,6 +163,10 @@ static inline pid_t kernel_clone3(struct kernel_clone_args *args) {
 
 static inline int kernel_pidfd_open(pid_t pid) {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static inline int kernel_pidfd_signal(int pidfd, int number) {
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
 }
 
 static inline int kernel_close_range(unsigned first, unsigned last, unsigned flags) {

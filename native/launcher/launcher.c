@@ -92,7 +92,10 @@ static noreturn void run_child(struct launch *launch) {
 
 /* The last operation of `before`. The child is born with the starter's parent for its own. */
 int op_clone(struct launch *launch, const struct operation *operation) {
-	struct kernel_clone_args args = {.flags = operation->fields[CLONE_FLAGS].number | CLONE_PARENT};
+	struct kernel_clone_args args = {
+		.flags = operation->fields[CLONE_FLAGS].number | CLONE_PARENT | KERNEL_CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&launch->child_fd,
+	};
 	int pair[2];
 	if (operation->fields[CLONE_CGROUP].number != NO_SLOT) {
 		int cgroup = launch_slot(launch, &operation->fields[CLONE_CGROUP]);
@@ -120,7 +123,7 @@ static noreturn void fail(struct launch *launch) {
 	if (launch->child > 0)
 		sync_child_has_failed(launch);
 	if (launch->child > 0)
-		kill(launch->child, SIGKILL);
+		kernel_pidfd_signal(launch->child_fd, SIGKILL);
 	report_failed(launch->report, &launch->failure);
 	_exit(1);
 }

@@ -16,6 +16,7 @@ struct launch {
 	enum plan_list list; /* the one that is running here */
 	bool failing; /* the other side's failure is in `failure` already */
 	pid_t child; /* in the starter, after the clone; as the starter sees it */
+	int child_fd; /* the same as a pidfd: its number is free once the caller has reaped it */
 	bool released; /* in the child: the starter was done and may be gone */
 	bool executed; /* in the starter: the child has said that it is about to execute */
 	bool in_directory; /* an attempt of workingDirectory was successful */

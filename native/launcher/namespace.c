@@ -59,7 +59,10 @@ int op_write_child_file(struct launch *launch, const struct operation *operation
 	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return launch_fail(launch, "open", name);
-	ssize_t written = write(fd, value->bytes, value->length);
+	/* It is still there, so this was its file. */
+	ssize_t written = kernel_pidfd_signal(launch->child_fd, 0);
+	if (written == 0)
+		written = write(fd, value->bytes, value->length);
 	if (written < 0)
 		launch_fail(launch, "write", name);
 	close(fd);

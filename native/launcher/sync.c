@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kernel.h"
+
 enum kind {
 	KIND_POINT = 1,
 	KIND_FAILED = 2,
@@ -95,6 +97,8 @@ static int next(struct launch *launch, uint32_t *point, int flags) {
 		launch->executed = true;
 	if (message.kind == KIND_MOVED && sender > 0) {
 		launch->child = sender;
+		close(launch->child_fd);
+		launch->child_fd = kernel_pidfd_open(sender);
 		report_pid(launch->report, sender);
 	}
 	return (int)message.kind;
