@@ -34,6 +34,8 @@ export class Assembler {
   /** Last instruction first. */
   readonly #instructions: Instruction[] = [];
   readonly #known = new Map<string, Label>();
+  /** The nearest return of each value. */
+  readonly #returns = new Map<number, Label>();
 
   #push(instruction: Instruction): Label {
     if (this.#instructions.length === MAX_INSTRUCTIONS) {
@@ -55,7 +57,8 @@ export class Assembler {
   }
 
   return(value: number): Label {
-    return this.once(`return ${value}`, () => this.#push({ code: BPF.return, constant: value }));
+    const known = this.#returns.get(value);
+    return known ?? this.#newReturn({ code: BPF.return, constant: value });
   }
 
   /** Loads a word of `struct seccomp_data` and goes on at `next`. */
@@ -88,9 +91,13 @@ export class Assembler {
     const target = this.#instructions[label];
     if (target?.code !== BPF.return)
       return this.#push({ code: BPF.jumpAlways, constant: 0, whenTrue: label });
-    const copy = this.#push(target);
-    this.#known.set(`return ${target.constant}`, copy);
-    return copy;
+    return this.#newReturn(target);
+  }
+
+  #newReturn(instruction: Instruction): Label {
+    const label = this.#push(instruction);
+    this.#returns.set(instruction.constant, label);
+    return label;
   }
 
   #fallTo(next: Label): void {

@@ -1,11 +1,12 @@
 import type { SpecSeccomp } from '#oci/runtime-spec.ts';
 import { Assembler, BPF, type Label } from './assembler.ts';
 import { type Alternative, compareAlternatives, emitAlternatives } from './conditions.ts';
-import { ENOSYS, KILL_THREAD, type Profile, readProfile, type Rule } from './rules.ts';
+import { ENOSYS, KILL_THREAD, type Profile, readProfile } from './rules.ts';
 import {
   type Abi,
   ABIS,
   type AbiName,
+  type Multiplexed,
   type Numbers,
   type SeccompArch,
   SYSCALLS,
@@ -32,35 +33,31 @@ const NUMBER_OFFSET = 0;
 const ARCH_OFFSET = 4;
 const U32_MAX = 0xffff_ffff;
 
-/** An unconditional rule beats all others; of two, the first one stands. */
-class Call {
-  readonly conditional: Alternative[] = [];
-  unconditional: number | undefined;
-
-  add({ conditions, action }: Alternative, bits: 32 | 64): void {
-    const real = conditions.filter(({ mask }) => BigInt.asUintN(bits, mask) !== 0n);
-    if (real.length === 0) this.unconditional ??= action;
-    else this.conditional.push({ conditions: real, action });
-  }
-
-  verdict(): number | readonly Alternative[] {
-    return this.unconditional ?? this.conditional.toSorted(compareAlternatives);
-  }
-}
-
+/** The calls of one ABI. An unconditional rule beats all others; of two, the first one stands. */
 class AbiFilter {
-  readonly #calls = new Map<number, Call>();
+  /** An action, or what to ask for one. */
+  readonly #calls = new Map<number, number | Alternative[]>();
   readonly #abi: Abi;
-  readonly #numbers: Numbers;
   readonly #isStrict: boolean;
   /** The greatest number that any rule names, also one that says no more than the default; 0: none. */
   #last = 0;
 
   constructor(abi: Abi, numbers: Numbers, profile: Profile) {
     this.#abi = abi;
-    this.#numbers = numbers;
     this.#isStrict = profile.refusesUnknown && profile.architectures.has(abi.scmp);
-    for (const rule of profile.rules) this.#add(rule, rule.action === profile.defaultAction);
+    for (const rule of profile.rules) {
+      const isDefault = rule.action === profile.defaultAction;
+      const conditions = rule.conditions.filter(({ mask }) => BigInt.asUintN(abi.bits, mask) !== 0n);
+      const alternative = { conditions, action: rule.action };
+      for (const name of rule.names) {
+        const carried = abi.name === 'x86' ? X86_MULTIPLEXED.get(name) : undefined;
+        const number = numbers.get(name);
+        if (carried === undefined && number !== undefined && number > this.#last) this.#last = number;
+        if (isDefault) continue;
+        if (number !== undefined) this.#add(number, alternative);
+        if (carried !== undefined) this.#add(numbers.get(carried.by) ?? 0, selected(carried, alternative));
+      }
+    }
   }
 
   /** Whether calls after the last one that a rule names answer ENOSYS. */
@@ -68,39 +65,40 @@ class AbiFilter {
     return this.#isStrict && this.#last !== 0;
   }
 
-  #add(rule: Rule, isDefault: boolean): void {
-    const number = this.#numbers.get(rule.name);
-    const carried = this.#abi.name === 'x86' ? X86_MULTIPLEXED.get(rule.name) : undefined;
-    if (carried === undefined && number !== undefined) this.#last = Math.max(this.#last, number);
-    if (isDefault) return;
-    if (number !== undefined) this.#call(number).add(rule, this.#abi.bits);
-    const carrier = carried === undefined ? undefined : this.#numbers.get(carried.by);
-    if (carried === undefined || carrier === undefined) return;
-    const selector = { index: 0, op: 'EQ', value: BigInt(carried.selector), mask: 0xffff_ffffn } as const;
-    const others = rule.conditions.filter(({ index }) => index !== 0);
-    this.#call(carrier).add({ conditions: [selector, ...others], action: rule.action }, this.#abi.bits);
-  }
-
-  #call(number: number): Call {
-    const call = this.#calls.get(number) ?? new Call();
-    this.#calls.set(number, call);
-    return call;
+  #add(number: number, alternative: Alternative): void {
+    const found = this.#calls.get(number);
+    if (typeof found === 'number') return;
+    if (alternative.conditions.length === 0) this.#calls.set(number, alternative.action);
+    else if (found === undefined) this.#calls.set(number, [alternative]);
+    else found.push(alternative);
   }
 
   /** From `base` on. All after the last call that a rule names is unknown, whatever carries it. */
   ranges(defaultAction: number): Range[] {
     const { base, bits } = this.#abi;
     const ranges: Range[] = [{ from: base, verdict: defaultAction, bits }];
+    let verdict: Range['verdict'] = defaultAction;
+    const begin = (number: number, next: Range['verdict']): void => {
+      if (next !== verdict) ranges.push({ from: base + number, verdict: next, bits });
+      verdict = next;
+    };
     let next = 0;
-    for (const [number, call] of [...this.#calls].toSorted(([a], [b]) => a - b)) {
-      if (number > next) ranges.push({ from: base + next, verdict: defaultAction, bits });
-      ranges.push({ from: base + number, verdict: call.verdict(), bits });
+    for (const number of Uint32Array.from(this.#calls.keys()).sort()) {
+      if (number > next) begin(next, defaultAction);
+      const found = this.#calls.get(number) ?? defaultAction;
+      begin(number, typeof found === 'number' ? found : found.toSorted(compareAlternatives));
       next = number + 1;
     }
-    ranges.push({ from: base + next, verdict: defaultAction, bits });
+    begin(next, defaultAction);
     if (this.refusesUnknown) ranges.push({ from: base + this.#last + 1, verdict: ENOSYS, bits });
     return ranges;
   }
+}
+
+/** The rule for the call that carries another one: the first argument says which. */
+function selected({ selector }: Multiplexed, { conditions, action }: Alternative): Alternative {
+  const first = { index: 0, op: 'EQ', value: BigInt(selector), mask: 0xffff_ffffn } as const;
+  return { conditions: [first, ...conditions.filter(({ index }) => index !== 0)], action };
 }
 
 /** Without those that no number reaches, and neighbours with the same verdict as one. */

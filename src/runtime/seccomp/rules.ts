@@ -17,7 +17,7 @@ export interface Condition {
 
 /** All conditions hold: the action (SECCOMP_RET_* with its data). */
 export interface Rule {
-  readonly name: string;
+  readonly names: readonly string[];
   readonly action: number;
   readonly conditions: readonly Condition[];
 }
@@ -144,11 +144,11 @@ function rulesAt(given: unknown, path: string): Rule[] {
   );
   const names = listAt(rule.names, `${path}.names`);
   if (names.length === 0) return refuse(`${path}.names`, 'a rule needs the name of a system call');
-  return names.flatMap((given, i) => {
+  const texts = names.map((given, i) => {
     const name = textAt(given, `${path}.names[${i}]`);
-    if (name === '') return refuse(`${path}.names[${i}]`, 'an empty string is not a system call');
-    return alternatives(conditions).map((all) => ({ name, action, conditions: all }));
+    return name === '' ? refuse(`${path}.names[${i}]`, 'an empty string is not a system call') : name;
   });
+  return alternatives(conditions).map((all) => ({ names: texts, action, conditions: all }));
 }
 
 function architecturesAt(given: unknown, arch: SeccompArch): Set<string> {
@@ -181,9 +181,12 @@ export function readProfile(seccomp: SpecSeccomp, arch: SeccompArch): Profile {
     errno: 'linux.seccomp.defaultErrnoRet',
   });
   const rules: Rule[] = [];
+  let count = 0;
   for (const [i, entry] of listAt(seccomp.syscalls, 'linux.seccomp.syscalls').entries()) {
-    rules.push(...rulesAt(entry, `linux.seccomp.syscalls[${i}]`));
-    if (rules.length > MAX_RULES) refuse('linux.seccomp.syscalls', `more than ${MAX_RULES} rules`);
+    const found = rulesAt(entry, `linux.seccomp.syscalls[${i}]`);
+    rules.push(...found);
+    count += found.reduce((sum, { names }) => sum + names.length, 0);
+    if (count > MAX_RULES) refuse('linux.seccomp.syscalls', `more than ${MAX_RULES} rules`);
   }
   return {
     defaultAction,
