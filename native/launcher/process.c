@@ -191,7 +191,8 @@ int launch_close_from(struct launch *launch, unsigned first) {
 			keep(kept, &count, fd);
 			continue;
 		}
-		close(fd);
+		if ((unsigned)fd < first)
+			close(fd);
 		launch->slots[slot] = -1;
 	}
 	for (unsigned i = 0; i < count; i++) {
