@@ -126,17 +126,26 @@ test('hooks, limits and cgroups fail outside of the container', () => {
       from: 'hooks.createRuntime[1]',
     },
     { op: 'rlimit', resource: 7, soft: 1, hard: 1 },
+    { op: 'waitExecuted' },
     { op: 'makeDirectory', at: 0xffff, path: '/c', mode: 0, from: 'linux.cgroupsPath' },
     { op: 'writeFile', at: 9, path: 'pids.max', value: Buffer.from('x'), from: 'linux.resources.pids.limit' },
   ];
-  const plan: LaunchPlan = { before: [], parent, child: [] };
+  const before: Operation[] = [{ op: 'openTree', slot: 9, at: 0xffff, path: '/cgroup', recursive: 0 }];
+  const plan: LaunchPlan = { before, parent, child: [] };
   const texts = [
-    [{ status: 256, errno: 0 }, 'error running createRuntime hook #1: exit status 1'],
+    [
+      { status: 256, errno: 0 },
+      'error during container init: error running createRuntime hook #1: exit status 1, stdout: , stderr: ',
+    ],
     [{ errno: 1 }, 'error setting rlimit type 7: operation not permitted'],
+    [
+      { errno: 10, step: 'sync', object: 'child' },
+      'container init was killed before it could run the program',
+    ],
     [{ errno: 28, object: '/c' }, 'unable to apply cgroup configuration: mkdir /c: no space left on device'],
     [
       { errno: EINVAL },
-      'error setting cgroup config for procHooks process: failed to write "x": write pids.max: invalid argument',
+      'error setting cgroup config for procHooks process: failed to write "x": write /cgroup/pids.max: invalid argument',
     ],
   ] as const;
   for (const [index, [failure, expected]] of texts.entries()) {

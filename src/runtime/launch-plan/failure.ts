@@ -88,11 +88,11 @@ function mountText(plan: LaunchPlan, operation: Operation, failure: LaunchFailur
   }
   const why = errnoText(failure.errno);
   const opened = operation.op === 'openTree' || operation.op === 'treeOfNamespace';
+  // What the kernel has to say about an option.
+  const said = failure.step === 'fsconfig' || failure.step === 'fsmount' ? ` (${failure.object})` : '';
   const detail = opened
     ? `stat ${failure.object}: ${why}`
-    : `${failure.step === 'move_mount' ? 'mount' : failure.step} src=${source}, dst=${target}${
-        failure.object === '' || failure.object === target ? '' : `, object=${failure.object}`
-      }: ${why}`;
+    : `mount src=${source}, dst=${target}${said}: ${why}`;
   return told(`error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(target)}: ${detail}`);
 }
 
@@ -105,11 +105,18 @@ function programText(candidates: readonly string[], command: string, errno: numb
 }
 
 /** As Go prints how a process ended. */
-function statusText({ status, errno }: LaunchFailure): string {
-  if (errno === ETIMEDOUT) return 'timed out';
+function hookText(
+  { path, timeoutMs }: { path: string; timeoutMs: number | bigint },
+  failure: LaunchFailure,
+): string {
+  const { status, errno, step } = failure;
+  if (errno === ETIMEDOUT)
+    return `hook ran past specified timeout of ${(Number(timeoutMs) / 1000).toFixed(1)}s`;
+  if (step === 'execve') return `fork/exec ${path}: ${errnoText(errno)}`;
   if (status === 0) return errnoText(errno);
   const signal = status & 0x7f;
-  return signal === 0 ? `exit status ${(status >> 8) & 0xff}` : `signal: ${signal}`;
+  const ended = signal === 0 ? `exit status ${(status >> 8) & 0xff}` : `signal: ${signal}`;
+  return `${ended}, stdout: , stderr: `;
 }
 
 const JOINED: Readonly<Record<string, string>> = {
@@ -119,20 +126,37 @@ const JOINED: Readonly<Record<string, string>> = {
   inheritFile: 'open',
 };
 
+/** The directory that an operation of `before` has opened. */
+function directoryIn(plan: LaunchPlan, slot: number): string {
+  const found = plan.before.find(
+    (each) => (each.op === 'open' || each.op === 'openTree') && each.slot === slot,
+  );
+  return found?.op === 'open' || found?.op === 'openTree' ? `${found.path}/` : '';
+}
+
 /** A file of a cgroup, and its value. */
-function cgroupText(operation: Operation, failure: LaunchFailure): Told {
+function cgroupText(plan: LaunchPlan, operation: Operation, failure: LaunchFailure): Told {
   const why = errnoText(failure.errno);
   if (operation.op !== 'writeFile') {
     const call = JOINED[operation.op] ?? failure.step;
     return told(`unable to apply cgroup configuration: ${call} ${failure.object}: ${why}`, false);
   }
   const value = Buffer.from(operation.value).toString();
-  const text = `failed to write ${JSON.stringify(value)}: write ${operation.path}: ${why}`;
+  const path = `${directoryIn(plan, operation.at)}${operation.path}`;
+  const text = `failed to write ${JSON.stringify(value)}: write ${path}: ${why}`;
   const isLimit = operation.from?.startsWith('linux.resources') === true;
   const head = isLimit
     ? 'error setting cgroup config for procHooks process'
     : 'unable to apply cgroup configuration';
   return told(`${head}: ${text}`, false);
+}
+
+/** The first process ended, and not by its own will: nothing of it has failed. */
+function killedText(plan: LaunchPlan): string {
+  const limited = plan.before.some(({ from }) => from === 'linux.resources.memory.limit');
+  return limited
+    ? 'container init was OOM-killed (memory limit too low?)'
+    : 'container init was killed before it could run the program';
 }
 
 type Tell<Op extends OperationName> = (
@@ -166,10 +190,9 @@ const TEXTS: { readonly [Op in OperationName]?: Tell<Op> } = {
   makeReadonly: ({ path }, why) => told(`can't make ${JSON.stringify(path)} read-only: ${why}`),
   writeProc: ({ path }, why, { step }) =>
     told(`${step === 'write' ? 'write' : 'open'} /proc/${path}: ${why}`),
-  hook: ({ from = '' }, _why, failure) => {
-    const [, point, number] = /^hooks\.(\w+)\[(\d+)\]$/.exec(from) ?? [];
-    const text = `error running ${point ?? ''} hook #${number ?? 0}: ${statusText(failure)}`;
-    return told(text, point === 'createContainer' || point === 'startContainer');
+  hook: (operation, _why, failure) => {
+    const [, point, number] = /^hooks\.(\w+)\[(\d+)\]$/.exec(operation.from ?? '') ?? [];
+    return told(`error running ${point ?? ''} hook #${number ?? 0}: ${hookText(operation, failure)}`);
   },
   writeProcSelf: ({ name }, why) => {
     const text = `write /proc/self/${name}: ${why}`;
@@ -211,12 +234,13 @@ function tell(plan: LaunchPlan, failure: LaunchFailure): Told {
   const plain = object === '' ? `${step}: ${errnoText(errno)}` : `${step} ${object}: ${errnoText(errno)}`;
   if (operation === undefined) return told(plain, false);
   const from = operation.from ?? '';
+  if (step === 'sync' && object === 'child') return told(killedText(plan), false);
   if (from.startsWith('mounts[')) return mountText(plan, operation, failure);
   if (operation.op === 'open' && from === 'linux.maskedPaths') {
     return told(`can't mask paths: open ${operation.path}: ${errnoText(errno)}`);
   }
   const cgroup = from.startsWith('linux.resources') || from === 'linux.cgroupsPath';
-  if (cgroup && operation.op !== 'clone') return cgroupText(operation, failure);
+  if (cgroup && operation.op !== 'clone') return cgroupText(plan, operation, failure);
   const known = operationText(plan, operation, failure);
   if (known !== undefined) return known;
   return told(from === '' ? plain : `${from}: ${plain}`, failure.list === 'child');

@@ -54,7 +54,13 @@ export function readNamespaces(
   spec: RuntimeSpec,
   context: LaunchContext,
 ): Namespaces & { readonly joined: readonly Joined[] } {
-  const listed = new Set((spec.linux?.namespaces ?? []).map(({ type }): string => type));
+  const listed = new Set<string>();
+  for (const [i, { type }] of (spec.linux?.namespaces ?? []).entries()) {
+    const from = `linux.namespaces[${i}].type`;
+    if (NAMESPACE_FLAGS[type] === undefined) throw invalid(from, `unknown namespace "${type}"`);
+    if (listed.has(type)) throw invalid(from, `malformed spec file: duplicated ns "${type}"`);
+    listed.add(type);
+  }
   const joined = openJoined(builder, spec, context);
   const joinedTypes = new Set(joined.map(({ type }) => type));
   const user = joined.find(({ type }) => type === 'user')?.slot;
