@@ -1,14 +1,15 @@
 import type { Kernel } from '#host/kernel.ts';
 import type { SpecResources } from '#oci/runtime-spec.ts';
 import { EngineError } from '#base/errors.ts';
-import { type ResourceWrite, resourceWrites } from './launch-plan/resources.ts';
+import { resourceWrites } from './launch-plan/resources.ts';
 import { readResources } from './launch-plan/validate-linux.ts';
+import { applyWrites } from './task/apply-limits.ts';
 
 type Cgroups = Pick<Kernel['cgroups'], 'version' | 'read' | 'write'>;
 
 /**
- * A document of resources, as `linux.resources` has them, for a container that runs. Errors: `invalidArgument`
- * with the member's path.
+ * A document of resources, as `linux.resources` has them, for a container that runs. Errors:
+ * `invalidArgument` with the member's path.
  */
 export function readResourceUpdate(json: unknown): SpecResources {
   const { devices = [], ...resources } = readResources(json, 'resources');
@@ -23,11 +24,6 @@ function completed(changed: SpecResources, known: SpecResources): SpecResources 
   return { ...changed, memory: { ...changed.memory, limit: known.memory.limit } };
 }
 
-function isIgnored(error: unknown, { ignore = [] }: ResourceWrite): boolean {
-  const number = error instanceof Error && 'errno' in error ? Math.abs(Number(error.errno)) : 0;
-  return ignore.includes(number);
-}
-
 /**
  * Gives the cgroup of a running container what `changed` names, all of it or nothing. `known`: what it has.
  * Errors: `invalidArgument` with the JSON path, and the kernel's.
@@ -39,24 +35,5 @@ export async function updateResources(
 ): Promise<void> {
   const limit = Number(cgroups.read(path, 'memory', 'memory.limit_in_bytes') ?? 0);
   const wanted = resourceWrites(cgroups.version, completed(changed, known), { memoryLimitNow: limit });
-  const before: { controller: string; file: string; value: string }[] = [];
-  try {
-    for (const entry of wanted) {
-      const { controller, file, value } = entry;
-      const old = cgroups.read(path, controller, file)?.trim();
-      try {
-        await cgroups.write(path, controller, { file, value });
-      } catch (error) {
-        if (isIgnored(error, entry)) continue;
-        throw error;
-      }
-      // An empty text would be no write at all.
-      if (old !== undefined) before.push({ controller, file, value: old === '' ? '\n' : old });
-    }
-  } catch (error) {
-    for (const { controller, ...entry } of before.reverse()) {
-      await cgroups.write(path, controller, entry).catch(() => undefined);
-    }
-    throw error;
-  }
+  await applyWrites(cgroups, path, wanted);
 }

@@ -12,7 +12,7 @@ test('memory with swap is never asked to be below memory', () => {
   const swap = `memory.memsw.limit_in_bytes=${64 * MIB}`;
   assert.deepEqual(lines('v1', change, 128 * MIB), [limit, swap]);
   assert.deepEqual(lines('v1', change, 32 * MIB), [swap, limit]);
-  assert.deepEqual(lines('v2', change), [`memory.max=${64 * MIB}`, 'memory.swap.max=0']);
+  assert.deepEqual(lines('v2', change), ['memory.swap.max=0', `memory.max=${64 * MIB}`]);
 });
 
 test('processor time, weight and counts in the words of each version', () => {
@@ -25,10 +25,10 @@ test('processor time, weight and counts in the words of each version', () => {
     'pids.max=20',
   ]);
   assert.deepEqual(lines('v2', change), [
+    'pids.max=20',
     'cpu.weight=39',
     'cpu.max=25000 100000',
     'cpuset.cpus=0-1',
-    'pids.max=20',
   ]);
   assert.deepEqual(lines('v2', { pidsLimit: -1 }), ['pids.max=max']);
 });
