@@ -40,6 +40,29 @@ export function parseJson(text: string, what: string): JsonValue {
   }
 }
 
+/** What the language has had since 2025, and its library's types not yet. */
+interface JsonWithSource {
+  parse(
+    text: string,
+    revive: (key: string, value: unknown, context: { source?: string }) => unknown,
+  ): JsonValue;
+  rawJSON(text: string): unknown;
+}
+
+/**
+ * As `parseJson`, but an integer that a number cannot hold exactly is kept as it was written: an object with the
+ * member `rawJSON`, which `JSON.stringify` writes as the same integer again.
+ */
+export function parseJsonExactly(text: string, what: string): JsonValue {
+  const value = parseJson(text, what);
+  if (!/\d{16}/.test(text)) return value;
+  const json = JSON as unknown as JsonWithSource;
+  return json.parse(text, (_key, given, { source }) => {
+    const isInexact = typeof given === 'number' && !Number.isSafeInteger(given);
+    return isInexact && source !== undefined && /^-?\d+$/.test(source) ? json.rawJSON(source) : given;
+  });
+}
+
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

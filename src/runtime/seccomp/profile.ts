@@ -1,5 +1,5 @@
 import { EngineError } from '#base/errors.ts';
-import { isJsonObject, parseJson } from '#base/json.ts';
+import { isJsonObject, parseJsonExactly } from '#base/json.ts';
 import type { SpecSeccomp, SpecSyscall } from '#oci/runtime-spec.ts';
 import { DEFAULT_PROFILE } from './default-profile.ts';
 import type { SeccompProfile, SeccompRule } from './profile-type.ts';
@@ -47,7 +47,7 @@ function parseProfile(text: string): SeccompProfile {
   const fail = (why: string): never => {
     throw new EngineError('invalidArgument', `Decoding seccomp profile failed: ${why}`);
   };
-  const json = parseJson(text, 'Decoding seccomp profile failed');
+  const json = parseJsonExactly(text, 'Decoding seccomp profile failed');
   if (!isJsonObject(json)) return fail('not a JSON object');
   const syscalls = json.syscalls ?? [];
   if (!Array.isArray(syscalls) || !syscalls.every(isRule)) return fail('syscalls is not a list of rules');
