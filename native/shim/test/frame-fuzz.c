@@ -12,6 +12,9 @@
 #include "limits.h"
 #include "protocol.h"
 
+#define FIELD_NUMBERS 48
+#define PLAN_BYTES (8 * KIB)
+
 static uint64_t state;
 
 static uint32_t next_random(void) {
@@ -21,6 +24,18 @@ static uint32_t next_random(void) {
 	return (uint32_t)(state >> 16);
 }
 
+/* START or EXEC with a plan, which is longer than all other fields; sometimes with a length that lies. */
+static void put_plan(struct writer *writer) {
+	static uint8_t plan[PLAN_BYTES];
+	for (size_t i = 0; i < sizeof(plan); i += 1 + next_random() % 64)
+		plan[i] = (uint8_t)next_random();
+	size_t at = writer->length;
+	writer->bytes[4] = next_random() % 2 ? FRAME_START : FRAME_EXEC;
+	put_bytes(writer, FIELD_PLAN, plan, next_random() % sizeof(plan));
+	if (next_random() % 8 == 0 && writer->length > at + FIELD_HEADER_BYTES)
+		writer->bytes[at + 4 + next_random() % 4] = (uint8_t)next_random();
+}
+
 static size_t build(uint8_t *bytes, size_t capacity) {
 	struct writer writer = {.bytes = bytes, .capacity = capacity};
 	uint8_t value[300];
@@ -28,9 +43,11 @@ static size_t build(uint8_t *bytes, size_t capacity) {
 	for (uint32_t count = next_random() % 12; count > 0; count--) {
 		for (size_t i = 0; i < sizeof(value); i++)
 			value[i] = (uint8_t)next_random();
-		put_bytes(&writer, (uint16_t)(next_random() % 40), value, next_random() % sizeof(value));
-		put_int(&writer, (uint16_t)(next_random() % 40), next_random());
+		put_bytes(&writer, (uint16_t)(next_random() % FIELD_NUMBERS), value, next_random() % sizeof(value));
+		put_int(&writer, (uint16_t)(next_random() % FIELD_NUMBERS), next_random());
 	}
+	if (next_random() % 4 == 0)
+		put_plan(&writer);
 	frame_end(&writer);
 	return writer.length;
 }
@@ -49,7 +66,7 @@ static unsigned long use(const uint8_t *bytes, size_t length) {
 			for (uint32_t i = 0; i < field.length; i++)
 				sum += field.data[i];
 		if (fields_valid(&frame))
-			for (uint16_t number = 0; number < 40; number++)
+			for (uint16_t number = 0; number < FIELD_NUMBERS; number++)
 				sum += field_int(&frame, number, 1) + field_has(&frame, number) +
 					field_text(&frame, number, text, sizeof(text));
 	}

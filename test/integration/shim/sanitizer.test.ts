@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const BUILT = join(ROOT, 'dist/native');
-const FILES = ['streams.test.ts', 'life.test.ts', 'runc.test.ts', 'overlay.test.ts'];
+const FILES = ['streams.test.ts', 'life.test.ts', 'runc.test.ts', 'overlay.test.ts', 'plan.test.ts'];
 const FUZZ_ROUNDS = process.env['GANTRY_FUZZ_ROUNDS'] ?? '20000';
 const FUZZ_SEED = process.env['GANTRY_FUZZ_SEED'] ?? '88172645463325252';
 const run = promisify(execFile);
