@@ -2,6 +2,9 @@
  * `npm test [-- PATH…]`: builds, runs every `*.test.ts` in a process of its own and looks for what the run
  * left behind. A file that fails beside others runs once more alone: if it passes then, it is reported as
  * flaky and counts as passed.
+ *
+ * Containers are started by our own launcher. `GANTRY_TEST_RUNTIME=runc npm test [-- PATH…]` runs the same files
+ * with an OCI runtime; a few of them run with runc every time.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +26,31 @@ const LEAK_PATIENCE_MS = 30_000;
 const KERNEL_FOLDERS = ['e2e', 'integration', 'torture', 'fuzz', 'goldens', 'bench'].map(
   (name) => `test/${name}/`,
 );
+
+/** What depends most on who starts containers: start, exec, terminal, exit, a daemon that goes and comes. */
+const ALSO_WITH_RUNC: ReadonlySet<string> = new Set([
+  'test/integration/runtime/task.test.ts',
+  'test/integration/runtime/restart.test.ts',
+  'test/e2e/killed-daemon.test.ts',
+  'test/e2e/joined-namespaces.test.ts',
+  'test/e2e/walkthroughs/01-hello.test.ts',
+  'test/e2e/walkthroughs/15-limits.test.ts',
+]);
+const WITH_RUNC = ' with runc';
+
+function withVariants(files: readonly string[]): string[] {
+  const isChosen = (process.env['GANTRY_TEST_RUNTIME'] ?? '') !== '';
+  const again = isChosen ? [] : files.filter((path) => ALSO_WITH_RUNC.has(path));
+  return [...files, ...again.map((path) => path + WITH_RUNC)];
+}
+
+/** One run of a file, or of its variant; the result has the variant's name. */
+async function runVariant(name: string, scratch: string): Promise<FileResult> {
+  const isVariant = name.endsWith(WITH_RUNC);
+  const path = isVariant ? name.slice(0, -WITH_RUNC.length) : name;
+  const env = isVariant ? { GANTRY_TEST_RUNTIME: 'runc' } : {};
+  return { ...(await runFile({ path, scratch, timeLimitMs: TIME_LIMIT_MS, env })), path: name };
+}
 
 function findFiles(limits: readonly string[]): string[] {
   const all = ['src', 'tools', 'test'].flatMap((folder) => filesBelow(join(ROOT, folder), /\.test\.ts$/));
@@ -60,8 +88,7 @@ interface RunResults {
 async function runFiles(files: readonly string[], scratch: string): Promise<RunResults> {
   const results = new Map<string, FileResult>();
   const work = async (path: string): Promise<void> => {
-    const home = join(scratch, path.replaceAll('/', '-'));
-    const result = await runFile({ path, scratch: home, timeLimitMs: TIME_LIMIT_MS });
+    const result = await runVariant(path, join(scratch, path.replaceAll(/[/ ]/g, '-')));
     results.set(path, result);
     printResult(result);
   };
@@ -73,8 +100,7 @@ async function runFiles(files: readonly string[], scratch: string): Promise<RunR
   await runLanes(lanes, FILES_AT_ONCE, work);
   const broken = [...results.values()].filter((result) => !result.hasPassed);
   for (const first of broken) {
-    const home = join(scratch, 'again');
-    const second = await runFile({ path: first.path, scratch: home, timeLimitMs: TIME_LIMIT_MS });
+    const second = await runVariant(first.path, join(scratch, 'again'));
     results.set(first.path, second);
     if (second.hasPassed) {
       print(
@@ -130,7 +156,7 @@ async function main(): Promise<void> {
   const before = machineState();
   const scratch = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   try {
-    const { results, broken } = await runFiles(files, scratch);
+    const { results, broken } = await runFiles(withVariants(files), scratch);
     printSlowest(results);
     // Every test looks for its own leaks; of a run that was cut off, what stays cannot be told from a leak.
     const problems = await countProblems(results, before, limits.length === 0 && broken.length === 0);

@@ -17,6 +17,8 @@ export interface FileRun {
   /** A folder of this run's own; tests find it as HOME. */
   readonly scratch: string;
   readonly timeLimitMs: number;
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -68,7 +70,7 @@ function killGroup(pid: number | undefined): void {
 }
 
 /** Runs one test file in a process group of its own, to its end or to the time limit. */
-export function runFile({ path, scratch, timeLimitMs }: FileRun): Promise<FileResult> {
+export function runFile({ path, scratch, timeLimitMs, env }: FileRun): Promise<FileResult> {
   mkdirSync(scratch, { recursive: true });
   const report = join(scratch, 'report.jsonl');
   const reporter = join(ROOT, 'tools/test-run/reporter.ts');
@@ -83,7 +85,7 @@ export function runFile({ path, scratch, timeLimitMs }: FileRun): Promise<FileRe
     const child = spawn(process.execPath, args, {
       cwd: ROOT,
       detached: true,
-      env: testEnvironment(scratch),
+      env: { ...testEnvironment(scratch), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
