@@ -4,7 +4,7 @@
  * and the numbers that libseccomp knows. Wants root, runc, strace, a C compiler and libseccomp-dev.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SpecSeccomp } from '../src/oci/runtime-spec.ts';
@@ -59,6 +59,17 @@ function filterIn(trace: string): Buffer {
   return Buffer.concat(instructions);
 }
 
+/** A filter that kills one thread of runc leaves the others waiting for ever. */
+function endLeftovers(id: string): void {
+  const lists = ['pids/', 'unified/', ''].map((hierarchy) => `/sys/fs/cgroup/${hierarchy}${id}/cgroup.procs`);
+  for (const list of lists.filter((path) => existsSync(path))) {
+    for (const pid of readFileSync(list, 'utf8').split('\n').filter(Boolean))
+      process.kill(Number(pid), 'SIGKILL');
+  }
+  spawnSync('sleep', ['0.2']);
+  spawnSync('find', ['/sys/fs/cgroup', '-depth', '-type', 'd', '-name', id, '-exec', 'rmdir', '{}', '+']);
+}
+
 function recordProfile(folder: string, name: string, seccomp: SpecSeccomp): void {
   const bundle = join(folder, name);
   mkdirSync(join(bundle, 'rootfs'), { recursive: true });
@@ -81,8 +92,7 @@ function recordProfile(folder: string, name: string, seccomp: SpecSeccomp): void
   const runc = ['runc', '--root', join(folder, 'state'), 'run', '--no-pivot', id];
   const traced = ['--signal=KILL', String(TRACE_SECONDS), 'strace', ...strace, ...runc];
   const { stderr } = spawnSync('timeout', traced, { cwd: bundle, encoding: 'utf8' });
-  // A filter that stops one thread of runc stops it for ever.
-  spawnSync('runc', ['--root', join(folder, 'state'), 'delete', '--force', id]);
+  endLeftovers(id);
   try {
     writeFileSync(join(TARGET, `${name}.bpf`), filterIn(readFileSync(out, 'utf8')));
   } catch (error) {
