@@ -25,11 +25,16 @@ const EXPECTED = [
 ];
 
 /**
- * Programs that the trace saw start, by their last path component; numbers are descriptors of sealed copies.
+ * Programs that the trace saw start, by their last path component; sealed copies are executed by a descriptor,
+ * and called by the name that they were given.
  */
 function startedPrograms(trace: string): Set<string> {
-  const calls = trace.matchAll(/execve(?:at)?\((?:\d+, )?"([^"]*)".* = 0$/gm);
-  return new Set([...calls].map((call) => basename(call[1] ?? '')).filter((name) => !/^\d*$/.test(name)));
+  const calls = trace.matchAll(/execve(?:at)?\((?:\d+, )?"([^"]*)", \["([^"]*)".* = 0$/gm);
+  const names = [...calls].map(([, path = '', given = '']) => {
+    const name = basename(path);
+    return /^\d*$/.test(name) ? basename(given) : name;
+  });
+  return new Set(names);
 }
 
 test('a run starts the shim and at most an OCI runtime, nothing else', { timeout: 90_000 }, async () => {
