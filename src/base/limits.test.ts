@@ -40,6 +40,8 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   foundStartMs: { by: 'test/integration/runtime/hard-start.test.ts' },
   taskFileBytes: { by: 'src/runtime/shim/files.test.ts' },
   seccompPrograms: { by: 'src/runtime/seccomp/cache.test.ts' },
+  seccompRules: { by: 'src/runtime/seccomp/rules.test.ts' },
+  deviceRules: { by: 'src/runtime/device-rules.test.ts' },
   ociSpecBytes: { by: 'test/integration/oci/bad-input.test.ts' },
   waitingExecs: { by: 'src/container/exec/table.test.ts' },
   slowCallThreads: { by: 'src/host/linux/sys.test.ts', smaller: 'threads' },

@@ -49,6 +49,9 @@ export const LIMITS = {
   taskFileBytes: MIB,
   /** Compiled system call filters that are kept; nearly every container has one of a few. */
   seccompPrograms: 64,
+  /** Names in the rules of one seccomp profile, and rules for devices of one container. */
+  seccompRules: 16_384,
+  deviceRules: 4096,
   /** config.json of a bundle that somebody else wrote, and the process and resource files of the OCI command line. */
   ociSpecBytes: 16 * MIB,
   /** Execs of one container that were created and not started yet: each is remembered. */

@@ -1,4 +1,5 @@
 import { EngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { SpecDeviceCgroup } from '#oci/runtime-spec.ts';
 
 export const ANY = -1;
@@ -32,7 +33,6 @@ interface Rule extends Omit<DeviceException, 'type'> {
 }
 
 const PATH = 'linux.resources.devices';
-const MAX_RULES = 4096;
 const MAX_NUMBER = 0xffff_ffff;
 
 function allowed(
@@ -152,7 +152,7 @@ class Exceptions {
 
 /** What the rules come to, in their order. Errors: `invalidArgument` with the JSON path. */
 export function deviceState(rules: readonly SpecDeviceCgroup[]): DeviceState {
-  if (rules.length > MAX_RULES) refuse(PATH, `more than ${MAX_RULES} rules`);
+  if (rules.length > LIMITS.deviceRules) refuse(PATH, `more than ${LIMITS.deviceRules} rules`);
   const exceptions = new Exceptions();
   const own = rules.map((rule, i) => ruleAt(rule, `${PATH}[${i}]`));
   for (const rule of [...own, ...ALWAYS]) exceptions.apply(rule);

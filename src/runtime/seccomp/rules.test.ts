@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import type { SpecSeccomp } from '#oci/runtime-spec.ts';
 import { compileSeccomp } from './compile.ts';
 
@@ -68,7 +69,7 @@ const REFUSED: readonly (readonly [unknown, string])[] = [
     'linux.seccomp.syscalls[1].args[1].valueTwo: not an exact integer',
   ],
   [
-    withRule({ ...RULE, names: Array.from({ length: 20_000 }, () => 'kill') }),
+    withRule({ ...RULE, names: Array.from({ length: LIMITS.seccompRules }, () => 'kill') }),
     'linux.seccomp.syscalls: more than 16384 rules',
   ],
 ];

@@ -1,4 +1,5 @@
 import { EngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { SpecSeccomp, SpecSeccompArg } from '#oci/runtime-spec.ts';
 import { ABIS, FOREIGN, type SeccompArch } from './tables.ts';
 
@@ -33,7 +34,6 @@ export interface Profile {
 }
 
 const U64 = 0xffff_ffff_ffff_ffffn;
-const MAX_RULES = 16_384;
 const ARGUMENTS = 6;
 const EPERM = 1;
 const MAX_ERRNO = 4095;
@@ -186,7 +186,8 @@ export function readProfile(seccomp: SpecSeccomp, arch: SeccompArch): Profile {
     const found = rulesAt(entry, `linux.seccomp.syscalls[${i}]`);
     rules.push(...found);
     count += found.reduce((sum, { names }) => sum + names.length, 0);
-    if (count > MAX_RULES) refuse('linux.seccomp.syscalls', `more than ${MAX_RULES} rules`);
+    if (count > LIMITS.seccompRules)
+      refuse('linux.seccomp.syscalls', `more than ${LIMITS.seccompRules} rules`);
   }
   return {
     defaultAction,
