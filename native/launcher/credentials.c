@@ -59,7 +59,7 @@ int op_groups(struct launch *launch, const struct operation *operation) {
 	return check(launch, syscall(SYS_setgroups, gids->length / sizeof(uint32_t), gids->bytes), "setgroups");
 }
 
-/* A new identity makes the process as dumpable as fs.suid_dumpable says; ours stays out of everybody's reach. */
+/* A new identity makes the process as dumpable as fs.suid_dumpable says; ours stays out of reach. */
 static int take_identity(struct launch *launch, long number, unsigned id, const char *step) {
 	if (syscall(number, id, id, id) < 0)
 		return launch_fail(launch, step, "");

@@ -139,10 +139,9 @@ int op_make_tmpfs(struct launch *launch, const struct operation *operation) {
 	if (covered >= 0)
 		close(covered);
 	struct kernel_mount_attr readonly = {.set = MOUNT_ATTR_RDONLY};
-	if (!failed && attributes & MOUNT_ATTR_RDONLY && kernel_mount_setattr(made, "", AT_EMPTY_PATH, &readonly) < 0) {
-		failed = 1;
-		launch_fail(launch, "mount_setattr", path);
-	}
+	if (!failed && attributes & MOUNT_ATTR_RDONLY)
+		failed = kernel_mount_setattr(made, "", AT_EMPTY_PATH, &readonly) < 0 &&
+			launch_fail(launch, "mount_setattr", path);
 	if (failed) {
 		close(made);
 		return -1;
@@ -194,8 +193,8 @@ static uint32_t system_of(int fd) {
 }
 
 /*
- * The plan refuses mounts into /proc by their names; a link of the image must not bring another one there. And
- * /proc and /sys are ordinary directories, since where a link leads may change before their files are masked.
+ * The plan refuses mounts into /proc by their names; a link of the image must not bring another one there.
+ * And /proc and /sys are ordinary directories: where a link leads may change before their files are masked.
  */
 static bool wants_no_link(int source, int target, const char *path) {
 	uint32_t system = system_of(source);
@@ -259,8 +258,8 @@ int op_attach_root(struct launch *launch, const struct operation *operation) {
 }
 
 /* A clone of what `place` names goes on top of `target`, read-only if asked. */
-static int cover(struct launch *launch, const char *path, const struct kernel_mount_attr *attributes, int place,
-	int target) {
+static int cover(struct launch *launch, const char *path, const struct kernel_mount_attr *attributes,
+	int place, int target) {
 	unsigned flags = OPEN_TREE_CLONE | AT_EMPTY_PATH | (attributes ? AT_RECURSIVE : 0);
 	int tree = kernel_open_tree(place, "", flags);
 	if (tree < 0)

@@ -232,7 +232,8 @@ int op_oom_score(struct launch *launch, const struct operation *operation) {
 	int fd = open_own("self/oom_score_adj");
 	if (fd < 0)
 		return launch_fail(launch, "openat2", "/proc/self/oom_score_adj");
-	int result = write(fd, text, (size_t)length) < 0 ? launch_fail(launch, "write", "/proc/self/oom_score_adj") : 0;
+	ssize_t written = write(fd, text, (size_t)length);
+	int result = written < 0 ? launch_fail(launch, "write", "/proc/self/oom_score_adj") : 0;
 	close(fd);
 	return result;
 }
@@ -295,8 +296,8 @@ int op_domainname(struct launch *launch, const struct operation *operation) {
 }
 
 /*
- * A magic link may lead out of the root although the path lies in it; the kernel then has no path from our root
- * for where we are, and says "(unreachable)".
+ * A magic link may lead out of the root although the path lies in it; the kernel then has no path from our
+ * root for where we are, and says "(unreachable)".
  */
 int op_working_directory(struct launch *launch, const struct operation *operation) {
 	const char *path = text_of(&operation->fields[WORKING_DIRECTORY_PATH]);

@@ -94,8 +94,8 @@ static int hide_outside(char *line, const char *inside) {
 }
 
 /*
- * Without pivot_root the host's mounts stay in the namespace, below the new root. A whole procfs or sysfs there
- * would let a user namespace inside mount another one without what is masked in ours.
+ * Without pivot_root the host's mounts stay in the namespace, below the new root. A whole procfs or sysfs
+ * there would let a user namespace inside mount another one without what is masked in ours.
  */
 static int hide_systems(int root) {
 	static char buffer[MOUNTINFO_BYTES];

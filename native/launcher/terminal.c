@@ -17,9 +17,14 @@
 
 static const char directory_end[] = "/ptmx";
 
+static bool is_ptmx(int fd) {
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2);
+}
+
 /*
- * Opening a device has effects, and what lies in the container's tree is the container's choice: the directory
- * is checked to be a devpts, where nobody makes nodes, before `ptmx` is opened in it.
+ * Opening a device has effects, and what lies in the container's tree is the container's choice: the
+ * directory is checked to be a devpts, where nobody makes nodes, before `ptmx` is opened in it.
  */
 static int open_master(int root, const char *path) {
 	char directory[256];
@@ -41,8 +46,7 @@ static int open_master(int root, const char *path) {
 			RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
 	int error = errno;
 	close(devpts);
-	struct stat status;
-	if (master >= 0 && (fstat(master, &status) < 0 || !S_ISCHR(status.st_mode) || status.st_rdev != makedev(5, 2))) {
+	if (master >= 0 && !is_ptmx(master)) {
 		close(master);
 		return errno = ENOTTY, -1;
 	}
