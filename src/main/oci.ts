@@ -1,5 +1,4 @@
 /** `gantry-oci`: the OCI runtime command line. */
-import { isatty } from 'node:tty';
 import { errorMessage } from '#base/errors.ts';
 import { createProgramKernel } from '#host/program.ts';
 import { type Command, COMMANDS, GLOBAL_FLAGS } from './oci/commands.ts';
@@ -43,7 +42,7 @@ const PREFIXES: Readonly<Record<string, string>> = {
 function messagesOf(flags: FlagValues): Messages {
   const format = flags.text('log-format') ?? 'text';
   const file = flags.text('log') ?? '';
-  const options = { debug: flags.on('debug'), onTerminal: isatty(2), now: () => new Date() };
+  const options = { debug: flags.on('debug'), now: () => new Date() };
   if (format !== 'text' && format !== 'json') {
     new Messages({ ...options, format: 'text' }).error(`invalid log-format: ${format}`);
     throw new Failure('');
@@ -100,7 +99,7 @@ async function help(name: string | undefined): Promise<number> {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  let messages = new Messages({ format: 'text', debug: false, onTerminal: isatty(2), now: () => new Date() });
+  let messages = new Messages({ format: 'text', debug: false, now: () => new Date() });
   try {
     const { flags, words } = parseFlags(GLOBAL_FLAGS, argv, { wordsEnd: true });
     if (flags.on('version')) {

@@ -35,9 +35,14 @@ export interface ContainerLaunch {
   readonly noKeyring: boolean;
   /** Descriptors after the standard streams that the program gets. */
   readonly preserved: number;
+  /** The user's, for an environment without HOME. */
+  readonly home: string | undefined;
 }
 
-export type ExecLaunch = Pick<ContainerLaunch, 'id' | 'layout' | 'preserved' | 'noKeyring'>;
+export interface ExecLaunch extends Pick<ContainerLaunch, 'id' | 'layout' | 'preserved' | 'noKeyring' | 'home'> {
+  /** Where the process is born in the v2 hierarchy, when not in the container's cgroup. */
+  readonly initCgroup?: string;
+}
 
 function compiled(seccomp: SpecSeccomp | undefined): { readonly seccomp?: CompiledSeccomp } {
   if (seccomp === undefined) return {};
@@ -96,6 +101,7 @@ export function containerPlan(spec: RuntimeSpec, launch: ContainerLaunch): Encod
     startFifo: launch.startFifo,
     noPivot: launch.noPivot,
     noKeyring: launch.noKeyring,
+    ...(launch.home !== undefined && { home: launch.home }),
     inUserNamespace: isInUserNamespace(),
     kcore: existsSync('/proc/kcore'),
     devices: unified ? { program: deviceProgram(rules) } : { writes: deviceWrites(rules) },
@@ -117,6 +123,7 @@ export function execPlan(spec: RuntimeSpec, process: SpecProcess, launch: ExecLa
     id: launch.id,
     cgroups: launch.layout,
     noKeyring: launch.noKeyring,
+    ...(launch.initCgroup !== undefined && { initCgroup: launch.initCgroup }),
   });
   return encoded(plan, launch.preserved);
 }

@@ -7,7 +7,6 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '#base/errors.ts';
@@ -213,6 +212,7 @@ class LinuxCgroups implements CgroupsInside {
     const top = controller === '' ? this.#v2() : this.#v1(controller);
     if (top === undefined || top === '') throw kernelError(errnoNumber('ENOENT'), 'write', entry.file);
     // No `O_CREAT`: a file that is not there is a setting the kernel does not have.
+    const { open } = process.getBuiltinModule('node:fs/promises');
     const file = await open(join(top, checked(path), entry.file), 'r+');
     try {
       await file.writeFile(entry.value);

@@ -1,10 +1,11 @@
-import { isIPv4, isIPv6 } from 'node:net';
 import { errnoNumber, kernelError } from './errno.ts';
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 
 /** The 4 or 16 bytes of a numeric address, in network order. */
 export function addressBytes(address: string): Buffer {
+  // Loaded when it is wanted: programs of one command have no addresses.
+  const { isIPv4, isIPv6 } = process.getBuiltinModule('node:net');
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
   if (!isIPv6(address) || address.includes('%')) throw kernelError(errnoNumber('EINVAL'), 'address', address);
   return ipv6Bytes(address);

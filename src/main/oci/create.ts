@@ -8,6 +8,7 @@ import { readBundle } from './bundle.ts';
 import type { Context } from './context.ts';
 import { containerId } from './context.ts';
 import { destroy } from './delete.ts';
+import { homeOf, originOf } from './home.ts';
 import { type Console, launch, type Launched } from './launcher.ts';
 import { Failure } from './messages.ts';
 import { fifoOf, type Saved, type Store } from './state.ts';
@@ -125,8 +126,10 @@ function requestOf(context: Context, { foreground }: Creation): Request {
     linux: { ...checked.linux, cgroupsPath: cgroupOf(checked, id) },
   };
   const rootfs = rootOf(spec, bundle);
+  const origin = originOf(spec, rootfs);
   const plan = containerPlan(spec, {
     id,
+    home: origin === null ? undefined : homeOf(kernel, spec.process, origin),
     bundle,
     rootfs,
     layout: kernel.cgroups().layout(),
@@ -156,6 +159,7 @@ function stateOf(context: Context, request: Request, directory: string): Saved {
     owner: process.getuid?.() ?? 0,
     cgroup,
     ownsCgroup: ownsCgroup(kernel, cgroup),
+    noKeyring: context.flags.on('no-new-keyring'),
     spec,
     directory,
   };

@@ -1,18 +1,19 @@
-import { closeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import type { SpecProcess } from '#oci/runtime-spec.ts';
-import { launchFailureText, validateProcess } from '#runtime/launch-plan.ts';
+import { launchFailureText, SLOT, validateProcess } from '#runtime/launch-plan.ts';
 import { execPlan } from '#runtime/oci-launch.ts';
 import { readJsonFile } from './bundle.ts';
 import type { Context } from './context.ts';
 import { consoleOf, writePidFile } from './create.ts';
 import { attend } from './foreground.ts';
-import { launch, type Launched } from './launcher.ts';
+import { homeInside } from './home.ts';
+import { type Console, launch, type Launched } from './launcher.ts';
 import { Failure } from './messages.ts';
 import { processOfFlags } from './process-flags.ts';
 import { type Saved, statusOf } from './state.ts';
 
 const SIGKILL = 9;
-const INIT_SLOT = 2;
+const EBUSY = 16;
 
 function processOf({ flags, words }: Context, saved: Saved): SpecProcess {
   const file = flags.text('process') ?? '';
@@ -32,28 +33,62 @@ function checkStatus({ kernel, flags }: Context, saved: Saved): void {
   }
 }
 
+/** Where init is in the v2 hierarchy: a service manager inside has moved everybody to leaves. */
+function cgroupOfInit(pid: number): string | undefined {
+  return /^0::(\/.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+}
+
+interface ExecRequest {
+  readonly process: SpecProcess;
+  readonly console: Console | undefined;
+  /** pidfd. */
+  readonly init: number;
+  readonly initCgroup?: string;
+}
+
+async function launchOnce(context: Context, saved: Saved, request: ExecRequest): Promise<Launched | null> {
+  const { kernel, flags } = context;
+  const preserved = flags.number('preserve-fds') ?? 0;
+  const { initCgroup, console } = request;
+  const plan = execPlan(saved.spec, request.process, {
+    id: saved.id,
+    layout: kernel.cgroups().layout(),
+    preserved,
+    noKeyring: saved.noKeyring,
+    home: homeInside(kernel, request.process, saved.pid),
+    ...(initCgroup !== undefined && { initCgroup }),
+  });
+  const launched = await launch(kernel, {
+    plan: plan.bytes,
+    directory: saved.directory,
+    slots: new Map([[SLOT.init, request.init]]),
+    preserved,
+    ...(console !== undefined && { console }),
+    wait: !flags.on('detach'),
+  });
+  if (!('failure' in launched)) return launched;
+  const { errno, step } = launched.failure;
+  if (errno === EBUSY && step === 'clone3' && initCgroup === undefined) return null;
+  throw new Failure(launchFailureText(plan.plan, launched.failure, 'exec'));
+}
+
 async function launchExec(context: Context, saved: Saved, process_: SpecProcess): Promise<Launched> {
   const { kernel, flags } = context;
-  const foreground = !flags.on('detach');
-  const preserved = flags.number('preserve-fds') ?? 0;
   const terminal = process_.terminal ?? false;
-  const console = consoleOf(flags.text('console-socket') ?? '', { terminal, foreground });
+  const console = consoleOf(flags.text('console-socket') ?? '', {
+    terminal,
+    foreground: !flags.on('detach'),
+  });
   const init = kernel.openProcess(saved);
   if (init === null) throw new Failure('cannot exec in a stopped container');
+  const request = { process: process_, console, init };
   try {
-    const layout = kernel.cgroups().layout();
-    const noKeyring = false;
-    const plan = execPlan(saved.spec, process_, { id: saved.id, layout, preserved, noKeyring });
-    const launched = await launch(kernel, {
-      plan: plan.bytes,
-      directory: saved.directory,
-      slots: new Map([[INIT_SLOT, init]]),
-      preserved,
-      ...(console !== undefined && { console }),
-      wait: foreground,
-    });
-    if ('failure' in launched) throw new Failure(launchFailureText(plan.plan, launched.failure, 'exec'));
-    return launched;
+    const launched = await launchOnce(context, saved, request);
+    if (launched !== null) return launched;
+    const initCgroup = cgroupOfInit(saved.pid) ?? saved.cgroup;
+    const again = await launchOnce(context, saved, { ...request, initCgroup });
+    if (again === null) throw new Failure('the cgroup of the container is busy');
+    return again;
   } finally {
     closeSync(init);
   }

@@ -20,8 +20,12 @@ export interface MessageOptions {
   readonly debug: boolean;
   /** A file, or standard error. */
   readonly file?: string;
-  readonly onTerminal: boolean;
   readonly now: () => Date;
+}
+
+/** Loading all that node has for terminals takes as long as the rest of a short command. */
+function isOnTerminal(): boolean {
+  return process.getBuiltinModule('node:tty').isatty(2);
 }
 
 const QUOTED = /[^\w./@^+-]/;
@@ -29,7 +33,7 @@ const QUOTED = /[^\w./@^+-]/;
 function line(options: MessageOptions, level: Level, msg: string): string {
   const time = `${options.now().toISOString().slice(0, 19)}Z`;
   if (options.format === 'json') return `${JSON.stringify({ level, msg, time })}\n`;
-  if (options.file === undefined && options.onTerminal)
+  if (options.file === undefined && isOnTerminal())
     return `${level.slice(0, 4).toUpperCase()}[0000] ${msg}\n`;
   return `time="${time}" level=${level} msg=${QUOTED.test(msg) || msg === '' ? JSON.stringify(msg) : msg}\n`;
 }

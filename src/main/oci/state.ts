@@ -38,6 +38,8 @@ export interface SavedState {
   readonly cgroup: string;
   /** Whether that cgroup was made for this container: only then it is removed. */
   readonly ownsCgroup: boolean;
+  /** Its processes keep the session keyring of whoever started them. */
+  readonly noKeyring: boolean;
   /** config.json as it was at the creation: exec, update and the hooks go by it. */
   readonly spec: RuntimeSpec;
 }
