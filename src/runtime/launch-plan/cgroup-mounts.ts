@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { mountAttributes, type PlanBuilder } from './builder.ts';
 import { ATTR, ERRNO } from './kernel-numbers.ts';
-import { bindChange, dataOptions, type MountScene, type PlannedMount } from './mount-model.ts';
+import { bindChange, dataOptions, type MountScene, type PlannedMount, planIsolation } from './mount-model.ts';
 
 const BASIC = ATTR.nosuid | ATTR.nodev | ATTR.noexec;
 
@@ -56,6 +56,7 @@ function planHierarchies(builder: PlanBuilder, scene: MountScene, planned: Plann
       builder.child.push({ op: 'attach', slot: mount, root: scene.root, path: below.target, from });
       continue;
     }
+    planIsolation(builder, { spec: scene.spec, slot: place.slot, from });
     if (change !== null) builder.child.push(mountAttributes(place.slot, change, from));
     attach(builder, scene, { ...below, slot: place.slot });
   }
@@ -87,6 +88,7 @@ function planUnified(builder: PlanBuilder, scene: MountScene, planned: PlannedMo
   const { v2 } = scene.cgroups;
   if (!scene.namespaces.has('cgroup') && v2 !== undefined) {
     const slot = builder.hostTree(v2.hierarchy.mountPoint, { recursive: false, from });
+    planIsolation(builder, { spec: scene.spec, slot, from });
     const change = bindChange(options);
     if (change !== null) builder.before.push(mountAttributes(slot, change, from));
     return attach(builder, scene, { ...planned, slot });

@@ -2,7 +2,7 @@ import type { RuntimeSpec, SpecDevice } from '#oci/runtime-spec.ts';
 import { invalid, type PlanBuilder } from './builder.ts';
 import type { LaunchContext } from './context.ts';
 import { ERRNO, FILE_TYPE, OPEN } from './kernel-numbers.ts';
-import type { PlannedMount } from './mount-model.ts';
+import { type PlannedMount, planIsolation } from './mount-model.ts';
 import type { Namespaces } from './namespaces.ts';
 import { insideRoot } from './paths.ts';
 
@@ -62,6 +62,7 @@ export function planDevices(builder: PlanBuilder, scene: Scene): void {
     if (path === '/dev/ptmx') continue;
     if (bound) {
       const slot = builder.hostTree(path, { recursive: false, from });
+      planIsolation(builder, { spec, slot, from });
       builder.child.push({ op: 'attach', slot, root, path, from });
     } else builder.child.push(node(device, { root, path, from }));
   }

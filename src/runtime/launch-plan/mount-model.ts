@@ -1,8 +1,9 @@
 import type { RuntimeSpec, SpecMount } from '#oci/runtime-spec.ts';
+import { invalid, mountAttributes, type PlanBuilder } from './builder.ts';
 import type { CgroupPlaces } from './cgroups.ts';
 import type { LaunchContext } from './context.ts';
-import { ATTR } from './kernel-numbers.ts';
-import { changeOf, type MountOptions } from './mount-options.ts';
+import { ATTR, PROPAGATION } from './kernel-numbers.ts';
+import { changeOf, type MountOptions, propagationOf } from './mount-options.ts';
 import type { Namespaces } from './namespaces.ts';
 
 export interface MountScene {
@@ -35,4 +36,29 @@ export function bindChange(options: MountOptions): { set: number; clear: number 
   const all = ATTR.readonly | ATTR.nosuid | ATTR.nodev | ATTR.noexec | ATTR.nosymfollow;
   const { set, clear } = changeOf(options.set, options.cleared);
   return { set, clear: clear | (all & ~set) };
+}
+
+/** How the host's mounts and the container's shall know of each other; as a slave, when nothing is said. */
+export function rootPropagation(spec: RuntimeSpec): { type: number; recursive: boolean } {
+  const name = spec.linux?.rootfsPropagation;
+  if (name === undefined || name === '') return { type: PROPAGATION.slave, recursive: true };
+  const found = propagationOf(name);
+  if (found === undefined) throw invalid('linux.rootfsPropagation', `"${name}" is not supported`);
+  return found;
+}
+
+/**
+ * A copy that was made where the host's mounts are its peers: what happens to it in the container must not
+ * reach the host, unless it is a mount of the spec (`shareable`) and that is the wish.
+ */
+export function planIsolation(
+  builder: PlanBuilder,
+  copy: { readonly spec: RuntimeSpec; readonly slot: number; readonly from: string },
+  shareable = false,
+): void {
+  const { type, recursive } = rootPropagation(copy.spec);
+  if (type === PROPAGATION.shared && shareable) return;
+  const propagation = type === PROPAGATION.shared ? PROPAGATION.slave : type;
+  const change = { propagation, recursive: recursive ? 1 : 0 };
+  builder.before.push(mountAttributes(copy.slot, change, copy.from));
 }

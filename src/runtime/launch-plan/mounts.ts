@@ -5,8 +5,15 @@ import { invalid, mountAttributes, type PlanBuilder } from './builder.ts';
 import { planCgroupMount } from './cgroup-mounts.ts';
 import type { LaunchContext } from './context.ts';
 import { ATTR, OPEN, PROPAGATION } from './kernel-numbers.ts';
-import { bindChange, dataOptions, type MountScene, type PlannedMount } from './mount-model.ts';
-import { changeOf, type MountOptions, parseMountOptions, propagationOf } from './mount-options.ts';
+import {
+  bindChange,
+  dataOptions,
+  type MountScene,
+  type PlannedMount,
+  planIsolation,
+  rootPropagation,
+} from './mount-model.ts';
+import { changeOf, type MountOptions, parseMountOptions } from './mount-options.ts';
 import { idMap } from './namespaces.ts';
 import { SLOT } from './operations.ts';
 import { insideRoot } from './paths.ts';
@@ -26,26 +33,14 @@ const EMULATED = new Set([
   '/proc/sys/kernel/ns_last_pid',
 ]);
 
-/** `private`: mounts of the host never come in, and none of ours goes out. */
-function rootPropagation(spec: RuntimeSpec): { type: number; recursive: boolean } {
-  const name = spec.linux?.rootfsPropagation;
-  if (name === undefined || name === '') return { type: PROPAGATION.slave, recursive: true };
-  const found = propagationOf(name);
-  if (found === undefined) throw invalid('linux.rootfsPropagation', `"${name}" is not supported`);
-  return found;
-}
-
 /** Opens the root in the host's namespace; what `attachRoot` takes. */
 export function planRoot(builder: PlanBuilder, spec: RuntimeSpec, context: LaunchContext): number {
   const { root } = context;
-  const { type, recursive } = rootPropagation(spec);
   const given = 'slot' in root;
   const slot = given ? SLOT.rootfs : builder.hostTree(root.path, { recursive: true, from: 'root.path' });
-  // A fresh mount belongs to no peer group: only an explicit wish changes that.
-  if (!given || spec.linux?.rootfsPropagation !== undefined) {
-    const change = { propagation: type, recursive: recursive ? 1 : 0 };
-    builder.before.push(mountAttributes(slot, change, 'linux.rootfsPropagation'));
-  }
+  // What has peers cannot become the root; a mount that is given has none.
+  if (!given) planIsolation(builder, { spec, slot, from: 'linux.rootfsPropagation' });
+  else rootPropagation(spec);
   builder.child.push({
     op: 'attachRoot',
     slot,
@@ -145,12 +140,7 @@ function planBind(builder: PlanBuilder, scene: MountScene, planned: PlannedMount
   const own = options.propagation[0];
   const isolated =
     own?.recursive === true && (own.type === PROPAGATION.private || own.type === PROPAGATION.unbindable);
-  if (!isolated) {
-    // It was opened where the host's mounts still are its peers.
-    const { type, recursive } = rootPropagation(scene.spec);
-    const change = { propagation: type, recursive: recursive ? 1 : 0 };
-    builder.before.push(mountAttributes(slot, change, from));
-  }
+  if (!isolated) planIsolation(builder, { spec: scene.spec, slot, from }, true);
   const change = bindChange(options);
   if (change !== null) builder.before.push(mountAttributes(slot, change, from));
   for (const each of treeChanges(options)) builder.before.push(mountAttributes(slot, each, from));
