@@ -7,7 +7,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SpecSeccomp } from '../src/oci/runtime-spec.ts';
+import type { SpecSeccomp, SpecSyscall } from '../src/oci/runtime-spec.ts';
 import { ROOT } from './paths.ts';
 
 const TARGET = join(ROOT, 'test/reference/seccomp');
@@ -27,6 +27,66 @@ int main(void) {
   }
 }
 `;
+
+/** Reads `default`, then lines of `action name count {argument operator value value}`, and exports for arm64. */
+const EXPORTER = `#include <seccomp.h>
+#include <stdio.h>
+int main(void) {
+  unsigned action, other;
+  char name[128];
+  int count;
+  if (scanf("%u", &action) != 1) return 1;
+  scmp_filter_ctx filter = seccomp_init(action);
+  seccomp_arch_add(filter, SCMP_ARCH_AARCH64);
+  seccomp_arch_add(filter, SCMP_ARCH_ARM);
+  seccomp_arch_remove(filter, SCMP_ARCH_X86_64);
+  while (scanf("%u %127s %d", &other, name, &count) == 3) {
+    struct scmp_arg_cmp args[6] = {0};
+    for (int i = 0; i < count; i++) {
+      unsigned index, op;
+      unsigned long value, second;
+      if (scanf("%u %u %lu %lu", &index, &op, &value, &second) != 4) return 1;
+      args[i] = (struct scmp_arg_cmp){index, op, value, second};
+    }
+    int number = seccomp_syscall_resolve_name(name);
+    if (number == __NR_SCMP_ERROR || other == action) continue;
+    if (seccomp_rule_add_array(filter, other, number, count, args) != 0) return 2;
+  }
+  return seccomp_export_bpf(filter, 1) != 0;
+}
+`;
+const OPERATORS = ['', 'NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'];
+const ACTIONS: Readonly<Record<string, number>> = {
+  SCMP_ACT_KILL: 0,
+  SCMP_ACT_KILL_PROCESS: 0x80000000,
+  SCMP_ACT_TRAP: 0x00030000,
+  SCMP_ACT_ERRNO: 0x00050000,
+  SCMP_ACT_TRACE: 0x7ff00000,
+  SCMP_ACT_LOG: 0x7ffc0000,
+  SCMP_ACT_ALLOW: 0x7fff0000,
+};
+
+function ruleLines({ names, action, errnoRet = 1, args = [] }: SpecSyscall): string[] {
+  const value = (ACTIONS[action] ?? 0) + (/ERRNO|TRACE/.test(action) ? errnoRet : 0);
+  const isRepeated = new Set(args.map(({ index }) => index)).size < args.length;
+  const alternatives = isRepeated ? args.map((arg) => [arg]) : [args];
+  return names.flatMap((name) =>
+    alternatives.map((all) => {
+      const texts = all.map(
+        ({ index, op, value: first, valueTwo = 0 }) =>
+          `${index} ${OPERATORS.indexOf(op.replace('SCMP_CMP_', ''))} ${first} ${valueTwo}`,
+      );
+      return [value, name, all.length, ...texts].join(' ');
+    }),
+  );
+}
+
+/** Of runc there is no filter for another machine: libseccomp alone, with a default that runc adds nothing to. */
+function recordArm(program: string, name: string, seccomp: SpecSeccomp): void {
+  const lines = (seccomp.syscalls ?? []).flatMap(ruleLines);
+  const input = [ACTIONS.SCMP_ACT_LOG, ...lines, ''].join('\n');
+  writeFileSync(join(TARGET, 'arm64', `${name}.bpf`), execFileSync(program, { input }));
+}
 
 function recordNumbers(folder: string): void {
   const header = readFileSync('/usr/include/seccomp-syscalls.h', 'utf8');
@@ -106,8 +166,13 @@ try {
   recordNumbers(folder);
   const text = readFileSync(join(TARGET, 'profiles.json'), 'utf8');
   const only = process.argv.slice(2);
+  const exporter = join(folder, 'export');
+  execFileSync('cc', ['-x', 'c', '-', '-o', exporter, '-lseccomp'], { input: EXPORTER });
+  mkdirSync(join(TARGET, 'arm64'), { recursive: true });
   for (const [name, seccomp] of Object.entries(JSON.parse(text) as Record<string, SpecSeccomp>)) {
-    if (only.length === 0 || only.includes(name)) recordProfile(folder, name, seccomp);
+    if (only.length > 0 && !only.includes(name)) continue;
+    recordProfile(folder, name, seccomp);
+    recordArm(exporter, name, seccomp);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -20,6 +20,8 @@ const NEWER = JSON.parse(readFileSync(new URL('newer-calls.json', FOLDER), 'utf8
 /** A fault of libseccomp 2.5.4, not repeated. */
 const FAULTY = 'bounds-from-both-sides';
 const ARCHS = { x86_64: 0xc000003e, x86: 0x40000003 } as const;
+const ARM64 = { aarch64: 0xc00000b7, arm: 0x40000028 } as const;
+const ARM64_ABIS = ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'];
 const FOREIGN = [0xc00000b7, 0x40000028, 0xc00000f3, 0, 0xffffffff];
 const X32 = 0x40000000;
 const EDGES = [0x3fffffff, 0x7fffffff, 0x80000000, 0xbfffffff, 0xc0000000, 0xfffffffe, 0xffffffff];
@@ -105,6 +107,29 @@ describe('seccomp, beside the filters that runc and libseccomp make', () => {
       const { asked, unequal } = differences(name, known.tables);
       assert.ok(asked.length > 2000);
       assert.deepEqual(unequal.map(shown).slice(0, 10), []);
+    });
+  }
+
+  for (const [name, profile] of Object.entries(PROFILES)) {
+    if (name === FAULTY) continue;
+    test(`${name}: the same verdicts on arm64 as libseccomp's`, () => {
+      const logging = { ...profile, defaultAction: 'SCMP_ACT_LOG', architectures: ARM64_ABIS };
+      const theirs = new BpfProgram(readFileSync(new URL(`arm64/${name}.bpf`, FOLDER)));
+      const ours = new BpfProgram(compileSeccomp(logging, 'aarch64', known.tables).program);
+      const values = seccompArguments(logging, known.tables);
+      const private32 = Array.from({ length: 10 }, (_, i) => 0xf0000 + i);
+      const asked = (['aarch64', 'arm'] as const).flatMap((abi) =>
+        [...numbers(), ...private32].flatMap((number) =>
+          values(abi, number).map((args) => ({ arch: ARM64[abi], number, args })),
+        ),
+      );
+      assert.deepEqual(
+        asked
+          .filter((one) => ours.run(one) !== theirs.run(one))
+          .map(shown)
+          .slice(0, 10),
+        [],
+      );
     });
   }
 
