@@ -81,7 +81,7 @@ function ruleLines({ names, action, errnoRet = 1, args = [] }: SpecSyscall): str
   );
 }
 
-/** Of runc there is no filter for another machine: libseccomp alone, with a default that runc adds nothing to. */
+/** runc makes no filter for another machine: libseccomp alone, with a default that runc adds nothing to. */
 function recordArm(program: string, name: string, seccomp: SpecSeccomp): void {
   const lines = (seccomp.syscalls ?? []).flatMap(ruleLines);
   const input = [ACTIONS.SCMP_ACT_LOG, ...lines, ''].join('\n');
