@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -129,9 +130,24 @@ int sync_wait(struct launch *launch, uint32_t point) {
 	}
 }
 
+/* In the words of other runtimes, to who sees the program's errors. */
+static void complain(const struct launch_failure *failure) {
+	bool executing = failure->code == OP_EXECUTE || failure->code == OP_FIND_PROGRAM;
+	char text[REPORT_STEP_BYTES + REPORT_OBJECT_BYTES + 80], why[64];
+	snprintf(why, sizeof(why), "%s", strerror(failure->error));
+	why[0] |= 0x20;
+	const char *step = executing ? "exec" : failure->step;
+	int length = snprintf(text, sizeof(text), "%s %s: %s\n", step, failure->object, why);
+	if (write(STDERR_FILENO, text, (size_t)length) < 0)
+		return;
+}
+
 void sync_failed(struct launch *launch) {
 	struct message message = {.kind = KIND_FAILED, .failure = launch->failure};
-	say(launch, &message);
+	if (launch->released)
+		complain(&launch->failure);
+	else
+		say(launch, &message);
 }
 
 /* Whether the starter has said that it is done; what it had said stays readable behind its end. */
@@ -159,8 +175,11 @@ int sync_wait_readable(struct launch *launch, int fd) {
 	for (;;) {
 		if (poll(polled, 2, -1) < 0 && errno != EINTR)
 			return -1;
-		if (polled[0].revents)
+		if (polled[0].revents) {
+			/* To know it later, when a seccomp program may forbid to ask. */
+			released(launch);
 			return 0;
+		}
 		if (polled[1].revents && !released(launch))
 			_exit(1);
 		if (polled[1].revents)

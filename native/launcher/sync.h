@@ -11,7 +11,7 @@ int sync_open(int pair[2]);
 int sync_tell(struct launch *launch, uint32_t point);
 int sync_wait(struct launch *launch, uint32_t point);
 
-/* In the child. */
+/* In the child: to the starter, or, when that is done and gone, to standard error. */
 void sync_failed(struct launch *launch);
 /* About to give up the right to speak: false when the starter has died before it was done. */
 bool sync_executing(struct launch *launch);
