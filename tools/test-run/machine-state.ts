@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 
@@ -12,7 +12,18 @@ export function machineState(): Set<string> {
     ...tables(),
     ...cgroups(),
     ...processes(),
+    ...deviceNodes(),
   ]);
+}
+
+/** The host's own nodes, which containers get copies of: nobody may have changed them. */
+function deviceNodes(): string[] {
+  return ['null', 'zero', 'full', 'random', 'urandom', 'tty', 'ptmx'].flatMap((name) => {
+    const path = join('/dev', name);
+    if (!existsSync(path)) return [];
+    const { mode, uid, gid, rdev } = statSync(path);
+    return [`node ${path} ${mode.toString(8)} ${uid}:${gid} ${rdev}`];
+  });
 }
 
 function readText(path: string): string {
