@@ -207,7 +207,8 @@ static bool strings_valid(const struct frame *frame) {
 		arguments += field.number == FIELD_ARGV;
 		variables += field.number == FIELD_ENV;
 	}
-	return arguments >= 1 && arguments <= MAX_ARGUMENTS && variables <= MAX_ARGUMENTS && bytes <= MAX_RUNTIME_BYTES;
+	return arguments >= 1 && arguments <= MAX_ARGUMENTS && variables <= MAX_ARGUMENTS &&
+		bytes <= MAX_RUNTIME_BYTES;
 }
 
 /* Whoever has a plan says nothing to an OCI runtime. */
@@ -217,7 +218,8 @@ static bool prepare_way(struct process *process, const struct frame *frame) {
 		process->terminal = (process->flags & START_TERMINAL) != 0;
 		return true;
 	}
-	if (!strings_valid(frame) || !field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
+	if (!strings_valid(frame) ||
+		!field_text(frame, FIELD_PID_FILE, process->pid_file, sizeof(process->pid_file)) ||
 		!field_text(frame, FIELD_RUNTIME_LOG, process->runtime_log, sizeof(process->runtime_log)) ||
 		!field_text(frame, FIELD_CONSOLE_SOCKET, process->console_name, sizeof(process->console_name)))
 		return false;

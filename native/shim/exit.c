@@ -218,10 +218,10 @@ static void reap_process(struct process *process) {
 }
 
 /*
- * A process may end before its runtime or starter has said its number. As long as such a one is expected, only
- * known children are reaped; the others stay zombies, and nothing has to be remembered about them. Otherwise
- * every child is reaped: an unreaped one would keep the container's PID namespace, and with it the end of its
- * init, waiting.
+ * A process may end before its runtime or starter has said its number. As long as such a one is expected,
+ * only known children are reaped; the others stay zombies, and nothing has to be remembered about them.
+ * Otherwise every child is reaped: an unreaped one would keep the container's PID namespace, and with it the
+ * end of its init, waiting.
  */
 void exit_collect(void) {
 	process_each(reap_runtime);

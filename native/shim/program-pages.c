@@ -1,8 +1,8 @@
 /*
- * Job: an idle shim keeps only the pages of its own program that it runs through while it waits; the launcher's
- * part is used by its children. They come back from the page cache when they are touched, but the kernel then
- * maps 64 KiB around each; so the program's mapping is cut into small pieces, which it does not reach across.
- * (Pieces stay apart because their read-ahead advice differs.)
+ * Job: an idle shim keeps only the pages of its own program that it runs through while it waits; the
+ * launcher's part is used by its children. They come back from the page cache when they are touched, but the
+ * kernel then maps 64 KiB around each; so the program's mapping is cut into small pieces, which it does not
+ * reach across. (Pieces stay apart because their read-ahead advice differs.)
  */
 #define _GNU_SOURCE
 #include "program-pages.h"

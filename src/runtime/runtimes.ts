@@ -37,9 +37,10 @@ export class Runtimes {
 
   constructor({ definitions, defaultName, ownPath }: RuntimesOptions) {
     const own: OwnRuntime = { kind: 'own', name: OWN_RUNTIME, path: ownPath };
-    const others = Object.entries(definitions).map(
-      ([name, given]): [string, Runtime] => [name, createOciRuntime(name, given)],
-    );
+    const others = Object.entries(definitions).map(([name, given]): [string, Runtime] => [
+      name,
+      createOciRuntime(name, given),
+    ]);
     this.#runtimes = new Map<string, Runtime>([[OWN_RUNTIME, own], ...others]);
     this.defaultName = defaultName;
   }

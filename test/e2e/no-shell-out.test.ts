@@ -73,7 +73,8 @@ test('a run starts the shim and at most an OCI runtime, nothing else', { timeout
       },
       { what: 'the container in the trace' },
     );
-    for (const name of ['gantry-shim', ...OCI_RUNTIME.slice(0, 1), 'true']) assert.ok(programs.has(name), `${name} was not seen`);
+    for (const name of ['gantry-shim', ...OCI_RUNTIME.slice(0, 1), 'true'])
+      assert.ok(programs.has(name), `${name} was not seen`);
     assert.deepEqual(
       [...programs].filter((name) => !EXPECTED.includes(name)),
       [],

@@ -149,7 +149,14 @@ async function greet(
     throw error;
   });
   if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
-  const { pid, startTime } = processOf(new Fields(hello.payload));
+  const fields = new Fields(hello.payload);
+  const version = fields.int(FIELD.version);
+  if (version < starter.shimVersion)
+    throw new EngineError(
+      'internal',
+      `${NO_TASK}: the shim speaks version ${version}, too old for this daemon`,
+    );
+  const { pid, startTime } = processOf(fields);
   task.shim = { pid, startTime };
   task.attachable = true;
   await options.onAttachable(task);

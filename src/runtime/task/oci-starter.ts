@@ -54,6 +54,7 @@ export function createOciStarter(context: TaskContext, runtime: OciRuntime): Sta
 class OciStarter implements Starter {
   readonly name: string;
   readonly controlFlags = CONTROL_FLAG.ociRuntime;
+  readonly shimVersion = 1;
   readonly #context: TaskContext;
   readonly #runtime: OciRuntime;
   readonly #root: string;

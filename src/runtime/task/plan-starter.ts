@@ -18,7 +18,7 @@ import { execError, startError, type StartError } from '../runc/errors.ts';
 import type { OwnRuntime } from '../runtimes.ts';
 import type { SeccompProgram } from '../seccomp/compile.ts';
 import type { LaunchFacts } from '../shim/launch-facts.ts';
-import { FIELD, type Fields, FRAME, START_FLAG } from '../shim/protocol.ts';
+import { FIELD, type Fields, FRAME, PLAN_VERSION, START_FLAG } from '../shim/protocol.ts';
 import type { StartRequest } from '../task.ts';
 import { bindSpec, sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
@@ -38,6 +38,7 @@ export function createPlanStarter(context: TaskContext, runtime: OwnRuntime): St
 class PlanStarter implements Starter {
   readonly name: string;
   readonly controlFlags = 0;
+  readonly shimVersion = PLAN_VERSION;
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
   #plan: LaunchPlan | null = null;
@@ -134,7 +135,7 @@ class PlanStarter implements Starter {
     return this.#call(plan, request.terminal);
   }
 
-  /** A service manager inside has moved everybody out of the container's cgroup: the exec goes where init is. */
+  /** A service manager inside has moved everybody out of the container's cgroup: the exec follows init. */
   async execAgain(fields: Fields, work: ExecWork): Promise<StartCall | null> {
     const { list, step, errno } = failureOf(fields);
     if (list !== 'before' || step !== 'clone3' || errno !== EBUSY) return null;

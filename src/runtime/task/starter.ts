@@ -34,6 +34,8 @@ export interface Starter {
   stateOf(id: string): string;
   /** Bits of CONTROL's field `flags`. */
   readonly controlFlags: number;
+  /** The oldest version of the shim's protocol that will do. */
+  readonly shimVersion: number;
   /** What an exec will have to know; written before anything happens. Errors: of a spec that is refused. */
   facts(request: StartRequest): LaunchFacts | undefined;
   start(work: StartWork): Promise<StartCall>;

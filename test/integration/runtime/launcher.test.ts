@@ -12,7 +12,16 @@ import { cannotRun, makeWorld, readAll, waitFor, type World } from './support.ts
 
 const OUTPUT: AttachOptions = { stdin: false, stdout: true, stderr: true };
 const ROOT_USER = { uid: 0, gid: 0, additionalGids: [0], home: '/' };
-const PROTECTION = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp', 'Seccomp_filters'];
+const PROTECTION = [
+  'CapInh',
+  'CapPrm',
+  'CapEff',
+  'CapBnd',
+  'CapAmb',
+  'NoNewPrivs',
+  'Seccomp',
+  'Seccomp_filters',
+];
 
 async function output(
   world: World,

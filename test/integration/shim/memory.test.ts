@@ -35,13 +35,18 @@ test('an idle shim is small, and small again after output through every buffer',
   assert.ok(await until(isSmall), `${sizes()}, after output`);
 });
 
-test('a container and execs by launch plans leave nothing in the shim', { skip: cannotLaunch() }, async (t) => {
+test('a container and execs by launch plans leave nothing in the shim', {
+  skip: cannotLaunch(),
+}, async (t) => {
   const shim = await startShim(t);
   const { root } = makeRoot(t);
   const plan = encodeLaunchPlan(smallPlan({ root, command: ['/bin/sleep', '1000'] }));
   const started = await shim.control.request(FRAME.start, [[FIELD.plan, plan]]);
   assert.equal(started.type, FRAME.started);
-  const large = [[FIELD.execId, 'large'], [FIELD.plan, Buffer.alloc(4_000_000)]] as const;
+  const large = [
+    [FIELD.execId, 'large'],
+    [FIELD.plan, Buffer.alloc(4_000_000)],
+  ] as const;
   assert.equal((await shim.control.request(FRAME.exec, large)).type, FRAME.failed);
   const isSmall = (): boolean =>
     memoryOf(shim.pid, 'Pss') <= IDLE_PSS_KB && memoryOf(shim.pid, 'Anonymous') <= IDLE_OWN_KB;

@@ -5,7 +5,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { encodeLaunchPlan } from '../../../src/runtime/launch-plan/encode.ts';
-import { type LaunchPlan, NO_SLOT, type Operation, SLOT } from '../../../src/runtime/launch-plan/operations.ts';
+import {
+  type LaunchPlan,
+  NO_SLOT,
+  type Operation,
+  SLOT,
+} from '../../../src/runtime/launch-plan/operations.ts';
 import { cannotLaunch, CLONE, makeRoot, smallPlan } from '../launcher/launch-command.ts';
 import { FIELD, type FieldInput, FRAME, type Frame, intOf, textOf } from './shim-connection.ts';
 import { type Shim, startShim, until } from './shim-harness.ts';
@@ -105,7 +110,10 @@ describe('launch plans', { skip: cannotLaunch() }, () => {
       const bytes = Buffer.from(good);
       bytes[at] = (bytes[at] ?? 0) ^ 0x41;
       const name = `e${round++}`;
-      const answer = await shim.control.request(FRAME.exec, [[FIELD.execId, name], [FIELD.plan, bytes]]);
+      const answer = await shim.control.request(FRAME.exec, [
+        [FIELD.execId, name],
+        [FIELD.plan, bytes],
+      ]);
       assert.ok(answer.type === FRAME.failed || answer.type === FRAME.started, `byte ${at}: ${answer.type}`);
     }
     // Not as the first field, it lies askew.
@@ -202,7 +210,15 @@ describe('launch plans', { skip: cannotLaunch() }, () => {
     const shim = await startContainer(t, ['/bin/sleep', '1000']);
     execFileSync('mkfifo', [join(shim.directory, 'never')]);
     // Opening a FIFO that nobody writes to hangs, as a path on a dead server does.
-    const hang: Operation = { op: 'open', slot: 20, at: NO_SLOT, path: 'never', flags: 0, mode: 0, resolve: 0 };
+    const hang: Operation = {
+      op: 'open',
+      slot: 20,
+      at: NO_SLOT,
+      path: 'never',
+      flags: 0,
+      mode: 0,
+      resolve: 0,
+    };
     const plan = plainPlan(['/bin/true']);
     const tag = shim.control.send(FRAME.exec, [
       [FIELD.execId, 'stuck'],
