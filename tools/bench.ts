@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { BenchEngine } from '../test/bench/engine.ts';
 import { MEASURES, type Measure } from '../test/bench/measures.ts';
 import { engineMemory, type EngineProcesses } from '../test/bench/memory.ts';
+import { measureLaunchers, type LauncherSamples } from '../test/bench/launchers.ts';
 import { summarize, type Summary } from '../test/bench/statistics.ts';
 import { must, run } from '../test/support/command.ts';
 import { startDaemon, type TestDaemon } from '../test/support/daemon.ts';
@@ -46,39 +47,20 @@ async function measure(one: Measure, engines: readonly BenchEngine[], factor: nu
   return { name: one.name, unit: one.unit, samples };
 }
 
-interface Spec {
-  root: { path: string };
-  process: { args: string[] };
-  linux: { cgroupsPath: string; namespaces: { type: string; path?: string }[] };
-}
-
 /**
- * `runc run` of the same command without any engine, with the spec that the engine writes (seccomp, mounts,
- * limits): what no engine over runc can go below.
+ * Containers without any engine, by each launcher. In a mount namespace of its own, without the unified
+ * cgroup hierarchy where there are v1 ones, too: crun refuses such a host.
  */
-async function bareRuntime(archive: Buffer, daemon: TestDaemon, engine: BenchEngine): Promise<Row> {
-  const bundle = `/tmp/gantry-bench-${randomUUID()}`;
-  await mkdir(`${bundle}/rootfs`, { recursive: true });
-  await writeFile(`${bundle}/root.tar`, archive);
-  await must('tar', ['-C', `${bundle}/rootfs`, '-xf', `${bundle}/root.tar`]);
-  const id = await engine.create({ Cmd: ['sleep', '3600'] });
-  await engine.must('POST', `/containers/${id}/start`);
-  const config = await readFile(`${daemon.execRoot}/tasks/${id}/config.json`, 'utf8');
-  const spec = JSON.parse(config) as Spec;
-  spec.root.path = 'rootfs';
-  spec.process.args = ['true'];
-  spec.linux.cgroupsPath = `${daemon.cgroupParent ?? '/docker'}/bare`;
-  spec.linux.namespaces = spec.linux.namespaces.map(({ type }) => ({ type }));
-  await writeFile(`${bundle}/config.json`, JSON.stringify(spec));
-  const samples: number[] = [];
-  for (let i = 0; i < 20; i++) {
-    const start = performance.now();
-    await must('runc', ['run', '-b', bundle, `bench-${process.pid}-${i}`]);
-    samples.push(performance.now() - start);
-  }
-  await engine.remove(id);
-  await rm(bundle, { recursive: true });
-  return { name: 'bare runc run true, same spec', unit: 'ms', samples: { gantry: samples } };
+async function launchers(): Promise<Row[]> {
+  const script = '[ -d /sys/fs/cgroup/unified ] && umount /sys/fs/cgroup/unified; exec "$0" "$@"';
+  const again = [process.execPath, import.meta.filename, '--launchers'];
+  const text = await must('unshare', ['--mount', 'sh', '-c', script, ...again]);
+  const samples = JSON.parse(text) as LauncherSamples;
+  return Object.entries(samples).map(([name, values]) => ({
+    name: `without an engine: ${name}`,
+    unit: 'ms',
+    samples: { gantry: [...values] },
+  }));
 }
 
 async function startTimes(daemon: TestDaemon): Promise<Row> {
@@ -135,9 +117,10 @@ function line(row: Row, peer: string | undefined): string {
     summary.count === 1
       ? `${summary.median.toFixed(1).padStart(9)} ${'1 sample'.padStart(16)}`
       : `${summary.median.toFixed(1).padStart(9)} ${summary.p95.toFixed(1).padStart(9)} ${`±${summary.spreadPercent.toFixed(0)}%`.padStart(6)}`;
-  const ratio = theirs && (row.unit === 'MB/s' ? ours.median / theirs.median : theirs.median / ours.median);
+  const ratio =
+    theirs && (row.unit.endsWith('/s') ? ours.median / theirs.median : theirs.median / ours.median);
   const rest = theirs ? `${figure(theirs)} ${`${ratio?.toFixed(1)}x`.padStart(7)}` : '';
-  return `${row.name.padEnd(40)} ${row.unit.padEnd(8)} ${figure(ours)} ${rest}`;
+  return `${row.name.padEnd(52)} ${row.unit.padEnd(8)} ${figure(ours)} ${rest}`;
 }
 
 async function main(): Promise<void> {
@@ -148,15 +131,19 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '1' },
       only: { type: 'string' },
       out: { type: 'string', default: 'dist/bench.json' },
+      launchers: { type: 'boolean', default: false },
     },
   });
-  await using daemon = await startDaemon();
+  if (values.launchers) return void process.stdout.write(JSON.stringify(await measureLaunchers()));
+  const execRoot = `/dev/shm/gantry-bench-${randomUUID()}`;
+  // As /run on most hosts: on tmpfs.
+  await using daemon = await startDaemon({ execRoot });
   const ours = new BenchEngine('gantry', daemon.socket);
   const peer =
     values.vs === undefined ? undefined : new BenchEngine('peer', values.vs.replace('unix://', ''));
   const engines = peer === undefined ? [ours] : [ours, peer];
   const processes: { engine: BenchEngine; processes: EngineProcesses }[] = [
-    { engine: ours, processes: { pid: daemon.pid, naming: daemon.root } },
+    { engine: ours, processes: { pid: daemon.pid, naming: daemon.execRoot } },
   ];
   if (peer !== undefined && values['vs-pid'] !== undefined)
     processes.push({ engine: peer, processes: { pid: Number(values['vs-pid']) } });
@@ -172,7 +159,7 @@ async function main(): Promise<void> {
   if (wants('memory')) rows.push(...(await memoryRows(measured)));
   for (const one of MEASURES)
     if (wants(one.name)) rows.push(await measure(one, engines, Number(values.rounds)));
-  if (wants('bare runc')) rows.push(await bareRuntime(archive, daemon, ours));
+  if (wants('without an engine')) rows.push(...(await launchers()));
   if (wants('daemon start')) rows.push(await startTimes(daemon));
   const versions = await Promise.all(
     engines.map(async (engine) => ({
@@ -183,7 +170,7 @@ async function main(): Promise<void> {
   const peerVersion = (versions[1]?.version as { Version?: string } | undefined)?.Version;
   const runc = (await run('runc', ['--version'])).stdout.split('\n')[0];
   process.stdout.write(
-    `${'measure'.padEnd(40)} unit         median       p95 spread${peer ? '    median       p95 spread   ratio' : ''}\n`,
+    `${'measure'.padEnd(52)} unit         median       p95 spread${peer ? '    median       p95 spread   ratio' : ''}\n`,
   );
   for (const row of rows) process.stdout.write(`${line(row, peer?.label)}\n`);
   if (peer !== undefined && values['vs-pid'] === undefined && wants('memory'))

@@ -121,6 +121,13 @@ function report(runs: readonly Run[]): string {
   );
 }
 
+/** What a group and those below it, also the ones that are gone, have used. */
+function processorMs(kernel: Kernel, path: string): number {
+  const nanos = kernel.cgroups.read(path, 'cpuacct', 'cpuacct.usage');
+  if (nanos !== null) return Number(nanos) / 1e6;
+  return Number(/^usage_usec (\d+)/m.exec(kernel.cgroups.read(path, '', 'cpu.stat') ?? '')?.[1] ?? 0) / 1e3;
+}
+
 async function profile(runs: number, network: string, runtime: string): Promise<void> {
   const root = mkdtempSync('/tmp/gantry-profile-');
   const parent = `/${root.slice('/tmp/'.length)}`;
@@ -156,6 +163,10 @@ async function profile(runs: number, network: string, runtime: string): Promise<
     const done: Run[] = [];
     for (let i = 0; i < runs + 3; i++) done.push(await oneRun(engine, spans, network));
     process.stdout.write(report(done.slice(3)));
+    const groups = [parent, `/gantry-${instance.slice(0, 6)}`];
+    const [inside = 0, shims = 0] = groups.map((path) => processorMs(kernel, path) / done.length);
+    process.stdout.write(`${shims.toFixed(2).padStart(17)}           mean processor time of shims\n`);
+    process.stdout.write(`${inside.toFixed(2).padStart(17)}           the same of containers\n`);
   } finally {
     await engine.close();
     await removeCgroups(parent);

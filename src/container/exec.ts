@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import * as messages from '#api/messages.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { newExecId, type ExecId } from '#base/ids.ts';
@@ -80,19 +80,22 @@ export async function createExec(
  */
 async function execUser(room: Room, entry: Entry, user: string): Promise<ResolvedUser> {
   const { record } = entry;
-  // What has ended has no root.
-  const root = await open(`/proc/${record.state.pid}/root`, 'r').catch((error: unknown) => {
+  // What has ended has no root. The link leads there at once, it is no path to look up.
+  let root: number;
+  try {
+    root = openSync(`/proc/${record.state.pid}/root`, 'r');
+  } catch (error) {
     throw new EngineError('conflict', messages.containerNotRunning(record.id), { cause: error });
-  });
+  }
   try {
     if (room.deps.tasks.get(record.id)?.pid !== record.state.pid)
       throw new EngineError('conflict', messages.containerNotRunning(record.id));
-    return await lookUpUser(room.deps.tree, root.fd, {
+    return await lookUpUser(room.deps.tree, root, {
       user: user || record.config.User,
       groupAdd: record.hostConfig.GroupAdd ?? [],
     });
   } finally {
-    await root.close();
+    closeSync(root);
   }
 }
 

@@ -248,8 +248,8 @@ export interface Links {
   find(name: string, netns?: number): Link | null;
   addresses(netns?: number): readonly AddressRecord[];
   routes(netns?: number): readonly RouteRecord[];
-  /** Calls back for every link that appears, changes or goes in this process's network namespace. */
-  watch(listener: (event: { readonly kind: 'changed' | 'removed'; readonly link: Link }) => void): Watch;
+  /** Calls back for every link that goes from this process's network namespace, soon. */
+  watchRemovals(listener: (link: Link) => void): Watch;
 }
 
 /**

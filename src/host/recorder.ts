@@ -169,7 +169,7 @@ function modelLinks(world: World): Links {
     find: (name, netns) => world.of(netns).find(name),
     addresses: (netns) => world.of(netns).addresses,
     routes: (netns) => world.of(netns).routes,
-    watch: () => ({ close: () => undefined }),
+    watchRemovals: () => ({ close: () => undefined }),
   };
 }
 

@@ -35,8 +35,8 @@ export class AddressRest {
   }
 
   start(): void {
-    this.#watch ??= this.#kernel.links.watch((event) => {
-      if (event.kind === 'removed' && !this.#end(event.link.name)) this.#remember(event.link.name);
+    this.#watch ??= this.#kernel.links.watchRemovals(({ name }) => {
+      if (!this.#end(name)) this.#remember(name);
     });
   }
 

@@ -1,9 +1,9 @@
 import type { BenchEngine } from './engine.ts';
 
-/** One measure: `sample` gives milliseconds (or MB/s where `unit` says so) and leaves nothing behind. */
+/** One measure: `sample` gives what `unit` says and leaves nothing behind. */
 export interface Measure {
   readonly name: string;
-  readonly unit: 'ms' | 'MB/s';
+  readonly unit: 'ms' | 'MB/s' | '/s';
   readonly rounds: number;
   readonly prepare?: (engine: BenchEngine) => Promise<void>;
   readonly sample: (engine: BenchEngine) => Promise<number>;
@@ -48,6 +48,31 @@ async function logThroughput(engine: BenchEngine, blockBytes: number, megabytes:
   } finally {
     await engine.remove(id);
   }
+}
+
+/** How many runs a second, with so many clients that each start the next when one is over. */
+async function lifecycleRate(engine: BenchEngine, workers: number, runs: number): Promise<number> {
+  let left = runs;
+  const work = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await runByApi(engine);
+    }
+  };
+  const ms = await timed(async () => void (await Promise.all(Array.from({ length: workers }, work))));
+  return runs / (ms / 1000);
+}
+
+/** From sending the start request until the container's process runs, by the time that the engine notes. */
+async function firstInstruction(engine: BenchEngine): Promise<number> {
+  const id = await engine.create({ Cmd: ['sleep', '3600'] });
+  const asked = performance.timeOrigin + performance.now();
+  await engine.must('POST', `/containers/${id}/start`);
+  const text = await engine.must('GET', `/containers/${id}/json`);
+  await engine.remove(id);
+  const { StartedAt } = (JSON.parse(text) as { State: { StartedAt: string } }).State;
+  const [whole = '', fraction = ''] = StartedAt.replace('Z', '').split('.');
+  return Date.parse(`${whole}Z`) + Number(`0.${fraction || '0'}`) * 1000 - asked;
 }
 
 const IDLE = 'bench-idle';
@@ -95,13 +120,20 @@ export const MEASURES: readonly Measure[] = [
     ...idle,
     sample: (engine) => timed(async () => void (await engine.docker(['exec', IDLE, 'true']))),
   },
+  { name: 'start asked to first instruction', unit: 'ms', rounds: 20, sample: firstInstruction },
   { name: 'start + stop, API', unit: 'ms', rounds: 10, sample: startAndStop },
   {
     name: '20 runs in parallel, API',
     unit: 'ms',
-    rounds: 3,
+    rounds: 5,
     sample: (engine) =>
       timed(async () => void (await Promise.all(Array.from({ length: 20 }, () => runByApi(engine))))),
+  },
+  {
+    name: 'runs with 8 clients, API',
+    unit: '/s',
+    rounds: 5,
+    sample: (engine) => lifecycleRate(engine, 8, 40),
   },
   {
     name: 'log, 64 KiB writes',

@@ -15,6 +15,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   readonly config?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Instead of a folder beside the data root, which may be on a disk. */
+  readonly execRoot?: string;
   /** Another executable instead of `bin/gantryd`. */
   readonly executable?: string;
   /** Cgroup parent instead of one of the test's own; `null` keeps the daemon's default. */
@@ -38,7 +40,7 @@ export class TestDaemon {
     this.name = `gt-${randomBytes(3).toString('hex')}`;
     this.root = `/tmp/${this.name}`;
     this.dataRoot = `${this.root}/data`;
-    this.execRoot = `${this.root}/exec`;
+    this.execRoot = options.execRoot ?? `${this.root}/exec`;
     this.socket = `${this.root}/gantry.sock`;
     this.cgroupParent = options.cgroupParent === undefined ? `/${this.name}` : options.cgroupParent;
     this.#options = options;
@@ -205,7 +207,7 @@ export class TestDaemon {
     if (this.cgroupParent !== null) await removeCgroups(this.cgroupParent);
     const instance = await readFile(`${this.dataRoot}/instance`, 'utf8').catch(() => '');
     if (instance !== '') await removeCgroups(`/gantry-${instance.slice(0, 6)}`);
-    await rm(this.root, { recursive: true, force: true });
+    for (const path of [this.execRoot, this.root]) await rm(path, { recursive: true, force: true });
   }
 }
 

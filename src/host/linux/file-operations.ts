@@ -3,13 +3,25 @@
  */
 import type { FilePath, FileStat, FileTime, MknodOptions, OpenOptions } from '../kernel.ts';
 import { errnoNumber, kernelError } from './errno.ts';
-import { AT, isRoot, O, openInside, pathArgument, pathText, withHandle, withParent } from './file-paths.ts';
+import {
+  AT,
+  isRoot,
+  O,
+  openInside,
+  openWithFacts,
+  pathArgument,
+  pathText,
+  withHandle,
+  withParent,
+} from './file-paths.ts';
 import { parseStatx, STATX_BASIC, STATX_BYTES, S_IF } from './file-stat.ts';
 import { bare, check, type Operation, one } from './sys.ts';
 
 const ACCESS = { read: O.RDONLY, write: O.WRONLY, readwrite: O.RDWR, path: O.PATH } as const;
 const SPECIAL_BITS = 0o7000;
 const LINK_BYTES = 4096;
+/** So much comes with one read of a file on a disk or a tmpfs. */
+const ONE_READ = 64 * 1024;
 
 /** The process's umask: asked per call, since tests and programs change it. */
 function masked(mode: number): boolean {
@@ -59,15 +71,24 @@ function* statHandle(directory: number, name: string | Buffer, flags: number): O
   return parseStatx(buffer);
 }
 
+/** Two trips to a thread, as long as the file is what its size says. */
 export function* readFile(root: number, path: FilePath, maxBytes: number): Operation<Buffer> {
-  const fd = yield* openInside(root, path, { flags: O.RDONLY | O.NONBLOCK });
+  const { fd, facts } = yield* openWithFacts(root, path, { flags: O.RDONLY | O.NONBLOCK });
+  let isOpen = true;
   try {
-    const facts = yield* statHandle(fd, '', AT.EMPTY_PATH);
     if (facts.type !== 'file') throw kernelError(errnoNumber('EINVAL'), 'read', pathText(path));
     if (facts.sizeBytes > maxBytes) throw kernelError(errnoNumber('EFBIG'), 'read', pathText(path));
-    return yield* readAll(fd, path, { expected: facts.sizeBytes, maxBytes });
+    if (facts.sizeBytes === 0 || facts.sizeBytes > ONE_READ)
+      return yield* readAll(fd, path, { expected: facts.sizeBytes, maxBytes });
+    const buffer = Buffer.alloc(facts.sizeBytes);
+    const [length = 0] = yield [
+      ['read', fd, buffer, buffer.length],
+      ['close', fd],
+    ];
+    isOpen = false;
+    return buffer.subarray(0, check(length, 'read', pathText(path)));
   } finally {
-    yield [['close', fd]];
+    if (isOpen) yield [['close', fd]];
   }
 }
 

@@ -1,6 +1,7 @@
-import type { FilePath } from '../kernel.ts';
+import type { FilePath, FileStat } from '../kernel.ts';
 import { errnoNumber, kernelError } from './errno.ts';
-import { bare, check, type Operation } from './sys.ts';
+import { parseStatx, STATX_BASIC, STATX_BYTES } from './file-stat.ts';
+import { bare, check, type Operation, type PlainCall } from './sys.ts';
 
 export const O = {
   RDONLY: 0,
@@ -42,12 +43,7 @@ export function pathArgument(path: FilePath): string | Buffer {
   return Buffer.concat([path, Buffer.alloc(1)]);
 }
 
-/** Opens inside the root, whatever links and dots are on the way. */
-export function* openInside(
-  root: number,
-  path: FilePath,
-  { flags, mode = 0, noSymlinks = false }: Flags,
-): Operation<number> {
+function openCall(root: number, path: FilePath, { flags, mode = 0, noSymlinks = false }: Flags): PlainCall {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O.CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(mode), 8);
@@ -55,13 +51,37 @@ export function* openInside(
     BigInt(RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS | (noSymlinks ? RESOLVE.NO_SYMLINKS : 0)),
     16,
   );
-  const target = isRoot(path) ? '.' : pathArgument(path);
+  return ['openat2', root, isRoot(path) ? '.' : pathArgument(path), how, how.length];
+}
+
+/** Opens inside the root, whatever links and dots are on the way. */
+export function* openInside(root: number, path: FilePath, flags: Flags): Operation<number> {
+  const call = openCall(root, path, flags);
   let result = 0;
   for (let attempt = 0; attempt < RACE_RETRIES; attempt += 1) {
-    result = yield* bare('openat2', root, target, how, how.length);
+    result = yield* bare(...call);
     if (result !== -errnoNumber('EAGAIN')) break;
   }
   return check(result, 'openat2', pathText(path));
+}
+
+/** The same, and what was opened, in one go. */
+export function* openWithFacts(
+  root: number,
+  path: FilePath,
+  flags: Flags,
+): Operation<{ readonly fd: number; readonly facts: FileStat }> {
+  const call = openCall(root, path, flags);
+  const buffer = Buffer.alloc(STATX_BYTES);
+  let results: readonly number[] = [];
+  for (let attempt = 0; attempt < RACE_RETRIES; attempt += 1) {
+    results = yield [call, ['statx', [0], '', AT.EMPTY_PATH, STATX_BASIC, buffer]];
+    if (results[0] !== -errnoNumber('EAGAIN')) break;
+  }
+  const fd = check(results[0] ?? 0, 'openat2', pathText(path));
+  if ((results[1] ?? 0) < 0) yield [['close', fd]];
+  check(results[1] ?? 0, 'statx', pathText(path));
+  return { fd, facts: parseStatx(buffer) };
 }
 
 export function isRoot(path: FilePath): boolean {

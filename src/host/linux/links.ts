@@ -41,11 +41,12 @@ export function createLinks(deps: NetlinkDeps): Links {
     find: (name, netns) => withSocket(netns, (socket) => findLink(socket, name)),
     addresses: (netns) => dump<AddressRecord>(netns, RTM.GETADDR, parseAddress),
     routes: (netns) => dump<RouteRecord>(netns, RTM.GETROUTE, parseRoute),
-    watch: (listener) =>
+    watchRemovals: (listener) =>
       watchGroup(deps, { protocol: NETLINK.ROUTE, group: RTNLGRP_LINK }, (messages) => {
         for (const message of messages ?? []) {
-          const link = parseLink(message);
-          if (link !== null) listener({ kind: message.type === RTM.DELLINK ? 'removed' : 'changed', link });
+          // Each link that comes is told several times with all it has; nobody waits for these.
+          const link = message.type === RTM.DELLINK ? parseLink(message) : null;
+          if (link !== null) listener(link);
         }
       }),
   };
