@@ -266,6 +266,19 @@ test('what a container may write on v2 goes to its user, who is somebody on the 
   assert.deepEqual(only(planWith({ linux, mounts: readonly }, context).before, 'changeOwner'), []);
 });
 
+test('controllers that are enabled are left alone', () => {
+  const context = { cgroups: V2, devices: { program: new Uint8Array(8) } };
+  const linux = { cgroupsPath: '/docker/c1' };
+  const written = (enabledControllers: Record<string, string[]>): string[] =>
+    only(planWith({ linux }, { ...context, enabledControllers }).before, 'writeFile').map(({ path }) => path);
+  const [top, docker] = ['/sys/fs/cgroup', '/sys/fs/cgroup/docker'].map(
+    (path) => `${path}/cgroup.subtree_control`,
+  );
+  assert.deepEqual(written({}), [top, docker]);
+  assert.deepEqual(written({ '/': ['cpu', 'memory'] }), [docker]);
+  assert.deepEqual(written({ '/': ['memory'], '/docker': ['memory'] }), []);
+});
+
 test('an exec may be born in the cgroup of init, and its CPUs change when it is in its own', () => {
   const process = { ...PROCESS, execCPUAffinity: { initial: '0', final: '1-2,9' } };
   const target = { namespaces: ['mount', 'pid'], cgroupsPath: '/c1' };

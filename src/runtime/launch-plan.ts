@@ -34,6 +34,7 @@ import {
 } from './launch-plan/security.ts';
 import { planSysctls, type PlannedSysctl } from './launch-plan/sysctl.ts';
 
+export { cgroupsAbove } from './launch-plan/cgroups.ts';
 export type { CompiledSeccomp, ExecContext, ExecTarget, LaunchContext } from './launch-plan/context.ts';
 export { encodeLaunchPlan } from './launch-plan/encode.ts';
 export { buildExecPlan } from './launch-plan/exec.ts';

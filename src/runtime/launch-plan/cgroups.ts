@@ -52,11 +52,20 @@ function makeDirectories(builder: PlanBuilder, hierarchy: CgroupHierarchy, path:
   }
 }
 
+/** Directories above a cgroup, the hierarchy's own first. */
+export function cgroupsAbove(path: string): string[] {
+  return ['/', ...ancestors(path).slice(0, -1)];
+}
+
 /** What is not in the lists of the directories above has no files in ours. */
-function enableControllers(builder: PlanBuilder, hierarchy: CgroupHierarchy, path: string): void {
-  const above = ['/', ...ancestors(path).slice(0, -1)];
-  for (const directory of above) {
+function enableControllers(
+  builder: PlanBuilder,
+  { hierarchy, path }: { readonly hierarchy: CgroupHierarchy; readonly path: string },
+  enabled: LaunchContext['enabledControllers'] = {},
+): void {
+  for (const directory of cgroupsAbove(path)) {
     for (const controller of hierarchy.controllers) {
+      if (enabled[directory]?.includes(controller) === true) continue;
       builder.before.push({
         op: 'writeFile',
         at: NO_SLOT,
@@ -84,11 +93,12 @@ function placeV1(builder: PlanBuilder, hierarchy: CgroupHierarchy, path: string)
 
 function placeV2(
   builder: PlanBuilder,
-  { hierarchy, path }: { hierarchy: CgroupHierarchy; path: string },
-  unified: boolean,
+  place: { readonly hierarchy: CgroupHierarchy; readonly path: string },
+  context: LaunchContext,
 ): CgroupPlace {
+  const { hierarchy, path } = place;
   makeDirectories(builder, hierarchy, path);
-  if (unified) enableControllers(builder, hierarchy, path);
+  if (context.cgroups.version === 'v2') enableControllers(builder, place, context.enabledControllers);
   const full = posix.join(hierarchy.mountPoint, path);
   return { hierarchy, path: full, slot: builder.hostFile(full, { flags: DIRECTORY, from: FROM }) };
 }
@@ -106,7 +116,7 @@ export function planCgroups(builder: PlanBuilder, spec: RuntimeSpec, context: La
     path,
     v1,
     unified,
-    ...(second === undefined ? {} : { v2: placeV2(builder, { hierarchy: second, path }, unified) }),
+    ...(second === undefined ? {} : { v2: placeV2(builder, { hierarchy: second, path }, context) }),
   };
 }
 

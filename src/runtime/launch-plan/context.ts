@@ -51,6 +51,11 @@ export interface LaunchContext extends HostContext {
   readonly bundle: string;
   /** `linux.resources.devices`, compiled for this host's cgroups. */
   readonly devices: { readonly writes: readonly DeviceWrite[] } | { readonly program: Uint8Array };
+  /**
+   * What cgroup.subtree_control of v2 cgroups says, by their path (`/`, `/docker`): it is not written again,
+   * since every write waits for cgroups on their way out. Default: nothing is known.
+   */
+  readonly enabledControllers?: Readonly<Record<string, readonly string[]>>;
   /** Path of a mount namespace whose /dev/shm a mount with the source `task:shm` shows. */
   readonly shmOf?: string;
   /** Whether the host has /proc/kcore; default yes. */

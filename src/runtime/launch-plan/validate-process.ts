@@ -81,8 +81,8 @@ const processOf = record<SpecProcess>({
 export const readProcess: Reader<SpecProcess> = (value, path) => {
   const given = isObject(value) ? { user: {}, ...value } : value;
   const process = processOf(given, path);
-  if (process.args.length === 0) throw invalid(`${path}.args`, 'must have an entry');
-  if (!process.cwd.startsWith('/')) throw invalid(`${path}.cwd`, 'must be an absolute path');
+  if (process.args.length === 0) throw invalid(`${path}.args`, 'args must not be empty');
+  if (!process.cwd.startsWith('/')) throw invalid(`${path}.cwd`, 'Cwd must be an absolute path');
   checkScheduler(process, path);
   return process;
 };

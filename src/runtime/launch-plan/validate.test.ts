@@ -62,7 +62,7 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
   ['root.readonly', 'yes', 'root.readonly: must be a boolean, not a string'],
   ['process', undefined, 'process: must be specified'],
   ['process', [], 'process: must be an object, not a list'],
-  ['process.args', [], 'process.args: must have an entry'],
+  ['process.args', [], 'process.args: args must not be empty'],
   ['process.args', ['a', 1], 'process.args[1]: must be a string, not a number'],
   ['process.cwd', 'tmp', 'process.cwd: must be an absolute path'],
   ['process.user', 5, 'process.user: must be an object, not a number'],
@@ -125,7 +125,7 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
     { monotonic: { secs: 1 } },
     "linux.timeOffsets: time namespace offsets specified, but time namespace isn't enabled in the config",
   ],
-  ['linux.devices', [{ path: '/dev/x', type: 'q' }], 'linux.devices[0].type: unknown device type "q"'],
+  ['linux.devices', [{ path: '/dev/x', type: 'q' }], 'linux.devices[0].type: invalid device type "q"'],
   ['linux.sysctl', { 'net.a': 1 }, 'linux.sysctl["net.a"]: must be a string, not a number'],
   [
     'linux.resources',

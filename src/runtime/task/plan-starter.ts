@@ -6,6 +6,7 @@ import { deviceProgram, deviceWrites } from '../device-rules.ts';
 import {
   buildExecPlan,
   buildLaunchPlan,
+  cgroupsAbove,
   encodeLaunchPlan,
   errnoText,
   type LaunchContext,
@@ -72,6 +73,7 @@ class PlanStarter implements Starter {
       netnsGiven: request.netnsFd !== undefined,
       bundle: task.directory,
       devices: this.#devices(request),
+      enabledControllers: this.#enabledControllers(request),
       kcore: existsSync('/proc/kcore'),
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(request.home === undefined ? {} : { home: request.home }),
@@ -89,6 +91,13 @@ class PlanStarter implements Starter {
     const { cgroups, system } = this.#context.kernel;
     const { apparmor, selinux } = system.facts();
     return { id: task.id, cgroups: cgroups.layout(), apparmor, selinux, oomScoreAdj: 0 };
+  }
+
+  #enabledControllers({ cgroupPath }: StartRequest): Record<string, readonly string[]> {
+    const { cgroups } = this.#context.kernel;
+    const above = cgroups.version === 'v2' ? cgroupsAbove(cgroupPath) : [];
+    const enabled = (path: string): string => cgroups.read(path, '', 'cgroup.subtree_control') ?? '';
+    return Object.fromEntries(above.map((path) => [path, enabled(path).trim().split(' ')]));
   }
 
   #devices({ spec }: StartRequest): LaunchContext['devices'] {
