@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:f
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { must, until } from '../../support/command.ts';
-import { cannotRun, worldFor } from './world.ts';
+import { cannotRun, GANTRY_OCI, worldFor } from './world.ts';
 
 const skip = cannotRun();
 
@@ -165,7 +165,6 @@ test('the init of a detached container is handed to the subreaper above the call
   const source = new URL('subreaper.c', import.meta.url).pathname;
   const program = join(world.directory, 'subreaper');
   await must('cc', ['-o', program, source]);
-  const { GANTRY_OCI } = await import('./world.ts');
   // Prints the parent of init as its own pid, kills it, reaps it, and prints how it ended.
   const said = await must(program, [
     GANTRY_OCI,
@@ -206,4 +205,20 @@ test('a foreground run hands signals on, and --keep keeps the stopped container'
   assert.equal((await running).exit, 42);
   assert.equal(await world.status('one'), 'stopped');
   await world.must(['delete', 'one']);
+});
+
+test('without pivot_root, and with the caller’s keyring', { skip }, async (t) => {
+  const world = worldFor(t);
+  const bundle = world.bundle(['sh', '-c', 'pwd; ls /; test -e /proc/1/root/etc/passwd && echo inside']);
+  const output = await world.must(['run', '--no-pivot', '--no-new-keyring', '-b', bundle, 'one']);
+  assert.equal(output, '/\nbin\ndev\netc\nmnt\nproc\nsbin\nsys\ntmp\ninside\n');
+});
+
+test('sockets of whoever activates come with their variables', { skip }, async (t) => {
+  const world = worldFor(t);
+  const bundle = world.bundle(['sh', '-c', 'echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4']);
+  const [first, second] = [world.file('first', 'first '), world.file('second', 'second')];
+  const call = `${GANTRY_OCI} --root ${world.root} run --preserve-fds 1 -b ${bundle} one`;
+  const script = `exec 3< ${first} 4< ${second}; LISTEN_FDS=1 LISTEN_PID=$$ exec ${call}`;
+  assert.equal(await must('sh', ['-c', script]), '1 1\nfirst second');
 });

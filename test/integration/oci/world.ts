@@ -32,6 +32,8 @@ const APPLETS =
     ' ',
   );
 
+const PATIENCE_MS = 30_000;
+
 /** Why these tests cannot run here, or false. */
 export function cannotRun(): string | false {
   if (process.getuid?.() !== 0) return 'needs root';
@@ -74,7 +76,12 @@ export class World {
   readonly directory = mkdtempSync(join(tmpdir(), 'gantry-oci-'));
   readonly root = join(this.directory, 'root');
   readonly cgroup = `/gantry-oci-test-${process.pid}-${this.directory.slice(-6)}`;
+  readonly #patienceMs: number;
   #count = 0;
+
+  constructor(patienceMs = PATIENCE_MS) {
+    this.#patienceMs = patienceMs;
+  }
 
   /** A bundle whose process is `args`; returns its directory. */
   bundle(args: readonly string[], change: Change = () => undefined): string {
@@ -159,7 +166,7 @@ export class World {
       env: { ...PLAIN_ENV, ...options.env },
       stdio: [...fds, ...(options.more ?? [])],
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 30_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? this.#patienceMs);
     const exit = await new Promise<number>((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', (code, signal) => resolve(code ?? (signal === null ? -1 : -2)));
@@ -201,7 +208,10 @@ export class World {
   /** Waits until a container has a status. */
   async reaches(id: string, status: string): Promise<void> {
     const what = `${id} is ${status}`;
-    await until(async () => ((await this.status(id)) === status ? true : undefined), { what });
+    await until(async () => ((await this.status(id)) === status ? true : undefined), {
+      what,
+      timeoutMs: this.#patienceMs,
+    });
   }
 
   /** What is left of a world whose containers were all deleted. */
@@ -242,8 +252,8 @@ export class World {
 }
 
 /** A world that is looked through for leaks and removed when the test ends. */
-export function worldFor(t: TestContext): World {
-  const world = new World();
+export function worldFor(t: TestContext, patienceMs?: number): World {
+  const world = new World(patienceMs);
   t.after(() => world.close());
   return world;
 }
