@@ -125,12 +125,12 @@ export function inline<S extends Members>(members: S): Reader<Inferred<S>> {
   return (value, path) => readMembers(members, value, path) as Inferred<S>;
 }
 
-/** One of some words. */
-export function oneOf<const Word extends string>(words: readonly Word[], what: string): Reader<Word> {
+/** One of some words; `complaint` says what any other one is. */
+export function oneOf<const Word extends string>(words: readonly Word[], complaint: string): Reader<Word> {
   return (value, path) => {
     const given = text(value, path);
     const found = words.find((word) => word === given);
-    if (found === undefined) throw invalid(path, `unknown ${what} ${JSON.stringify(given)}`);
+    if (found === undefined) throw invalid(path, `${complaint} ${JSON.stringify(given)}`);
     return found;
   };
 }

@@ -43,7 +43,7 @@ export const idMappings: Reader<SpecIdMapping[]> = list(
 );
 
 const namespace = record<SpecNamespace>({
-  type: needed(oneOf(NAMESPACES, 'namespace')),
+  type: needed(oneOf(NAMESPACES, 'unknown namespace')),
   path: optional(text),
 });
 
@@ -62,7 +62,7 @@ const namespaces: Reader<SpecNamespace[]> = (value, path) => {
 
 const numberedDevice = record<SpecDevice>({
   path: needed(text),
-  type: needed(oneOf(['c', 'u', 'b', 'p'], 'device type')),
+  type: needed(oneOf(['c', 'u', 'b', 'p'], 'invalid device type')),
   major: needed(signed64),
   minor: needed(signed64),
   fileMode: optional(unsigned32),

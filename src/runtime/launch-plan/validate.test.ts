@@ -64,7 +64,7 @@ const REFUSED: readonly (readonly [string, unknown, string])[] = [
   ['process', [], 'process: must be an object, not a list'],
   ['process.args', [], 'process.args: args must not be empty'],
   ['process.args', ['a', 1], 'process.args[1]: must be a string, not a number'],
-  ['process.cwd', 'tmp', 'process.cwd: must be an absolute path'],
+  ['process.cwd', 'tmp', 'process.cwd: Cwd must be an absolute path'],
   ['process.user', 5, 'process.user: must be an object, not a number'],
   ['process.user.uid', -1, 'process.user.uid: -1 is not a whole number from 0 to 4294967295'],
   ['process.user.gid', 1.5, 'process.user.gid: 1.5 is not a whole number from 0 to 4294967295'],
@@ -179,7 +179,7 @@ test('no value of another kind gets through, and none makes it fail otherwise', 
 test('the process of an exec is held to the same', () => {
   assert.throws(
     () => validateProcess({ args: ['x'], cwd: '' }),
-    /^EngineError: process.cwd: must be an absolute/,
+    /^EngineError: process.cwd: Cwd must be an absolute/,
   );
   assert.deepEqual(validateProcess({ args: ['x'], cwd: '/' }), {
     user: { uid: 0, gid: 0 },
