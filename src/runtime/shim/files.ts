@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '#base/json.ts';
 import { LIMITS } from '#base/limits.ts';
@@ -95,13 +95,25 @@ function writeWhole(path: string, text: string): void {
  * container's user namespace, who attaches the root file system there and is nobody to the host.
  */
 export function createTaskDirectory(directory: string, meta: TaskMeta, group?: number): void {
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(join(directory, 'rootfs'), { recursive: true, mode: 0o700 });
+  const make = (): void => {
+    mkdirSync(directory, { mode: 0o700 });
+    mkdirSync(join(directory, 'rootfs'), { mode: 0o700 });
+  };
+  try {
+    make();
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EEXIST') rmSync(directory, { recursive: true, force: true });
+    else if (code === 'ENOENT') mkdirSync(dirname(directory), { recursive: true, mode: 0o711 });
+    else throw error;
+    make();
+  }
   if (group !== undefined) {
     chownSync(directory, 0, group);
     chmodSync(directory, 0o710);
   }
-  writeWhole(join(directory, META), JSON.stringify(meta));
+  // Torn, it is none: nothing has been done yet.
+  writeFileSync(join(directory, META), JSON.stringify(meta), { mode: 0o600 });
 }
 
 export async function writeJson(path: string, value: unknown): Promise<void> {

@@ -195,7 +195,7 @@ function startFields(context: TaskContext, request: StartRequest, call: StartCal
     (request.openStdin ? START_FLAG.stdinOpen : 0) |
     (request.stdinOnce ? START_FLAG.stdinOnce : 0) |
     call.flags;
-  const oom = oomDirectories(context.kernel.mounts.table(), request.cgroupPath);
+  const oom = oomDirectories(context.kernel.cgroups.layout(), request.cgroupPath);
   return [
     ...call.fields.map(([field, value]): [number, FieldValue] => [field, value]),
     [FIELD.flags, flags],

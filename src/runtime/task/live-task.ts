@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { rm } from 'node:fs/promises';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { nowNanos } from '#base/clock.ts';
+import type { SeccompProgram } from '../seccomp/compile.ts';
 import { ControlConnection } from '../shim/connection.ts';
 import { readExit, readShimLog, type TaskMeta, writeExit } from '../shim/files.ts';
 import { FIELD, type Fields, FRAME, type Frame } from '../shim/protocol.ts';
@@ -51,6 +52,8 @@ export class LiveTask {
   attachable = false;
   paused = false;
   shim = { pid: 0, startTime: 0 };
+  /** Of a container that a launch plan started, once it is known; execs get it, too. */
+  filter: SeccompProgram | undefined;
   readonly execs = new Map<string, ExecState>();
   /** Of an ended task: nothing of it is in the kernel any more. */
   settled: Promise<void> = Promise.resolve();

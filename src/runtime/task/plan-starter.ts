@@ -43,6 +43,7 @@ class PlanStarter implements Starter {
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
   #plan: LaunchPlan | null = null;
+  #seccomp: SeccompProgram | undefined;
 
   constructor(context: TaskContext, runtime: OwnRuntime) {
     this.name = runtime.name;
@@ -67,6 +68,7 @@ class PlanStarter implements Starter {
     const { spec, shmOf } = bindSpec(request, { open });
     const seccomp = this.#filter(spec.linux.seccomp);
     if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
+    task.filter = seccomp;
     const plan = buildLaunchPlan(spec, {
       ...this.#hostContext(task),
       root: { slot: true, at: join(task.directory, 'rootfs') },
@@ -110,7 +112,8 @@ class PlanStarter implements Starter {
   #filter(seccomp: StartRequest['spec']['linux']['seccomp']): SeccompProgram | undefined {
     if (seccomp === undefined) return undefined;
     const { machine } = this.#context.kernel.system.facts();
-    return this.#context.seccomp.program(seccomp, machine === 'aarch64' ? 'aarch64' : 'x86_64');
+    const arch = machine === 'aarch64' ? 'aarch64' : 'x86_64';
+    return (this.#seccomp ??= this.#context.seccomp.program(seccomp, arch));
   }
 
   async startFailure(fields: Fields, { request }: StartWork): Promise<StartError> {
@@ -133,7 +136,7 @@ class PlanStarter implements Starter {
   #exec({ task, request }: ExecWork, initCgroup: string | undefined): StartCall {
     const facts = task.meta.launch;
     if (facts === undefined) throw new EngineError('internal', `task ${task.id}: how it was started is lost`);
-    const seccomp = readFilter(task.directory, facts);
+    const seccomp = (task.filter ??= readFilter(task.directory, facts));
     const target = { ...facts, cgroupsPath: task.meta.cgroupPath };
     const plan = buildExecPlan(sized(request.process, request), target, {
       ...this.#hostContext(task),
