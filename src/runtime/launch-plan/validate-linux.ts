@@ -211,8 +211,16 @@ const linux = record<SpecLinux>(
   ['intelRdt', 'memoryPolicy', 'netDevices'],
 );
 
+/** A filter that says nothing at all is none. */
+function withoutEmptyFilter(value: unknown): unknown {
+  if (!isObject(value) || !isObject(value['seccomp'])) return value;
+  const { defaultAction = '', syscalls = [] } = value['seccomp'];
+  const isEmpty = defaultAction === '' && Array.isArray(syscalls) && syscalls.length === 0;
+  return isEmpty ? { ...value, seccomp: null } : value;
+}
+
 export const readLinux: Reader<SpecLinux> = (value, path) => {
-  const read = linux(value, path);
+  const read = linux(withoutEmptyFilter(value), path);
   const has = (type: string): boolean => read.namespaces?.some((each) => each.type === type) === true;
   for (const name of ['uidMappings', 'gidMappings'] as const) {
     if ((read[name]?.length ?? 0) > 0 && !has('user')) {

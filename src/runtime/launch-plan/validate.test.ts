@@ -40,6 +40,10 @@ test('what has the right types comes out as it is, without what nobody knows', (
   assert.deepEqual(validateSpec({ ...minimal(), process }).process?.user, { uid: 0, gid: 0 });
 });
 
+test('a filter that says nothing is none', () => {
+  assert.equal(validateSpec(changed('linux.seccomp', { syscalls: [] })).linux?.seccomp, undefined);
+});
+
 test('the recorded specs are all good', () => {
   const file = new URL('../../../test/reference/oci-config-goldens.json', import.meta.url);
   const recorded = JSON.parse(readFileSync(file, 'utf8')) as Record<string, { config?: Minimal }>;
