@@ -94,11 +94,11 @@ void exit_failed_start(struct process *process, int error, const char *step) {
 static void started(struct process *process) {
 	process->started_ns = wall_clock_ns();
 	process->state = PROCESS_RUNNING;
-	if (process == process_main()) {
+	if (process == process_main())
 		record_init(process);
-		oom_watch();
-	}
 	listener->started(process);
+	if (process == process_main())
+		oom_watch();
 	stdio_watch(process);
 	if (process->close_stdin)
 		stdin_close(process);
