@@ -68,7 +68,7 @@ export class TestDaemon {
   async prepare(): Promise<void> {
     await mkdir(this.root, { recursive: true });
     await mkdir(`${this.root}/cli`, { recursive: true });
-    await writeFile(`${this.root}/daemon.json`, JSON.stringify(this.#options.config ?? {}));
+    await writeFile(`${this.root}/daemon.json`, JSON.stringify(this.#config()));
     if (this.#options.neighbour !== undefined) return;
     await must('ip', ['netns', 'add', this.name]);
     const commands = [
@@ -86,16 +86,15 @@ export class TestDaemon {
       ...['--data-root', this.dataRoot, '--exec-root', this.execRoot, '--pidfile', `${this.root}/gantry.pid`],
       ...['-H', this.host, '--config-file', `${this.root}/daemon.json`],
       ...(this.cgroupParent === null ? [] : ['--cgroup-parent', this.cgroupParent]),
-      ...this.#defaultRuntime(),
       ...(this.#options.args ?? []),
     ];
   }
 
-  /** The runtime that the run of tests is meant for, unless the test is about runtimes itself. */
-  #defaultRuntime(): string[] {
+  /** With the runtime that the run of tests is meant for, unless the test is about runtimes itself. */
+  #config(): Readonly<Record<string, unknown>> {
     const { args = [], config = {} } = this.#options;
-    const isChosen = 'default-runtime' in config || args.some((arg) => arg.startsWith('--default-runtime'));
-    return isChosen || TEST_RUNTIME === '' ? [] : ['--default-runtime', TEST_RUNTIME];
+    const isChosen = TEST_RUNTIME === '' || args.some((arg) => arg.startsWith('--default-runtime'));
+    return isChosen ? config : { 'default-runtime': TEST_RUNTIME, ...config };
   }
 
   /** Starts the process and waits for the first answer to `/_ping`. */
