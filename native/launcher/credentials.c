@@ -60,18 +60,21 @@ int op_groups(struct launch *launch, const struct operation *operation) {
 }
 
 /* A new identity makes the process as dumpable as fs.suid_dumpable says; ours stays out of reach. */
-static int take_identity(struct launch *launch, long number, unsigned id, const char *step) {
+static int take_identity(struct launch *launch, long number, uint64_t id, const char *step) {
+	/* -1 would mean: as it is, which is root. */
+	if (id >= UINT32_MAX)
+		return launch_fail_with(launch, EINVAL, step, "");
 	if (syscall(number, id, id, id) < 0)
 		return launch_fail(launch, step, "");
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? launch_fail(launch, "prctl", "PR_SET_DUMPABLE") : 0;
 }
 
 int op_gid(struct launch *launch, const struct operation *operation) {
-	return take_identity(launch, SYS_setresgid, (unsigned)operation->fields[GID_GID].number, "setresgid");
+	return take_identity(launch, SYS_setresgid, operation->fields[GID_GID].number, "setresgid");
 }
 
 int op_uid(struct launch *launch, const struct operation *operation) {
-	return take_identity(launch, SYS_setresuid, (unsigned)operation->fields[UID_UID].number, "setresuid");
+	return take_identity(launch, SYS_setresuid, operation->fields[UID_UID].number, "setresuid");
 }
 
 int op_no_new_privileges(struct launch *launch, const struct operation *operation) {

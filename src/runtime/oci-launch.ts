@@ -39,7 +39,8 @@ export interface ContainerLaunch {
   readonly home: string | undefined;
 }
 
-export interface ExecLaunch extends Pick<ContainerLaunch, 'id' | 'layout' | 'preserved' | 'noKeyring' | 'home'> {
+export interface ExecLaunch
+  extends Pick<ContainerLaunch, 'id' | 'layout' | 'preserved' | 'noKeyring' | 'home'> {
   /** Where the process is born in the v2 hierarchy, when not in the container's cgroup. */
   readonly initCgroup?: string;
 }
@@ -123,6 +124,7 @@ export function execPlan(spec: RuntimeSpec, process: SpecProcess, launch: ExecLa
     id: launch.id,
     cgroups: launch.layout,
     noKeyring: launch.noKeyring,
+    ...(launch.home !== undefined && { home: launch.home }),
     ...(launch.initCgroup !== undefined && { initCgroup: launch.initCgroup }),
   });
   return encoded(plan, launch.preserved);

@@ -126,7 +126,7 @@ function requestOf(context: Context, { foreground }: Creation): Request {
     linux: { ...checked.linux, cgroupsPath: cgroupOf(checked, id) },
   };
   const rootfs = rootOf(spec, bundle);
-  const origin = originOf(spec, rootfs);
+  const origin = originOf(spec, rootfs, bundle);
   const plan = containerPlan(spec, {
     id,
     home: origin === null ? undefined : homeOf(kernel, spec.process, origin),

@@ -14,14 +14,16 @@ interface Origin {
 }
 
 /** The last mount that covers the file counts. */
-export function originOf(spec: RuntimeSpec, rootfs: string): Origin | null {
+export function originOf(spec: RuntimeSpec, rootfs: string, bundle: string): Origin | null {
   const covers = (destination: string): boolean =>
     PASSWD === destination || PASSWD.startsWith(`${destination}/`);
   const mount = spec.mounts?.findLast(({ destination }) => covers(destination));
   if (mount === undefined) return { root: rootfs, path: PASSWD };
-  const isBind = mount.type === 'bind' || /^r?bind$/m.test((mount.options ?? []).join('\n'));
+  const options = mount.options ?? [];
+  if (mount.type === 'tmpfs' && options.includes('tmpcopyup')) return { root: rootfs, path: PASSWD };
+  const isBind = mount.type === 'bind' || options.some((option) => option === 'bind' || option === 'rbind');
   if (!isBind || mount.source === undefined) return null;
-  const root = mount.source;
+  const root = resolve(bundle, mount.source);
   return { root, path: PASSWD.slice(mount.destination.length) };
 }
 

@@ -57,6 +57,7 @@ const ERRNO_TEXTS: Readonly<Record<number, string>> = {
   122: 'disk quota exceeded',
 };
 const EISDIR = 21;
+const EINVAL = 22;
 const ETIMEDOUT = 110;
 
 export function errnoText(errno: number): string {
@@ -167,7 +168,14 @@ type Tell<Op extends OperationName> = (
 
 type TellAny = (operation: unknown, why: string, failure: LaunchFailure) => Told;
 
-const user: TellAny = (_operation, why, { step }) => told(`unable to setup user: ${step}: ${why}`);
+/** Only in a user namespace is there an identity that the kernel knows not. */
+const user: TellAny = (_operation, why, { step, errno }) => {
+  const kind = { setresuid: 'uid', setresgid: 'gid' }[step];
+  const unmapped = `cannot set ${kind ?? ''} to unmapped user in user namespace`;
+  return told(
+    `unable to setup user: ${errno === EINVAL && kind !== undefined ? unmapped : `${step}: ${why}`}`,
+  );
+};
 const jail: TellAny = (_operation, why, { step }) =>
   told(`error jailing process inside rootfs: ${step}: ${why}`);
 const capabilities: TellAny = (_operation, why) => told(`unable to apply caps: ${why}`);

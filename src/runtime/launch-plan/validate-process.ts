@@ -21,12 +21,20 @@ import {
 const MAX_ARGUMENTS = 32_768;
 const MAX_GROUPS = 65_536;
 const MAX_HOOKS = 64;
+const MAX_ID = 2 ** 31 - 1;
+
+/** The greatest number of 32 bits would mean to the kernel: stay who you are. */
+const identity: Reader<number> = (value, path) => {
+  const id = unsigned32(value, path);
+  if (id > MAX_ID) throw invalid(path, `uids and gids must be in range 0-${MAX_ID}`);
+  return id;
+};
 
 const user = record<SpecUser>({
-  uid: needed(unsigned32),
-  gid: needed(unsigned32),
+  uid: needed(identity),
+  gid: needed(identity),
   umask: optional(unsigned32),
-  additionalGids: optional(list(unsigned32, MAX_GROUPS)),
+  additionalGids: optional(list(identity, MAX_GROUPS)),
   username: optional(text),
 });
 

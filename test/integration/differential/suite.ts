@@ -1,0 +1,73 @@
+/** Runs each case by us and by other runtimes, and holds what the probe tells against each other. */
+import assert from 'node:assert/strict';
+import { after, describe, test, type TestContext } from 'node:test';
+import { OURS, place, type Runtime, runBundle } from './bundle.ts';
+import type { Case } from './cases.ts';
+import { Known, KNOWN_DIFFERENCES, type KnownDifference } from './differences.ts';
+import { compare, type Sections, sectionsOf } from './normalize.ts';
+
+export interface Peer {
+  readonly runtime: Runtime;
+  readonly against: KnownDifference['against'];
+  /** Lines to leave out of both: of what a runtime that sees another host cannot tell. */
+  readonly without?: RegExp;
+}
+
+interface Options {
+  /** Not all cases are run, so a listed difference may not show. */
+  readonly isSample?: boolean;
+}
+
+const MAX_KNOWN = 15;
+const SECTIONS = 15;
+
+function filtered(sections: Sections, without: RegExp | undefined): Sections {
+  if (without === undefined) return sections;
+  return new Map([...sections].map(([name, lines]) => [name, lines.filter((line) => !without.test(line))]));
+}
+
+interface Seen {
+  readonly exit: number;
+  readonly stderr: string;
+  readonly sections: Sections;
+}
+
+async function look(t: TestContext, runtime: Runtime, { spec, more, terminal }: Case): Promise<Seen> {
+  const at = place(t);
+  const made = await spec(at);
+  const { exit, stdout, stderr } = await runBundle(at, runtime, { spec: made, terminal });
+  const sections = sectionsOf(stdout.replaceAll('\r', ''), at);
+  assert.ok(sections.size > SECTIONS, `the probe of ${runtime.name} said nothing: ${stdout}${stderr}`);
+  if (more === undefined) return { exit, stderr, sections };
+  return { exit, stderr, sections: new Map([...sections, ['more', more(at).split('\n')]]) };
+}
+
+export function differential(cases: readonly Case[], peers: readonly Peer[], options: Options = {}): void {
+  describe(`what a container sees, against ${peers.map(({ against }) => against).join(' and ')}`, () => {
+    const known = new Map(peers.map((peer) => [peer, new Known('container', peer.against)]));
+    for (const each of cases) {
+      test(each.name, async (t) => {
+        const asked = peers.filter(({ against }) => each.terminal !== true || against !== 'crun');
+        const [mine, ...others] = await Promise.all(
+          [OURS, ...asked.map(({ runtime }) => runtime)].map((runtime) => look(t, runtime, each)),
+        );
+        const rest = asked.flatMap((peer, i) => {
+          const other = others[i];
+          assert.ok(mine && other);
+          assert.equal(mine.exit, other.exit, `${mine.stderr}\n--- ${other.stderr}`);
+          const [ours, theirs] = [mine, other].map(({ sections }) => filtered(sections, peer.without));
+          assert.ok(ours && theirs);
+          const found = compare(ours, theirs).flatMap((one) => known.get(peer)?.unexplained(one) ?? []);
+          return found.map((line) => `${peer.against}: ${line}`);
+        });
+        assert.deepEqual(rest, []);
+      });
+    }
+    after(() => {
+      if (options.isSample === true) return;
+      const gone = [...known.values()].flatMap((list) => list.gone());
+      assert.deepEqual(gone, [], 'differences that are not there any more');
+      assert.ok(KNOWN_DIFFERENCES.length <= MAX_KNOWN, 'the list has grown too long');
+    });
+  });
+}
