@@ -267,13 +267,24 @@ static int prepare_main(const struct frame *frame) {
 	return error;
 }
 
+static int take_netns(const struct frame *frame) {
+	char path[MAX_NETNS_PATH];
+	if (!field_has(frame, FIELD_NETNS_PATH))
+		return 0;
+	return field_text(frame, FIELD_NETNS_PATH, path, sizeof(path)) ? inherited_take_netns(path) : EINVAL;
+}
+
 static void launch(struct connection *connection, const struct frame *frame, struct process *process) {
-	const char *step = "log file";
+	const char *step = "network namespace";
 	process->state = PROCESS_STARTING;
 	process->requester = connection;
 	process->requester_generation = connection->generation;
 	process->tag = frame->tag;
-	int error = process == process_main() ? prepare_main(frame) : 0;
+	int error = take_netns(frame);
+	if (!error && process == process_main()) {
+		step = "log file";
+		error = prepare_main(frame);
+	}
 	if (!error)
 		error = process->by_plan ? starter_spawn(process, frame, &step) : runtime_spawn(process, frame, &step);
 	if (error)

@@ -81,6 +81,16 @@ int inherited_netns(void) {
 	return has_netns ? FD_NETNS : -1;
 }
 
+int inherited_take_netns(const char *path) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	int error = dup3(fd, FD_NETNS, O_CLOEXEC) < 0 ? errno : 0;
+	close(fd);
+	has_netns = has_netns || !error;
+	return error;
+}
+
 void inherited_restore_oom_score(void) {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, oom_score, strlen(oom_score)) < 0)

@@ -16,3 +16,5 @@ void inherited_drop_rootfs(void);
 /* -1: none. */
 int inherited_rootfs(void);
 int inherited_netns(void);
+/* One that was not there yet at the start of the shim; held from now on. 0 or an errno. */
+int inherited_take_netns(const char *path);

@@ -76,6 +76,7 @@ enum field_number {
 	FIELD_WAIT_STATUS = 38,
 	FIELD_STDIO_UID = 39,
 	FIELD_STDIO_GID = 40,
+	FIELD_NETNS_PATH = 41,
 };
 
 enum control_flag { CONTROL_RUNTIME = 1 };

@@ -135,32 +135,34 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   const directory = ledger.store.directoryOf(joinedIds.network ?? record.id);
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
-  if (joinedIds.network === null) rollback.push(() => deps.networks.sandbox.release(record.id));
-  const [network, tree] = await unlessGivenUp(
-    namespace.during(
-      Promise.allSettled([
-        prepareNetwork(room, entry, { namespace, directory }),
-        prepareTask(room, record, { namespace, directory, joinedIds }),
-      ]),
-    ),
-    cancel,
-    ([, late]) => {
-      if (late.status === 'fulfilled') void late.value.root.close();
-      void deps.networks.sandbox.release(record.id);
-    },
-  );
-  const root = tree.status === 'fulfilled' ? tree.value.root : null;
+  entry.sandbox = null;
+  const planned = Promise.withResolvers<readonly number[]>();
+  const network = prepareNetwork(room, entry, { namespace, directory, onPlanned: planned.resolve });
+  network.then(() => planned.resolve([]), planned.reject);
+  planned.promise.catch(() => undefined);
+  if (joinedIds.network === null) {
+    rollback.push(async () => {
+      await network.catch(() => undefined);
+      await deps.networks.sandbox.release(record.id);
+    });
+  }
+  const work = prepareTask(room, record, { namespace, directory, joinedIds });
+  void namespace.during(Promise.allSettled([network, work]));
+  const { root, input, spec } = await unlessGivenUp(work, cancel, (late) => void late.root.close());
   try {
-    if (tree.status === 'rejected') throw tree.reason;
-    if (network.status === 'rejected') throw network.reason;
-    const { input, spec } = tree.value;
+    const heldPorts = await planned.promise;
+    const isOwn = hasOwnNetwork(record);
+    // It may come while the shim is born; the host's, or another container's, is there already.
+    if (!isOwn) await network;
+    const netns = network.then(namespaceOf);
+    netns.catch(() => undefined);
     const task = await deps.tasks.start({
       id: record.id,
       spec,
-      rootfsFd: tree.value.root.fd,
-      ...(network.value !== null && network.value.netnsFd !== null && { netnsFd: network.value.netnsFd }),
+      rootfsFd: root.fd,
+      ...(isOwn && { netns }),
       ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
-      heldPorts: network.value?.heldPorts ?? [],
+      heldPorts,
       cancel,
       terminal: record.config.Tty,
       home: input.user.home,
@@ -172,14 +174,22 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
       runtime: record.hostConfig.Runtime,
     });
     rollback.commit();
-    if (network.value !== null) deps.networks.sandbox.handedOver(record.id, task.pid);
+    if (joinedIds.network === null) deps.networks.sandbox.handedOver(record.id, task.pid);
     // The shim has the tree, too: this is not the close that writes it back, so nobody waits for it.
-    void root?.close();
+    void root.close();
     return task;
   } catch (error) {
-    await root?.close();
+    await root.close();
     throw error;
   }
+}
+
+function hasOwnNetwork({ hostConfig: { NetworkMode } }: ContainerRecord): boolean {
+  return NetworkMode !== 'host' && joined(NetworkMode) === null;
+}
+
+function namespaceOf(sandbox: Sandbox | null): number {
+  return sandbox?.netnsFd ?? -1;
 }
 
 interface TaskParts {
@@ -234,8 +244,12 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
 async function prepareNetwork(
   room: Room,
   entry: Entry,
-  { namespace, directory }: Pick<TaskParts, 'namespace' | 'directory'>,
+  parts: Pick<TaskParts, 'namespace' | 'directory'> & {
+    /** Gets the sockets that hold published ports. */
+    readonly onPlanned: (held: readonly number[]) => void;
+  },
 ): Promise<Sandbox | null> {
+  const { namespace, directory } = parts;
   const { record } = entry;
   const { hostConfig: host, config } = record;
   const { deps } = room;
@@ -253,7 +267,8 @@ async function prepareNetwork(
   const isOnBridge = mode === 'bridge';
   // The intent before the kernel has anything of it; both while the kernel is at work.
   let noted: Promise<unknown> = Promise.resolve();
-  const onPlanned = (sandbox: SandboxFacts): void => {
+  const onPlanned = (sandbox: SandboxFacts, held: readonly number[]): void => {
+    parts.onPlanned(held);
     entry.sandbox = sandbox;
     const sources = { record, sandbox, settings: deps.settings, directory, owner };
     const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });

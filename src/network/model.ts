@@ -82,7 +82,7 @@ export interface SandboxRequest {
   /** Open user namespace that the container's network is to belong to. */
   readonly userns?: number;
   /** Called as soon as addresses and ports are settled, while the kernel is still to do its part. */
-  readonly onPlanned?: (facts: SandboxFacts) => void;
+  readonly onPlanned?: (facts: SandboxFacts, heldPorts: readonly number[]) => void;
 }
 
 /**

@@ -113,14 +113,14 @@ export class Sandboxes {
         sandboxKey: join(execRoot, 'netns', 'default'),
         endpoints: { host: this.#plainEndpoint('host') },
       };
-      request.onPlanned?.(facts);
+      request.onPlanned?.(facts, []);
       return this.#enter(facts, { netnsFd: null, held: [], addresses: [] });
     }
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
     const facts: SandboxFacts = { ...keyed, endpoints };
-    request.onPlanned?.(facts);
+    request.onPlanned?.(facts, []);
     const setup = { ...inUserNamespace(request), inside: LOOPBACK_UP };
     const netnsFd = await this.#options.kernel.namespaces.createNetwork(setup);
     return this.#enter(facts, { netnsFd, held: [], addresses: [] });
@@ -243,7 +243,7 @@ export class Sandboxes {
       sysctls: planSysctls(endpoint),
       inside: planInside(endpoint),
     });
-    request.onPlanned?.(facts);
+    request.onPlanned?.(facts, published.held);
     const netnsFd = await making;
     rollback.push(() => closeFd(netnsFd));
     guard?.publish(request.containerId, forwardsOf(facts));

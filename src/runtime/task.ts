@@ -26,8 +26,11 @@ export interface StartRequest {
    * returned.
    */
   readonly rootfsFd: number;
-  /** Open network namespace; none: the runtime makes one, or the spec names another. The caller closes it. */
-  readonly netnsFd?: number;
+  /**
+   * Open network namespace, which may be made while the shim is born; absent: the runtime makes one, or the
+   * spec names another. The caller closes it. A rejection is the start's.
+   */
+  readonly netns?: Promise<number>;
   /**
    * Open user namespace for the spec's `user` entry, unless that names a task's. The caller closes it.
    */

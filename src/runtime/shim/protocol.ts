@@ -79,6 +79,7 @@ export const FIELD = {
   waitStatus: 38,
   stdioUid: 39,
   stdioGid: 40,
+  netnsPath: 41,
 } as const;
 
 /** States of a shim, in the field `state`. */

@@ -18,7 +18,6 @@ export interface ShimSpawnOptions {
   /** Cgroup outside of the daemon's, so that stopping the daemon's leaves the shim alone. */
   readonly cgroup: string;
   readonly rootfsFd: number;
-  readonly netnsFd?: number;
   /** Sockets bound to published ports: the shim keeps them, so that no other program gets the ports. */
   readonly heldPorts: readonly number[];
   /** The shim's ends of further connections; the caller closes its copies. */
@@ -35,26 +34,34 @@ const ROOTFS_FD = 4;
 export const NETNS_FD = 5;
 const FIRST_PORT_FD = 6;
 
-/**
- * A new shim's first control connection. The spawned half has exited when this returns; the shim itself is
- * nobody's child.
- */
-export async function spawnShim(
-  kernel: Pick<Kernel, 'processes' | 'sockets'>,
-  options: ShimSpawnOptions,
-): Promise<Socket> {
+export interface NewShim {
+  /** Its first control connection. What is written there before it lives waits for it. */
+  readonly socket: Socket;
+  /** Until the spawned half has ended; the shim itself is nobody's child. */
+  readonly born: Promise<void>;
+}
+
+export function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, options: ShimSpawnOptions): NewShim {
   const [ours, theirs] = kernel.sockets.pair();
   const socket = new Socket({ fd: ours, readable: true, writable: true });
-  const complaints = openSync(join(options.directory, 'shim.log'), 'a', 0o600);
-  const fds = new Map([
-    [COMPLAINTS_FD, complaints],
-    [CONTROL_FD, theirs],
-    [ROOTFS_FD, options.rootfsFd],
-  ]);
-  if (options.netnsFd !== undefined) fds.set(NETNS_FD, options.netnsFd);
-  const { heldPorts, connections } = options;
-  [...heldPorts, ...connections].forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
+  return { socket, born: giveBirth(kernel, options, theirs) };
+}
+
+async function giveBirth(
+  kernel: Pick<Kernel, 'processes' | 'sockets'>,
+  options: ShimSpawnOptions,
+  theirs: number,
+): Promise<void> {
+  let complaints = -1;
   try {
+    complaints = openSync(join(options.directory, 'shim.log'), 'a', 0o600);
+    const fds = new Map([
+      [COMPLAINTS_FD, complaints],
+      [CONTROL_FD, theirs],
+      [ROOTFS_FD, options.rootfsFd],
+    ]);
+    const { heldPorts, connections } = options;
+    [...heldPorts, ...connections].forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
     await execute(kernel, options.program, {
       argv: ['gantry-shim', 'serve', options.id, String(heldPorts.length), String(connections.length)],
       env: {},
@@ -62,13 +69,9 @@ export async function spawnShim(
       fds,
       cgroup: options.cgroup,
     });
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    throw error;
   } finally {
     closeSync(theirs);
-    closeSync(complaints);
+    if (complaints >= 0) closeSync(complaints);
   }
 }
 

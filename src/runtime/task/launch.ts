@@ -8,7 +8,7 @@ import type { SpecIdMapping, SpecNamespaceType } from '#oci/runtime-spec.ts';
 import type { AttachChannel } from '../shim/attach.ts';
 import { createTaskDirectory, type TaskMeta } from '../shim/files.ts';
 import { FIELD, Fields, type FieldValue, FRAME, START_FLAG } from '../shim/protocol.ts';
-import { spawnShim } from '../shim/spawn.ts';
+import { type NewShim, spawnShim } from '../shim/spawn.ts';
 import type { StartRequest } from '../task.ts';
 import { bounded } from './bounded.ts';
 import { type TaskContext, taskDirectory } from './context.ts';
@@ -84,29 +84,42 @@ async function start(context: TaskContext, { starter, task, options }: StartPart
       return `/proc/${process.pid}/fd/${fd}`;
     },
   };
-  const spawned = spawn(context, task, options);
+  const { socket, born } = spawn(context, task, options);
+  born.catch(() => socket.destroy());
   const prepared = starter.start(work);
   prepared.catch(() => undefined);
   try {
-    const control = task.connect(await spawned);
+    const control = task.connect(socket);
     const greeting = greet(context, task, { starter, options });
     greeting.then(greeted.resolve, greeted.reject);
-    const call = await prepared;
-    const answer = control.request(FRAME.start, startFields(context, request, call));
+    // Where the spawn fails nobody greets; its own error says why.
+    const [call, netns] = await Promise.race([
+      Promise.all([prepared, networkOf(context, request)]),
+      born.then(() => new Promise<never>(() => undefined)),
+    ]);
+    const answer = control.request(FRAME.start, startFields(context, request, { ...call, netns }));
     answer.catch(() => undefined);
+    await born;
     await greeting;
     await finish(context, answer, { starter, work });
   } catch (error) {
     // Without a shim nobody greets, and what is prepared may open descriptors until it knows.
     greeted.reject(error);
-    await prepared.catch(() => undefined);
+    await Promise.allSettled([prepared, born]);
     throw error;
   } finally {
     for (const fd of held) closeSync(fd);
   }
 }
 
-async function spawn(context: TaskContext, task: LiveTask, options: LaunchOptions): Promise<Socket> {
+async function networkOf(context: TaskContext, request: StartRequest): Promise<number | null> {
+  if (request.netns === undefined) return null;
+  const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
+  const late = `${NO_TASK}: no network within ${limitMs / 1000} s: context deadline exceeded`;
+  return await bounded(request.netns, { limitMs, late, cancel: request.cancel });
+}
+
+function spawn(context: TaskContext, task: LiveTask, options: LaunchOptions): NewShim {
   const { request } = options;
   const connections: number[] = [];
   for (const channel of options.takeWaiting()) {
@@ -114,20 +127,20 @@ async function spawn(context: TaskContext, task: LiveTask, options: LaunchOption
     connections.push(theirs);
     void channel.bind(new Socket({ fd: ours, readable: true, writable: true }), null);
   }
-  try {
-    return await spawnShim(context.kernel, {
-      program: context.shim,
-      id: request.id,
-      directory: task.directory,
-      cgroup: context.shimCgroup,
-      rootfsFd: request.rootfsFd,
-      heldPorts: request.heldPorts ?? [],
-      connections,
-      ...(request.netnsFd === undefined ? {} : { netnsFd: request.netnsFd }),
-    });
-  } finally {
+  const shim = spawnShim(context.kernel, {
+    program: context.shim,
+    id: request.id,
+    directory: task.directory,
+    cgroup: context.shimCgroup,
+    rootfsFd: request.rootfsFd,
+    heldPorts: request.heldPorts ?? [],
+    connections,
+  });
+  const close = (): void => {
     for (const fd of connections) closeSync(fd);
-  }
+  };
+  shim.born.then(close, close);
+  return shim;
 }
 
 type GreetParts = Pick<StartParts, 'starter' | 'options'>;
@@ -189,7 +202,11 @@ async function finish(
   task.started(processOf(fields));
 }
 
-function startFields(context: TaskContext, request: StartRequest, call: StartCall): [number, FieldValue][] {
+function startFields(
+  context: TaskContext,
+  request: StartRequest,
+  call: StartCall & { readonly netns: number | null },
+): [number, FieldValue][] {
   const { log, consoleSize } = request;
   const flags =
     (request.openStdin ? START_FLAG.stdinOpen : 0) |
@@ -206,6 +223,8 @@ function startFields(context: TaskContext, request: StartRequest, call: StartCal
     [FIELD.oomV2Dir, oom.v2],
     [FIELD.width, consoleSize?.width],
     [FIELD.height, consoleSize?.height],
+    // The shim opens it while this process holds it.
+    [FIELD.netnsPath, call.netns === null ? undefined : `/proc/${process.pid}/fd/${call.netns}`],
     [FIELD.stdioUid, hostId(request.spec.linux.uidMappings)],
     [FIELD.stdioGid, hostId(request.spec.linux.gidMappings)],
   ];

@@ -79,7 +79,7 @@ class OciStarter implements Starter {
     const shim = await shimPid();
     const bound = bindSpec(request, {
       open: openNamespace,
-      netnsPath: request.netnsFd === undefined ? undefined : `/proc/${shim}/fd/${NETNS_FD}`,
+      netnsPath: request.netns === undefined ? undefined : `/proc/${shim}/fd/${NETNS_FD}`,
       shmPath: join(task.directory, SHM),
     });
     await writeJson(join(task.directory, 'config.json'), { ...bound.spec, ociVersion: READABLE_VERSION });

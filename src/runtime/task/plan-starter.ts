@@ -72,7 +72,7 @@ class PlanStarter implements Starter {
     const plan = buildLaunchPlan(spec, {
       ...this.#hostContext(task),
       root: { slot: true, at: join(task.directory, 'rootfs') },
-      netnsGiven: request.netnsFd !== undefined,
+      netnsGiven: request.netns !== undefined,
       bundle: task.directory,
       devices: this.#devices(request),
       enabledControllers: this.#enabledControllers(request),
