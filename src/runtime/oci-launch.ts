@@ -2,7 +2,7 @@
  * A bundle's config.json as a message to the launcher, for the OCI command line. The daemon does the same
  * with specs of its own making, and keeps compiled filters.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { EngineError } from '#base/errors.ts';
 import type { CgroupLayout } from '#host/kernel.ts';
 import type { RuntimeSpec, SpecProcess, SpecSeccomp } from '#oci/runtime-spec.ts';
@@ -14,7 +14,8 @@ import {
   encodeLaunchPlan,
   type LaunchPlan,
 } from './launch-plan.ts';
-import { compileSeccomp, type SeccompArch } from './seccomp/compile.ts';
+import type { SeccompArch } from './seccomp/compile.ts';
+import { FilterFiles } from './seccomp/filter-files.ts';
 
 const ARCHITECTURES: Readonly<Record<string, SeccompArch>> = { x64: 'x86_64', arm64: 'aarch64' };
 const FIRST_DESCRIPTOR = 3;
@@ -35,21 +36,25 @@ export interface ContainerLaunch {
   readonly noKeyring: boolean;
   /** Descriptors after the standard streams that the program gets. */
   readonly preserved: number;
+  /** Directory of our own, where compiled filters are kept. */
+  readonly filters: string;
   /** The user's, for an environment without HOME. */
   readonly home: string | undefined;
 }
 
 export interface ExecLaunch
-  extends Pick<ContainerLaunch, 'id' | 'layout' | 'preserved' | 'noKeyring' | 'home'> {
+  extends Pick<ContainerLaunch, 'id' | 'layout' | 'preserved' | 'noKeyring' | 'home' | 'filters'> {
   /** Where the process is born in the v2 hierarchy, when not in the container's cgroup. */
   readonly initCgroup?: string;
 }
 
-function compiled(seccomp: SpecSeccomp | undefined): { readonly seccomp?: CompiledSeccomp } {
+function compiled(seccomp: SpecSeccomp | undefined, filters: string): { readonly seccomp?: CompiledSeccomp } {
   if (seccomp === undefined) return {};
   const arch = ARCHITECTURES[process.arch];
   if (arch === undefined) throw new EngineError('invalidArgument', `linux.seccomp: not on ${process.arch}`);
-  return { seccomp: compileSeccomp(seccomp, arch) };
+  // Another build of this program is another compiler.
+  const generation = String(statSync(process.argv[1] ?? '', { throwIfNoEntry: false })?.mtimeMs);
+  return { seccomp: new FilterFiles(filters, generation).program(seccomp, arch) };
 }
 
 /** Facts of this host. Few and cheap: the command line asks for them at each start. */
@@ -94,7 +99,7 @@ export function containerPlan(spec: RuntimeSpec, launch: ContainerLaunch): Encod
   const unified = launch.layout.version === 'v2';
   const plan = buildLaunchPlan(spec, {
     ...hostFacts(),
-    ...compiled(spec.linux?.seccomp),
+    ...compiled(spec.linux?.seccomp, launch.filters),
     id: launch.id,
     cgroups: launch.layout,
     bundle: launch.bundle,
@@ -120,7 +125,7 @@ export function execPlan(spec: RuntimeSpec, process: SpecProcess, launch: ExecLa
   };
   const plan = buildExecPlan(process, target, {
     ...hostFacts(),
-    ...compiled(linux.seccomp),
+    ...compiled(linux.seccomp, launch.filters),
     id: launch.id,
     cgroups: launch.layout,
     noKeyring: launch.noKeyring,

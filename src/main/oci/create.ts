@@ -137,6 +137,7 @@ function requestOf(context: Context, { foreground }: Creation): Request {
     noPivot: flags.on('no-pivot'),
     noKeyring: flags.on('no-new-keyring'),
     preserved: count,
+    filters: store.root,
   });
   return { spec, bundle, rootfs, plan, preserved: count, console, foreground };
 }

@@ -55,6 +55,7 @@ async function launchOnce(context: Context, saved: Saved, request: ExecRequest):
     layout: kernel.cgroups().layout(),
     preserved,
     noKeyring: saved.noKeyring,
+    filters: context.store.root,
     home: homeInside(kernel, request.process, saved.pid),
     ...(initCgroup !== undefined && { initCgroup }),
   });
