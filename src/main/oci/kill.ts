@@ -45,16 +45,15 @@ async function signalAll(kernel: Context['kernel'], saved: Saved, signal: number
   }
 }
 
-export function kill({ kernel, store, flags, words }: Context): Promise<void> {
+/** Takes no lock: it changes nothing, and a hook of this container may call it. */
+export async function kill({ kernel, store, flags, words }: Context): Promise<void> {
   const [id = '', text = 'SIGTERM'] = words;
-  store.get(id);
+  const saved = store.get(id);
   const signal = signalNumber(text);
-  return store.locked(id, async (saved) => {
-    if (flags.on('all')) return signalAll(kernel, saved, signal);
-    if (!isAlive(kernel.processes, saved)) throw new Failure('container not running');
-    const frozen = statusOf(kernel, saved) === 'paused';
-    if (!kernel.processes.signal(saved, signal)) throw new Failure('container not running');
-    // On v1 a frozen process does not die before it is thawed.
-    if (signal === constants.signals.SIGKILL && frozen) await kernel.cgroups().thaw(saved.cgroup);
-  });
+  if (flags.on('all')) return signalAll(kernel, saved, signal);
+  if (!isAlive(kernel.processes, saved)) throw new Failure('container not running');
+  const frozen = statusOf(kernel, saved) === 'paused';
+  if (!kernel.processes.signal(saved, signal)) throw new Failure('container not running');
+  // On v1 a frozen process does not die before it is thawed.
+  if (signal === constants.signals.SIGKILL && frozen) await kernel.cgroups().thaw(saved.cgroup);
 }

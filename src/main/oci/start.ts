@@ -6,6 +6,8 @@ import { runHooks } from './hooks.ts';
 import { Failure } from './messages.ts';
 import { fifoOf, type Saved, shownState, statusOf } from './state.ts';
 
+const SIGKILL = 9;
+
 /** The process waits for a byte in the FIFO; without a reader it is gone. */
 export function release(saved: Saved): void {
   const path = fifoOf(saved.directory);
@@ -24,26 +26,30 @@ export function release(saved: Saved): void {
   rmSync(path, { force: true });
 }
 
-/** Lets it go and runs the poststart hooks; one that fails ends the container. */
-export async function startCreated(context: Pick<Context, 'kernel'>, saved: Saved): Promise<void> {
-  release(saved);
+/**
+ * The poststart hooks; one that fails ends the container. Without the container's lock: a hook may use this
+ * very command line.
+ */
+export async function runPoststart({ kernel }: Pick<Context, 'kernel'>, saved: Saved): Promise<void> {
   const hooks = saved.spec.hooks?.poststart ?? [];
   if (hooks.length === 0) return;
   const state = shownState(saved, 'running');
   try {
-    await runHooks(context.kernel, hooks, { state, directory: saved.directory, kind: 'poststart' });
+    await runHooks(kernel, hooks, { state, directory: saved.directory, kind: 'poststart' });
   } catch (error) {
-    context.kernel.processes.signal(saved, 9);
+    kernel.processes.signal(saved, SIGKILL);
     throw new Failure(errorMessage(error), 1, { cause: error });
   }
 }
 
-export function start(context: Context): Promise<void> {
+export async function start(context: Context): Promise<void> {
   const { kernel, store } = context;
-  return store.locked(containerId(context), async (saved) => {
+  const started = await store.locked(containerId(context), (saved) => {
     const status = statusOf(kernel, saved);
     if (status === 'stopped') throw new Failure('cannot start a container that has stopped');
     if (status !== 'created') throw new Failure('cannot start an already running container');
-    await startCreated(context, saved);
+    release(saved);
+    return Promise.resolve(saved);
   });
+  await runPoststart(context, started);
 }

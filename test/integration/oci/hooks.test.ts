@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { SpecHooks } from '#oci/runtime-spec.ts';
 import { until } from '../../support/command.ts';
-import { cannotRun, worldFor } from './world.ts';
+import { cannotRun, GANTRY_OCI, worldFor } from './world.ts';
 
 const skip = cannotRun();
 const KINDS = [
@@ -98,4 +98,20 @@ test('a poststop hook that fails is told, the others run, and the container is g
   assert.match(stderr, /level=warning msg=".*poststop hook #0/);
   assert.equal(readFileSync(log, 'utf8'), 'second\n');
   assert.equal(await world.must(['list', '-q']), '');
+});
+
+test('a hook may use the command line on its own container', { skip }, async (t) => {
+  const world = worldFor(t);
+  const log = join(world.directory, 'log');
+  const script = `oci='${GANTRY_OCI} --root ${world.root}'; $oci state one | grep status > ${log} && $oci kill one KILL`;
+  const bundle = world.bundle(['sleep', '1000'], (spec) => {
+    const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    spec.hooks = {
+      poststart: [{ path: '/bin/sh', args: ['sh', '-c', script], env: [`PATH=${path}`], timeout: 20 }],
+    };
+  });
+  await world.must(['run', '-d', '-b', bundle, 'one']);
+  assert.equal(readFileSync(log, 'utf8').trim(), '"status": "running",');
+  await world.reaches('one', 'stopped');
+  await world.must(['delete', 'one']);
 });
