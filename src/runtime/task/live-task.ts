@@ -61,6 +61,8 @@ export class LiveTask {
   readonly #ended = Promise.withResolvers<ExitRecord>();
   #process: ProcessFacts = { pid: 0, startTime: 0, startedAtNanos: 0n };
   #exit: ExitRecord | null = null;
+  /** An end that was told before the start was known to have succeeded. */
+  #early: ExitRecord | null = null;
   #control: ControlConnection | null = null;
   #leaving = false;
 
@@ -111,6 +113,9 @@ export class LiveTask {
   started(facts: ProcessFacts): void {
     this.#process = facts;
     this.phase = 'running';
+    const early = this.#early;
+    if (early !== null) setImmediate(() => this.finish(early));
+    else if (this.#control === null) setImmediate(() => this.#recoverLost());
   }
 
   /** Lets the task run on without this process. */
@@ -125,13 +130,20 @@ export class LiveTask {
     else if (frame.type === FRAME.execExit) {
       const execId = fields.text(FIELD.execId);
       if (this.execs.delete(execId)) handlers.onExecExit(this.id, execId, exitOf(fields));
-    } else if (frame.type === FRAME.exit && this.phase === 'running') this.finish(exitOf(fields));
+    } else if (frame.type === FRAME.exit) {
+      // A short run is over before whoever starts it has looked at the answer.
+      if (this.phase === 'starting') this.#early = exitOf(fields);
+      else this.finish(exitOf(fields));
+    }
   }
 
   #connectionClosed(control: ControlConnection): void {
     if (this.#control !== control || this.#leaving) return;
     this.#control = null;
-    if (this.phase !== 'running') return;
+    if (this.phase === 'running') this.#recoverLost();
+  }
+
+  #recoverLost(): void {
     this.recover().catch((error: unknown) => {
       this.#context.log.error('a lost shim could not be cleaned up', {
         container: this.id,
