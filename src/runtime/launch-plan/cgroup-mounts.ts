@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { mountAttributes, type PlanBuilder } from './builder.ts';
-import { ATTR, ERRNO } from './kernel-numbers.ts';
+import { ATTR, ERRNO, PROPAGATION } from './kernel-numbers.ts';
 import { bindChange, dataOptions, type MountScene, type PlannedMount, planIsolation } from './mount-model.ts';
 
 const BASIC = ATTR.nosuid | ATTR.nodev | ATTR.noexec;
@@ -88,7 +88,8 @@ function planUnified(builder: PlanBuilder, scene: MountScene, planned: PlannedMo
   const { v2 } = scene.cgroups;
   if (!scene.namespaces.has('cgroup') && v2 !== undefined) {
     const slot = builder.hostTree(v2.hierarchy.mountPoint, { recursive: false, from });
-    planIsolation(builder, { spec: scene.spec, slot, from });
+    // As private as a new mount would be.
+    builder.before.push(mountAttributes(slot, { propagation: PROPAGATION.private, recursive: 0 }, from));
     const change = bindChange(options);
     if (change !== null) builder.before.push(mountAttributes(slot, change, from));
     return attach(builder, scene, { ...planned, slot });

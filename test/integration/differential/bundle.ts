@@ -40,6 +40,8 @@ export const CRUN: Runtime = {
 };
 
 const MARK = 'gt-diff-';
+/** An emulated machine needs tens of seconds for three starts at once. */
+const TIME_LIMIT_MS = 150_000;
 const APPLETS = [
   ...['sh', 'cat', 'echo', 'sleep', 'true', 'id', 'ls', 'env', 'pwd', 'hostname', 'readlink', 'sort', 'stat'],
   ...[
@@ -161,7 +163,7 @@ function atTerminal(at: Place, runtime: Runtime, words: readonly string[]): Prom
     (word) => `'${word.replaceAll("'", `'\\''`)}'`,
   );
   const command = `stty rows 33 cols 77; exec ${quoted.join(' ')}`;
-  return run('script', ['-qec', command, '/dev/null'], { timeoutMs: 30_000, input: '' });
+  return run('script', ['-qec', command, '/dev/null'], { timeoutMs: TIME_LIMIT_MS, input: '' });
 }
 
 export function runtimeCommand(
@@ -171,5 +173,5 @@ export function runtimeCommand(
 ): Promise<CommandResult> {
   const [file = '', ...argv] = runtime.argv;
   const root = join(at.folder, `state-${runtime.name}`);
-  return run(file, [...argv, '--root', root, ...words], { timeoutMs: 30_000 });
+  return run(file, [...argv, '--root', root, ...words], { timeoutMs: TIME_LIMIT_MS });
 }

