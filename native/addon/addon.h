@@ -34,7 +34,10 @@ struct job {
   struct job *next;
 };
 
-/* Hands the job to a thread; takes the job in every case. Returns the promise, or NULL with an exception pending. */
+/*
+ * Hands the job to a thread; takes the job in every case. Returns the promise, or NULL with an exception
+ * pending.
+ */
 napi_value start_job(napi_env env, struct job *job);
 
 /* One file per job; each returns the JavaScript function of its name. */

@@ -80,9 +80,5 @@ export function networkFileSteps(sources: NetworkFileSources): readonly FileStep
     mode: 0o644,
     ...((owner.uid !== 0 || owner.gid !== 0) && { owner }),
   });
-  return [
-    step('resolv.conf', resolvers),
-    step('hostname', `${config.Hostname}\n`),
-    step('hosts', hosts),
-  ];
+  return [step('resolv.conf', resolvers), step('hostname', `${config.Hostname}\n`), step('hosts', hosts)];
 }

@@ -115,11 +115,7 @@ interface Setting {
   readonly written: number;
 }
 
-function writeSysctls(
-  batch: Batch,
-  sysctls: NonNullable<NetworkSetup['sysctls']>,
-  after: number,
-): Setting[] {
+function writeSysctls(batch: Batch, sysctls: NonNullable<NetworkSetup['sysctls']>, after: number): Setting[] {
   return sysctls.map(([name, value]) => {
     const bytes = Buffer.from(value);
     const file = batch.add('openat', AT.FDCWD, `/proc/sys/${name}`, O.WRONLY | O.CLOEXEC, [after]);
@@ -147,9 +143,7 @@ export async function connectNetwork(
   const inside = (setup.inside ?? []).flatMap((operation) => encodeLinkOperation(operation, () => 0));
   const ourSocket = outside.length === 0 ? null : openSocket(batch);
   const left =
-    existing === null
-      ? batch.add('unshare', CLONE_NEWNET)
-      : batch.add('setns', existing, CLONE_NEWNET);
+    existing === null ? batch.add('unshare', CLONE_NEWNET) : batch.add('setns', existing, CLONE_NEWNET);
   // What takes its 0 as an argument is skipped when the thread is still in our own namespace.
   const netns = batch.add('openat', AT.FDCWD, '/proc/thread-self/ns/net', O.RDONLY | O.CLOEXEC, [left]);
   const sides: Side[] = [];

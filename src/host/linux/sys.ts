@@ -123,20 +123,17 @@ export class Sys {
   #oneNow(call: Call, results: readonly number[]): number {
     const plain = <T extends Argument>(argument: T | ResultOf): T | number =>
       isResult(argument) ? (results[argument[0]] ?? 0) : argument;
-    switch (call[0]) {
-      case 'store':
-        call[1].writeInt32LE(plain(call[3]), call[2]);
-        return 0;
-      case 'copy':
-        call[3].copy(call[1], call[2], call[4], call[4] + 4);
-        return 0;
-      case 'chain':
-        return 0;
-      default: {
-        const [name, ...args] = call;
-        return this.raw(name, ...args.map(plain));
-      }
+    if (call[0] === 'chain') return 0;
+    if (call[0] === 'store') {
+      call[1].writeInt32LE(plain(call[3]), call[2]);
+      return 0;
     }
+    if (call[0] === 'copy') {
+      call[3].copy(call[1], call[2], call[4], call[4] + 4);
+      return 0;
+    }
+    const [name, ...args] = call;
+    return this.raw(name, ...args.map(plain));
   }
 
   /** `first`: calls before each batch that change its thread, which then does nothing else. */
