@@ -9,7 +9,7 @@ import type { Context } from './context.ts';
 import { containerId } from './context.ts';
 import { destroy } from './delete.ts';
 import { homeOf, originOf } from './home.ts';
-import { type Console, launch, type Launched } from './launcher.ts';
+import { type Console, FILTERS, launch, type Launched } from './launcher.ts';
 import { Failure } from './messages.ts';
 import { fifoOf, type Saved, type Store } from './state.ts';
 
@@ -137,7 +137,7 @@ function requestOf(context: Context, { foreground }: Creation): Request {
     noPivot: flags.on('no-pivot'),
     noKeyring: flags.on('no-new-keyring'),
     preserved: count,
-    filters: store.root,
+    filters: FILTERS,
   });
   return { spec, bundle, rootfs, plan, preserved: count, console, foreground };
 }

@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import { consoleOf, writePidFile } from './create.ts';
 import { attend } from './foreground.ts';
 import { homeInside } from './home.ts';
-import { type Console, launch, type Launched } from './launcher.ts';
+import { type Console, FILTERS, launch, type Launched } from './launcher.ts';
 import { Failure } from './messages.ts';
 import { processOfFlags } from './process-flags.ts';
 import { type Saved, statusOf } from './state.ts';
@@ -55,7 +55,7 @@ async function launchOnce(context: Context, saved: Saved, request: ExecRequest):
     layout: kernel.cgroups().layout(),
     preserved,
     noKeyring: saved.noKeyring,
-    filters: context.store.root,
+    filters: FILTERS,
     home: homeInside(kernel, request.process, saved.pid),
     ...(initCgroup !== undefined && { initCgroup }),
   });

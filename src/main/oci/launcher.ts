@@ -33,6 +33,9 @@ export interface Launched {
 
 export type LaunchResult = Launched | { readonly failure: LaunchFailure };
 
+/** Compiled filters lie beside the program: who may write there may change the program itself. */
+export const FILTERS = join(packageRoot(), 'dist', 'filters');
+
 const FIRST = 3;
 const MAX_PRESERVED = 48;
 const KEEP_ALIVE_MS = 60_000;

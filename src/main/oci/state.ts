@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { errorCode } from '#base/errors.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
 import type { Processes, ProcessIdentity } from '#host/kernel.ts';
@@ -72,6 +72,17 @@ function isSaved(value: unknown): value is SavedState {
   );
 }
 
+/** One by one: node's own way never ends where a file system refuses directories with ENOENT, as procfs does. */
+function makeDirectories(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  makeDirectories(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  }
+}
+
 /** The containers below one `--root`. */
 export class Store {
   readonly root: string;
@@ -131,7 +142,7 @@ export class Store {
   /** Takes the name, and its lock. The directory is the container's. */
   async reserve(id: string): Promise<{ directory: string; release: () => void }> {
     const directory = this.directory(id);
-    mkdirSync(this.root, { recursive: true, mode: 0o700 });
+    makeDirectories(resolve(this.root));
     try {
       mkdirSync(directory, { mode: 0o711 });
     } catch (error) {

@@ -52,11 +52,11 @@ test('a file of another profile, of an older compiler, cut off or of something e
   assert.deepEqual(Buffer.from(newer.program), expected);
 });
 
-test('there are never more than 32 files, and a directory that is not there is no error', () => {
+test('there are never more than 32 files, and a directory that cannot be is no error', () => {
   for (let index = 0; index < 100; index++) {
     const profile = { ...denying('read'), defaultErrnoRet: index };
     new FilterFiles(directory, '4').program(profile, 'x86_64');
   }
   assert.ok(readdirSync(directory).length <= 32, readdirSync(directory).join(' '));
-  new FilterFiles(join(directory, 'none'), '5').program(denying('mkdir'), 'x86_64');
+  new FilterFiles('/proc/none', '5').program(denying('mkdir'), 'x86_64');
 });

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
 import type { SpecSeccomp } from '#oci/runtime-spec.ts';
@@ -66,6 +66,8 @@ export class FilterFiles {
   #make(path: string, key: Buffer, program: SeccompProgram): SeccompProgram {
     const staged = `${path}.${process.pid}`;
     try {
+      // Not its parents: where the program cannot write there are no files.
+      if (!existsSync(this.#directory)) mkdirSync(this.#directory, { mode: 0o700 });
       writeFileSync(staged, encode(program, key), { mode: 0o600, flag: 'wx' });
       renameSync(staged, path);
     } catch (error) {

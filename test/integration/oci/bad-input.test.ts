@@ -163,6 +163,10 @@ test('a bad command line is refused', { skip }, async (t) => {
     await world.refused(['run', '-b', bundle, 'one'], { globals: ['--systemd-cgroup'] }),
     /--systemd-cgroup is not supported/,
   );
+  assert.match(
+    await world.refused(['create', '-b', bundle, 'one'], { root: '/proc/none/deep' }),
+    /\/proc\/none/,
+  );
   assert.equal((await world.oci(['nope'])).exit, 3);
   assert.equal((await world.oci(['list'], { globals: ['--log-format', 'x'] })).exit, 1);
   await nothingMade(world);
