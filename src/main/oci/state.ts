@@ -72,7 +72,7 @@ function isSaved(value: unknown): value is SavedState {
   );
 }
 
-/** One by one: node's own way never ends where a file system refuses directories with ENOENT, as procfs does. */
+/** One by one: node's own way never ends where a file system says ENOENT to them, as procfs does. */
 function makeDirectories(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
   makeDirectories(dirname(path));

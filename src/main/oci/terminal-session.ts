@@ -14,7 +14,7 @@ function ownTerminal(kernel: ProgramKernel): number | null {
 export class TerminalSession {
   readonly #kernel: ProgramKernel;
   readonly #master: number;
-  /** One stream for both ways, which never waits: a process that does not read must not keep us from reading. */
+  /** One stream for both ways, which never waits: who does not read must not keep us from reading. */
   readonly #stream: ReadStream;
   readonly #own: number | null;
   readonly #ended: Promise<void>;
@@ -61,8 +61,8 @@ export class TerminalSession {
   }
 
   /**
-   * After the process's end: what it wrote last is still on its way. Somebody that it left behind may have the
-   * terminal open: then silence is the end.
+   * After the process's end: what it wrote last is still on its way. Somebody that it left behind may have
+   * the terminal open: then silence is the end.
    */
   async close(): Promise<void> {
     let over = false;
