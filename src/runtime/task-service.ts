@@ -30,7 +30,7 @@ import type {
   TerminalSize,
 } from './task.ts';
 
-export type TaskServiceOptions = Omit<TaskContext, 'seccomp'>;
+export type TaskServiceOptions = Omit<TaskContext, 'seccomp' | 'madeCgroups'>;
 
 const SIGKILL = 9;
 /** How long a killed task may take to be reported as ended. */
@@ -57,7 +57,7 @@ function refuseHostUser(fd: number, type: SpecNamespaceType): void {
 }
 
 export function createTaskService(options: TaskServiceOptions): TaskService {
-  return new Tasks({ ...options, seccomp: new SeccompCache(LIMITS.seccompPrograms) });
+  return new Tasks({ ...options, seccomp: new SeccompCache(LIMITS.seccompPrograms), madeCgroups: new Set() });
 }
 
 class Tasks implements TaskService {

@@ -11,6 +11,8 @@ export interface TaskContext {
   readonly kernel: Pick<Kernel, 'processes' | 'sockets' | 'cgroups' | 'files' | 'mounts' | 'system'>;
   readonly runtimes: Runtimes;
   readonly seccomp: SeccompCache;
+  /** Cgroups that this process has made, in every hierarchy. */
+  readonly madeCgroups: Set<string>;
   /** On a tmpfs. Tasks live in `tasks/<id>`, the OCI runtimes' own state in `runtimes/<name>`. */
   readonly execRoot: string;
   readonly shim: ShimProgram;

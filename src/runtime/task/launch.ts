@@ -52,11 +52,20 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   );
   rollback.push(() => abandon(context, task));
   createTaskDirectory(directory, meta, hostId(request.spec.linux.gidMappings));
-  // Making what is there already waits for the kernel's lock over all groups.
-  if (!context.kernel.cgroups.exists(context.shimCgroup)) context.kernel.cgroups.create(context.shimCgroup);
+  makeShimCgroup(context);
   await start(context, { starter, task, options });
   rollback.commit();
   return task;
+}
+
+/**
+ * Making what is there already waits for the kernel's lock over all groups, so it is done once; but it is
+ * done, since a daemon that was killed while it made the group has left a part of it.
+ */
+function makeShimCgroup({ kernel, shimCgroup, madeCgroups }: TaskContext): void {
+  if (madeCgroups.has(shimCgroup) && kernel.cgroups.exists(shimCgroup)) return;
+  kernel.cgroups.create(shimCgroup);
+  madeCgroups.add(shimCgroup);
 }
 
 interface StartParts {

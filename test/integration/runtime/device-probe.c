@@ -1,6 +1,8 @@
-/* For device-rules.test.ts: `device-probe CGROUP PROGRAM ATTEMPT…` enters a cgroup, to which it attaches an eBPF
- * program before (`-`: none), and prints the errno of each attempt: `r`, `w` or `b` (both) and a path is an
- * open, `m` with a path, `b` or `c` and two numbers, by colons, an mknod. */
+/*
+ * For device-rules.test.ts: `device-probe CGROUP PROGRAM ATTEMPT…` enters a cgroup, to which it attaches an
+ * eBPF program before (`-`: none), and prints the errno of each attempt: `r`, `w` or `b` (both) and a path is
+ * an open, `m` with a path, `b` or `c` and two numbers, by colons, an mknod.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -90,6 +90,16 @@ describe('tasks outlive the service', { skip: cannotRun() }, () => {
     assert.deepEqual(readdirSync(join(world.execRoot, 'tasks')), []);
   });
 
+  test('a cgroup of shims that a killed daemon has half made is completed', async (t) => {
+    const world = makeWorld(t);
+    const [first] = world.kernel.cgroups.layout().hierarchies;
+    mkdirSync(join(first?.mountPoint ?? '', world.shimCgroup), { recursive: true });
+    const tasks = world.service();
+    const { id } = await world.run(tasks, ['true']);
+    assert.equal((await world.exited(id)).exitCode, 0);
+    await tasks.delete(id);
+  });
+
   test('SIGKILL at any moment of a start: all or nothing', async (t) => {
     const world = makeWorld(t);
     for (let round = 0; round < 8; round++) {
@@ -97,10 +107,12 @@ describe('tasks outlive the service', { skip: cannotRun() }, () => {
       const child = spawn(process.execPath, [CHILD, world.execRoot, id], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
+      const exited = once(child, 'exit');
       await once(child.stdout, 'data');
       await new Promise((resolve) => setTimeout(resolve, round * 12));
       child.kill('SIGKILL');
-      await once(child, 'exit');
+      // Whatever it does, it does not give up by itself.
+      assert.deepEqual(await exited, [null, 'SIGKILL']);
       const tasks = world.service();
       const found = (await tasks.reattach()).get(id);
       const inside = (): number => world.kernel.cgroups.processes(`${world.parent}/${id}`).length;

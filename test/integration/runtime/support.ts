@@ -64,8 +64,8 @@ export interface World {
   readonly ooms: string[];
   readonly input: (id: string, given: Partial<SpecInput>) => SpecInput;
   /**
-   * A service of its own, as a daemon that starts anew would have one. With definitions the OCI runtime `runc`
-   * of them is the default.
+   * A service of its own, as a daemon that starts anew would have one. With definitions the OCI runtime
+   * `runc` of them is the default.
    */
   service(definitions?: Record<string, RuntimeDefinition>, options?: ServiceOptions): TaskService;
   run(tasks: TaskService, args: string[], options?: RunOptions): Promise<RunningTask & { id: string }>;
