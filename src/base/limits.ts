@@ -52,7 +52,10 @@ export const LIMITS = {
   /** Names in the rules of one seccomp profile, and rules for devices of one container. */
   seccompRules: 16_384,
   deviceRules: 4096,
-  /** config.json of a bundle that somebody else wrote, and the process and resource files of the OCI command line. */
+  /**
+   * config.json of a bundle that somebody else wrote, and the process and resource files of the OCI command
+   * line.
+   */
   ociSpecBytes: 16 * MIB,
   /** Execs of one container that were created and not started yet: each is remembered. */
   waitingExecs: 1024,

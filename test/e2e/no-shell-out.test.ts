@@ -25,8 +25,8 @@ const EXPECTED = [
 ];
 
 /**
- * Programs that the trace saw start, by their last path component; sealed copies are executed by a descriptor,
- * and called by the name that they were given.
+ * Programs that the trace saw start, by their last path component; sealed copies are executed by a
+ * descriptor, and called by the name that they were given.
  */
 function startedPrograms(trace: string): Set<string> {
   const calls = trace.matchAll(/execve(?:at)?\((?:\d+, )?"([^"]*)", \["([^"]*)".* = 0$/gm);
