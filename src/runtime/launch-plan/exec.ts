@@ -5,13 +5,14 @@ import { planAttach } from './cgroups.ts';
 import type { ExecContext, ExecTarget } from './context.ts';
 import { CLONE, OPEN } from './kernel-numbers.ts';
 import { NAMESPACE_FLAGS } from './namespaces.ts';
-import { type LaunchPlan, NO_SLOT, type Operation, SLOT } from './operations.ts';
+import { type LaunchPlan, NO_SLOT, type Operation, SLOT, SYNC } from './operations.ts';
 import { insideRoot } from './paths.ts';
 import { planExecute, planProcess, planStdio, planTerminal, type ProcessScene, umaskOf } from './process.ts';
 import { hasLabel, planKeyring, planLabels, planPersonality, planPrivateProc } from './security.ts';
 
 const DIRECTORY = OPEN.directory | OPEN.cloexec;
 const MAX_CPU = 8192;
+const FIRST_OWN_DESCRIPTOR = 3;
 
 /** `0-3,8` as bits, the lowest CPU first. */
 export function cpuMask(list: string, from: string): Uint8Array {
@@ -55,9 +56,7 @@ function openCgroups(builder: PlanBuilder, target: ExecTarget, context: ExecCont
 }
 
 function joinedFlags(namespaces: readonly string[]): number {
-  return namespaces
-    .filter((type) => type !== 'pid')
-    .reduce((flags, type) => flags | (NAMESPACE_FLAGS[type] ?? 0), 0);
+  return namespaces.reduce((flags, type) => flags | (NAMESPACE_FLAGS[type] ?? 0), 0);
 }
 
 /** In the child: out of the host, whose procfs is taken along while it can be mounted. */
@@ -72,11 +71,19 @@ function planInside(builder: PlanBuilder, process: SpecProcess, target: ExecTarg
   return proc;
 }
 
-function planStreams(builder: PlanBuilder, process: SpecProcess): void {
-  if (process.terminal !== true) {
-    builder.child.push(planStdio(null));
-    return;
-  }
+/**
+ * Nobody in the container sees the process before it has left all behind that is the host's: with
+ * CAP_SYS_PTRACE one could open its descriptors, or be it.
+ */
+function planAppearance(builder: PlanBuilder, { process, preserved }: ProcessScene): void {
+  const { child, parent } = builder;
+  if (process.terminal !== true) child.push(planStdio(null));
+  child.push({ op: 'closeFrom', first: FIRST_OWN_DESCRIPTOR + preserved });
+  child.push({ op: 'cloneAgain', flags: 0, from: 'linux.namespaces' }, { op: 'tell', point: SYNC.created });
+  parent.push({ op: 'wait', point: SYNC.created });
+}
+
+function planTerminalStreams(builder: PlanBuilder, process: SpecProcess): void {
   const root = builder.slot('process.terminal');
   builder.child.push({ op: 'currentRoot', slot: root, from: 'process.terminal' });
   builder.child.push(planStdio(planTerminal(builder, root, process)));
@@ -96,13 +103,11 @@ export function buildExecPlan(process: SpecProcess, target: ExecTarget, context:
     from: 'process.oomScoreAdj',
   });
   const cgroups = openCgroups(builder, target, context);
-  child.push({ op: 'setSession' });
   planAttach(builder, cgroups.v1);
   child.push(...affinity(process, 'final'));
   const proc = planInside(builder, process, target);
   child.push(...planKeyring(context, { process, proc, permissions: 0 }));
-  planStreams(builder, process);
-  child.push(umaskOf(process), ...planLabels(context, process, proc), ...planPersonality(target.personality));
+  child.push(...planLabels(context, process, proc));
   const { seccomp, home, capabilities } = context;
   const scene: ProcessScene = {
     process,
@@ -112,12 +117,13 @@ export function buildExecPlan(process: SpecProcess, target: ExecTarget, context:
     ...(home === undefined ? {} : { home }),
     ...(capabilities === undefined ? {} : { known: capabilities }),
   };
+  planAppearance(builder, scene);
+  child.push({ op: 'setSession' });
+  if (process.terminal === true) planTerminalStreams(builder, process);
+  child.push(umaskOf(process), ...planPersonality(target.personality));
   planProcess(builder, scene);
   child.push(planExecute(scene));
   parent.push({ op: 'waitExecuted' });
-  if (target.namespaces.includes('pid')) {
-    before.push({ op: 'joinNamespace', slot: SLOT.init, flags: CLONE.newPid });
-  }
   before.push({ op: 'clone', flags: 0, cgroup: cgroups.v2, from: 'linux.cgroupsPath' });
   return builder.plan();
 }

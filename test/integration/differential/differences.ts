@@ -59,7 +59,7 @@ const RUNC: readonly Omit<KnownDifference, 'against'>[] = [
         in: 'container',
         section: 'mountinfo',
         ours: / - cgroup2 cgroup2 rw/,
-        theirs: / - cgroup2 cgroup rw/,
+        theirs: / - cgroup2 cgroup rw| master:N - cgroup2 cgroup2 rw/,
         elsewhere: true,
       },
       {
@@ -199,7 +199,7 @@ const CRUN: readonly Omit<KnownDifference, 'against'>[] = [
         in: 'container',
         section: 'mountinfo',
         ours: / master:N - /,
-        theirs: /^on=outside .* \/rootfs \/ /,
+        theirs: /^on=outside \S+ \S+\/rootfs \/ /,
         elsewhere: true,
       },
       { in: 'container', section: 'root', ours: / directory 755 /, theirs: / directory 1755 / },
@@ -209,8 +209,8 @@ const CRUN: readonly Omit<KnownDifference, 'against'>[] = [
     reason: "in a user namespace a device of the host is bound with the host's flags, as with runc",
     shows: [
       mounts(
-        / \/\w+ \/dev\/\w+ rw,relatime - devtmpfs /,
-        / \/\w+ \/dev\/\w+ rw,nosuid,noexec,relatime - devtmpfs /,
+        / \/\w+ \/dev\/\w+ rw(,nosuid)?(,relatime)? - devtmpfs /,
+        / \/\w+ \/dev\/\w+ rw,nosuid,noexec(,relatime)? - devtmpfs /,
       ),
     ],
   },

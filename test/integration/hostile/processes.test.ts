@@ -15,7 +15,7 @@ import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
 import { busyboxArchive } from '../../support/images.ts';
 
 const SHIM = fileURLToPath(new URL('../../../dist/native/gantry-shim', import.meta.url));
-const EXECS = 40;
+const EXECS = 25;
 let folder = '';
 let daemon: TestDaemon | undefined;
 
@@ -42,6 +42,13 @@ function mustDocker(words: readonly string[]): Promise<string> {
   return engine().mustDocker(words);
 }
 
+/** From outside: a further process may be held up by the one that lies in wait. */
+async function stop(id: string): Promise<void> {
+  const pid = await mustDocker(['inspect', '-f', '{{.State.Pid}}', id]);
+  writeFileSync(`/proc/${pid}/root/stop`, '');
+  await mustDocker(['wait', id]);
+}
+
 async function attack(flags: readonly string[], mode: string): Promise<string> {
   const volume = ['-v', `${folder}/attacker:/attacker:ro`];
   const id = await mustDocker(['run', '-d', ...flags, ...volume, 'busybox', '/attacker', mode]);
@@ -49,11 +56,11 @@ async function attack(flags: readonly string[], mode: string): Promise<string> {
   await until(async () => ((await logs()).includes('ready') ? true : undefined), { what: 'the attacker' });
   for (let i = 0; i < EXECS; i++) {
     const result = await engine().docker(['exec', id, 'true']);
-    // One that is traced may be held up or ended; it must never be more than that.
+    // One that is traced, as every program of the container may be, is held up or ended; never more than
+    // that.
     if (mode !== 'trace') assert.equal(result.exit, 0, result.stderr);
   }
-  await mustDocker(['exec', id, 'touch', '/stop']);
-  await mustDocker(['wait', id]);
+  await stop(id);
   const output = await logs();
   await mustDocker(['rm', '-f', id]);
   return output;
@@ -66,22 +73,22 @@ describe('a root in the container that lies in wait', () => {
     ['--cap-add', 'SYS_PTRACE', '--security-opt', 'seccomp=unconfined'],
   ]) {
     const name = flags.length === 0 ? 'without privileges' : flags.join(' ');
-    test(`cannot change the program: ${name}`, { timeout: 60_000 }, async () => {
+    test(`cannot change the program: ${name}`, { timeout: 120_000 }, async () => {
       const before = digest(SHIM);
       const output = await attack(flags, 'overwrite');
-      assert.doesNotMatch(output, /wrote|truncated/);
+      assert.doesNotMatch(output, /wrote|truncated|descriptor/);
       assert.equal(digest(SHIM), before);
       // And the engine still works.
       assert.equal(await mustDocker(['run', '--rm', 'busybox', 'echo', 'works']), 'works');
     });
   }
 
-  test('neither traces what enters nor sees its descriptors', { timeout: 60_000 }, async () => {
+  test('neither traces what enters nor sees its descriptors', { timeout: 120_000 }, async () => {
     const output = await attack([], 'trace');
     assert.doesNotMatch(output, /descriptor|wrote|truncated/);
     const traced = output.split('\n').filter((line) => line.startsWith('traced'));
     assert.deepEqual(
-      traced.filter((line) => !/^traced (\/bin\/|\/attacker)/.test(line)),
+      traced.filter((line) => !/^traced (\/bin\/.*|\/attacker)?$/.test(line)),
       [],
     );
   });
@@ -117,7 +124,7 @@ describe('nothing of the host stays open', () => {
     await mustDocker(['rm', '-f', id]);
   });
 
-  test('a working directory by descriptor number is none of the host', { timeout: 60_000 }, async () => {
+  test('a working directory by descriptor number is none of the host', { timeout: 120_000 }, async () => {
     const id = await mustDocker(['run', '-d', 'busybox', 'sleep', '300']);
     writeFileSync(join(folder, 'secret'), 'secret\n');
     for (let fd = 3; fd < 20; fd++) {
@@ -163,8 +170,7 @@ describe('mounts of the container over /proc and /dev while something enters', {
       else assert.match(stderr, /unable to start container process: /);
     }
     assert.ok(started > 0, 'not one has started');
-    await mustDocker(['exec', id, 'touch', '/stop']);
-    await mustDocker(['wait', id]);
+    await stop(id);
     assert.equal(await mustDocker(['logs', id]), 'ready\nuntouched');
     assert.equal(readFileSync('/proc/self/oom_score_adj', 'utf8'), score);
     await mustDocker(['rm', '-f', id]);
