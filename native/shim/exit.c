@@ -218,7 +218,8 @@ static void reap_process(struct process *process) {
 }
 
 /*
- * A process may end before its runtime or starter has said its number. As long as such a one is expected,
+ * A process may end before its runtime or starter has said its number, which may be the second one that a
+ * starter says. As long as such a one is expected,
  * only known children are reaped; the others stay zombies, and nothing has to be remembered about them.
  * Otherwise every child is reaped: an unreaped one would keep the container's PID namespace, and with it the
  * end of its init, waiting.

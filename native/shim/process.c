@@ -66,7 +66,7 @@ struct process *process_by_pid(pid_t pid) {
 
 bool process_expected(void) {
 	for (size_t i = 0; i < MAX_PROCESSES; i++)
-		if (table[i].state == PROCESS_STARTING && !(table[i].by_plan && table[i].known_pid > 0))
+		if (table[i].state == PROCESS_STARTING)
 			return true;
 	return false;
 }
