@@ -147,6 +147,13 @@ const CRUN: readonly Omit<KnownDifference, 'against'>[] = [
   {
     reason: "the tmpfs of cgroup v1's hierarchies, and the mounts in it, are named and owned as with runc",
     shows: [
+      {
+        in: 'container',
+        section: 'mountinfo',
+        ours: / - cgroup2 cgroup rw/,
+        theirs: / - cgroup2 cgroup2 rw/,
+        elsewhere: true,
+      },
       mounts(/ \/sys\/fs\/cgroup .* - tmpfs tmpfs /, / \/sys\/fs\/cgroup .* - tmpfs cgroup rw,size=1024k/),
       mounts(/ - cgroup \w+ /, / - cgroup \/sys\/fs\/cgroup\/\S+ /),
       {

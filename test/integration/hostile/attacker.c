@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct stat own;
+static struct stat own, busybox;
 static unsigned long seen;
 
 static void link_of(const char *path, char *out, size_t size) {
@@ -29,13 +30,11 @@ static void overwrite(const char *base) {
 	struct stat facts;
 	snprintf(path, sizeof(path), "%s/exe", base);
 	link_of(path, target, sizeof(target));
-	/* The container's own programs are its own. */
-	if (strncmp(target, "/bin/", 5) == 0)
-		return;
 	int held = open(path, O_RDONLY | O_CLOEXEC);
 	if (held < 0)
 		return;
-	if (fstat(held, &facts) == 0 && (facts.st_ino != own.st_ino || facts.st_dev != own.st_dev)) {
+	bool known = fstat(held, &facts) < 0 || facts.st_ino == own.st_ino || facts.st_ino == busybox.st_ino;
+	if (!known) {
 		seen++;
 		snprintf(again, sizeof(again), "/proc/self/fd/%d", held);
 		for (int i = 0; i < 200; i++) {
@@ -80,12 +79,15 @@ static void trace(pid_t pid) {
 	link_of(path, target, sizeof(target));
 	printf("traced %s\n", target);
 	ptrace(PTRACE_DETACH, pid, 0, 0);
+	/* It may have stopped for its execve, with the stop of the attachment still to come. */
+	kill(pid, SIGCONT);
 }
 
 int main(int argc, char **argv) {
 	int tries_to_trace = argc > 1 && strcmp(argv[1], "trace") == 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (stat("/proc/self/exe", &own) < 0)
+	/* The container's own programs are its own. */
+	if (stat("/proc/self/exe", &own) < 0 || stat("/bin/busybox", &busybox) < 0)
 		return 1;
 	signal(SIGTERM, exit);
 	printf("ready\n");
