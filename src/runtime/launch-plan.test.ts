@@ -292,7 +292,7 @@ test('an exec may be born in the cgroup of init, and its CPUs change when it is 
   assert.deepEqual([...(only(plan.child, 'affinity')[0]?.mask ?? [])], [6, 2, 0, 0, 0, 0, 0, 0]);
   assert.deepEqual(
     [...only(plan.before, 'joinNamespace'), ...only(plan.child, 'joinNamespace')].map(({ flags }) => flags),
-    [0x20000000, 0x20000],
+    [0x20020000],
   );
   const bad = { ...PROCESS, execCPUAffinity: { initial: '3-1' } };
   assert.throws(() => buildExecPlan(bad, target, { ...context, cgroups: V2 }), /is no list of CPUs/);

@@ -1,5 +1,5 @@
 import { EngineError } from '#base/errors.ts';
-import { type LaunchPlan, MAX_OPERATIONS, MAX_SLOTS, NO_SLOT, type Operation, SLOT } from './operations.ts';
+import { type LaunchPlan, MAX_SLOTS, NO_SLOT, type Operation, SLOT } from './operations.ts';
 
 /** The three lists while they grow, and the next free slot. */
 export class PlanBuilder {
@@ -32,11 +32,7 @@ export class PlanBuilder {
   }
 
   plan(): LaunchPlan {
-    const { before, parent, child } = this;
-    if (before.length + parent.length + child.length > MAX_OPERATIONS) {
-      throw new EngineError('invalidArgument', `the launch plan has more than ${MAX_OPERATIONS} operations`);
-    }
-    return { before, parent, child };
+    return { before: this.before, parent: this.parent, child: this.child };
   }
 }
 

@@ -132,6 +132,10 @@ test('what is encoded can be read back: every kind of field, all three lists', (
 test('what does not fit is refused, with the member of the spec that it comes from', () => {
   const cases: [Operation, RegExp][] = [
     [{ op: 'hostname', name: 'a\0b', from: 'hostname' }, /^hostname: a NUL character in a text$/],
+    [
+      { op: 'execute', arguments: [], environment: ['A=\0'], from: 'process.args' },
+      /^process.env: a NUL character in a text$/,
+    ],
     [{ op: 'close', slot: 1024 }, /^close: slot is no slot$/],
     [
       { op: 'uid', uid: 1.5, from: 'process.user.uid' },
@@ -150,14 +154,40 @@ test('what does not fit is refused, with the member of the spec that it comes fr
   }
 });
 
-test('a plan has limits: its bytes, its operations, its texts', () => {
-  const value = new Uint8Array(MAX_PLAN_BYTES);
-  assert.throws(() => encodeLaunchPlan(planOf({ op: 'writeFile', at: 8, path: 'a', value })), /larger than/);
-  const many = Array.from({ length: MAX_OPERATIONS + 1 }, (): Operation => ({ op: 'setSession' }));
-  assert.throws(() => encodeLaunchPlan(planOf(...many)), /more than 8192 operations/);
-  const texts: string[] = Array.from({ length: MAX_LIST_TEXTS + 1 }, () => '');
-  assert.throws(
-    () => encodeLaunchPlan(planOf({ op: 'findProgram', candidates: texts })),
-    /more than 65536 texts/,
+test('a plan has limits: who crosses one is named by its member of the spec', () => {
+  const refused = (plan: LaunchPlan, message: string): void =>
+    assert.throws(
+      () => encodeLaunchPlan(plan),
+      (error) => isEngineError(error, 'invalidArgument') && error.message === message,
+    );
+  const bytes = `with it the launch plan is larger than ${MAX_PLAN_BYTES} bytes`;
+  const half = new Uint8Array(MAX_PLAN_BYTES / 2);
+  const write = (value: Uint8Array, from?: string): Operation => ({
+    op: 'writeFile',
+    at: 8,
+    path: 'a',
+    value,
+    ...(from === undefined ? {} : { from }),
+  });
+  refused(
+    planOf(write(half, 'hooks.prestart[0]'), write(half, 'hooks.prestart[1]')),
+    `hooks.prestart[1]: ${bytes}`,
   );
+  refused(planOf(write(half), write(half)), `writeFile: ${bytes}`);
+  const links = Array.from({ length: MAX_OPERATIONS }, (_, i): Operation => {
+    return { op: 'makeLink', root: 0, path: '/a', target: 'b', from: `linux.devices[${i}]` };
+  });
+  const many = `with it the launch plan has more than ${MAX_OPERATIONS} operations`;
+  const session: Operation = { op: 'setSession' };
+  encodeLaunchPlan({ before: [], parent: [], child: links });
+  const last = `linux.devices[${MAX_OPERATIONS - 1}]`;
+  refused({ before: [session], parent: [], child: links }, `${last}: ${many}`);
+  refused({ before: [], parent: [], child: [...links, session] }, `${last}: ${many}`);
+  refused(
+    { before: Array.from({ length: MAX_OPERATIONS + 1 }, () => session), parent: [], child: [] },
+    `setSession: ${many}`,
+  );
+  const environment: string[] = Array.from({ length: MAX_LIST_TEXTS }, () => '');
+  const execute: Operation = { op: 'execute', arguments: ['a'], environment, from: 'process.args' };
+  refused(planOf(execute), `process.env: with it the launch plan has more than ${MAX_LIST_TEXTS} texts`);
 });

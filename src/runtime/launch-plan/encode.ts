@@ -39,6 +39,12 @@ class Writer {
   #buffer = Buffer.alloc(FIRST_CAPACITY);
   #size = 0;
   #texts = 0;
+  /** Member of the spec that is being written: what crosses a bound is its fault. */
+  #member = 'the launch plan';
+
+  from(member: string): void {
+    this.#member = member;
+  }
 
   get size(): number {
     return this.#size;
@@ -48,9 +54,7 @@ class Writer {
   #take(length: number): number {
     const start = this.#size;
     const end = start + Math.ceil(length / ALIGNMENT) * ALIGNMENT;
-    if (end > MAX_PLAN_BYTES) {
-      throw new EngineError('invalidArgument', `the launch plan is larger than ${MAX_PLAN_BYTES} bytes`);
-    }
+    if (end > MAX_PLAN_BYTES) this.#tooMuch(`is larger than ${MAX_PLAN_BYTES} bytes`);
     if (end > this.#buffer.length) {
       const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
       this.#buffer.copy(larger);
@@ -58,6 +62,10 @@ class Writer {
     }
     this.#size = end;
     return start;
+  }
+
+  #tooMuch(what: string): never {
+    throw new EngineError('invalidArgument', `${this.#member}: with it the launch plan ${what}`);
   }
 
   /** Zeros, to be filled in by `patch`. */
@@ -96,9 +104,7 @@ class Writer {
 
   list(values: readonly string[]): void {
     this.#texts += values.length;
-    if (this.#texts > MAX_LIST_TEXTS) {
-      throw new EngineError('invalidArgument', `the launch plan has more than ${MAX_LIST_TEXTS} texts`);
-    }
+    if (this.#texts > MAX_LIST_TEXTS) this.#tooMuch(`has more than ${MAX_LIST_TEXTS} texts`);
     const at = this.#take(8);
     for (const value of values) this.text(value);
     this.u32(at, values.length);
@@ -110,14 +116,19 @@ class Writer {
   }
 }
 
+/** The one operation that comes from two members. */
+const memberOf = ({ op, from }: Operation, field = ''): string =>
+  op === 'execute' && from !== undefined && field === 'environment' ? 'process.env' : (from ?? op);
+
 function fail(operation: Operation, what: string): never {
-  const where = operation.from === undefined ? operation.op : operation.from;
-  throw new EngineError('invalidArgument', `${where}: ${what}`);
+  throw new EngineError('invalidArgument', `${memberOf(operation)}: ${what}`);
 }
 
 function checkedText(operation: Operation, name: string, value: unknown): string {
   if (typeof value !== 'string') fail(operation, `${operation.op} needs ${name} as text`);
-  if (value.includes('\0')) fail(operation, 'a NUL character in a text');
+  if (value.includes('\0')) {
+    throw new EngineError('invalidArgument', `${memberOf(operation, name)}: a NUL character in a text`);
+  }
   return value;
 }
 
@@ -143,6 +154,7 @@ function encodeField(
   operation: Operation,
   { name, kind, value }: { name: string; kind: FieldKind; value: unknown },
 ): void {
+  writer.from(memberOf(operation, name));
   switch (kind) {
     case 'number':
       return writer.number(checkedNumber(operation, name, value));
@@ -164,6 +176,7 @@ function encodeOperation(writer: Writer, operation: Operation): void {
   if (shape === undefined) return fail(operation, 'no such operation');
   const ignored = operation.ignore ?? [];
   if (ignored.length > MAX_IGNORED) fail(operation, `more than ${MAX_IGNORED} errnos to ignore`);
+  writer.from(memberOf(operation));
   const at = writer.reserve(HEAD_BYTES);
   writer.u16(at, shape.code);
   writer.u16(at + 2, shape.fields.length);
@@ -178,13 +191,23 @@ function encodeOperation(writer: Writer, operation: Operation): void {
 }
 
 /**
+ * The first operation too many: of a plan's many, the last one that a member of the spec has asked for up to
+ * there is to blame, not what every plan has.
+ */
+function firstExcess({ before, parent, child }: LaunchPlan): Operation | undefined {
+  if (before.length + parent.length + child.length <= MAX_OPERATIONS) return undefined;
+  const upTo = [...before, ...parent, ...child].slice(0, MAX_OPERATIONS + 1);
+  return upTo.findLast(({ from }) => from !== undefined) ?? upTo.at(-1);
+}
+
+/**
  * The plan as the one message that the launcher reads. Errors: `invalidArgument`, beginning with the spec's
  * member the operation comes from, when something does not fit its form or its limits.
  */
 export function encodeLaunchPlan(plan: LaunchPlan): Buffer {
-  const total = plan.before.length + plan.parent.length + plan.child.length;
-  if (total > MAX_OPERATIONS) {
-    throw new EngineError('invalidArgument', `the launch plan has more than ${MAX_OPERATIONS} operations`);
+  const excess = firstExcess(plan);
+  if (excess !== undefined) {
+    fail(excess, `with it the launch plan has more than ${MAX_OPERATIONS} operations`);
   }
   const writer = new Writer();
   writer.reserve(HEADER_BYTES);
