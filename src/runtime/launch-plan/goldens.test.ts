@@ -140,6 +140,17 @@ for (const [name, terminal, cgroups] of [
   });
 }
 
+for (const [name, swap] of [
+  ['swap-unlimited.v2', -1],
+  ['swap-none.v2', 64 << 20],
+] as const) {
+  test(`the plan of memory with ${name}`, () => {
+    const resources = { ...DEFAULT.linux?.resources, memory: { limit: 64 << 20, swap } };
+    const spec = { ...DEFAULT, linux: { ...DEFAULT.linux, resources } };
+    compare(name, buildLaunchPlan(spec, contextFor(spec, UNIFIED)));
+  });
+}
+
 const USER_NAMESPACE: RuntimeSpec = {
   ...DEFAULT,
   linux: {

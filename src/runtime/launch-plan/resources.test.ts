@@ -111,3 +111,13 @@ test('v2 counts swap alone, weighs from 1 to 10000 and has maps of its own', () 
   assert.throws(() => lines('v2', { memory: { limit: 2, swap: 1 } }), /should be >= memory limit/);
   assert.throws(() => lines('v2', { unified: { '../x': '1' } }), /must be a file name \(no slashes\)/);
 });
+
+test('v2 without swap accounting: all of it and none of it can be asked for, an amount cannot', () => {
+  const ignored = (limit: number, swap: number): unknown =>
+    resourceWrites('v2', { memory: { limit, swap } }).find(({ file }) => file === 'memory.swap.max');
+  const [file, controller, from] = ['memory.swap.max', '', 'memory.swap'];
+  assert.deepEqual(ignored(100, -1), { controller, file, value: 'max', from, ignore: [2] });
+  assert.deepEqual(ignored(100, 100), { controller, file, value: '0', from, ignore: [2] });
+  assert.deepEqual(ignored(-1, 0), { controller, file, value: 'max', from, ignore: [2] });
+  assert.deepEqual(ignored(100, 150), { controller, file, value: '50', from });
+});

@@ -98,8 +98,13 @@ function swapV2({ limit = 0, swap = 0 }: SpecMemory): string | undefined {
 }
 
 function memoryV2(memory: SpecMemory): ResourceWrite[] {
+  const swap = swapV2(memory);
+  // A kernel that does not count swap has nothing to forbid or to allow.
+  const tolerant = swap === 'max' || swap === '0';
   return [
-    ...write('', 'memory.swap.max', { value: swapV2(memory), from: 'memory.swap' }),
+    ...write('', 'memory.swap.max', { value: swap, from: 'memory.swap' }).map((each) =>
+      tolerant ? { ...each, ignore: ABSENT } : each,
+    ),
     ...write('', 'memory.max', { value: bytes(memory.limit), from: 'memory.limit' }),
     ...write('', 'memory.low', { value: bytes(memory.reservation), from: 'memory.reservation' }),
   ];
