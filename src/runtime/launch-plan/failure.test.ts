@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LaunchFailure, launchFailureText } from './failure.ts';
-import type { LaunchPlan, Operation } from './operations.ts';
+import { objectOf } from './failure-object.ts';
+import { type FieldKind, type LaunchPlan, type Operation, OPERATIONS } from './operations.ts';
 
 const START = 'unable to start container process: ';
 const INIT = `${START}error during container init: `;
@@ -84,10 +85,91 @@ test('what goes wrong inside of the container is told with its place', () => {
       { errno: ENOTDIR, step: 'move_mount', object: '/etc/passwd' },
       'error mounting "" to rootfs at "/etc/passwd": mount src=, dst=/etc/passwd: not a directory',
     ],
-    [{ op: 'loopbackUp', from: 'linux.namespaces' }, { errno: 999 }, 'linux.namespaces: call: errno 999'],
+    [{ op: 'loopbackUp', from: 'linux.namespaces' }, { errno: 999 }, 'linux.namespaces: call lo: errno 999'],
   ];
   for (const [operation, failure, expected] of cases) {
     assert.equal(launchFailureText(...childFailure(operation, failure), 'create'), INIT + expected);
+  }
+});
+
+test('a target whose links lead in a circle is told with its member of the spec', () => {
+  const attach: Operation = { op: 'attach', slot: 9, root: 0, path: '/loop/x', from: 'mounts[3]' };
+  assert.equal(
+    launchFailureText(...childFailure(attach, { errno: 40, step: 'openat2', object: '/loop/x' }), 'create'),
+    `${INIT}mounts[3].destination: error mounting "" to rootfs at "/loop/x": mount src=, dst=/loop/x: too many levels of symbolic links`,
+  );
+});
+
+test('what is no path has its object from the operation: step, object and errno are always there', () => {
+  const cases: [Operation, string, string][] = [
+    [{ op: 'setSession' }, 'setsid', 'setsid a session: operation not permitted'],
+    [
+      { op: 'groups', gids: Uint8Array.from([5, 0, 0, 0, 1, 1, 0, 0]), from: 'process.user.additionalGids' },
+      'setgroups',
+      'unable to setup user: setgroups [5 257]: operation not permitted',
+    ],
+    [{ op: 'gid', gid: 7 }, 'setresgid', 'unable to setup user: setresgid 7: operation not permitted'],
+    [{ op: 'uid', uid: 8 }, 'setresuid', 'unable to setup user: setresuid 8: operation not permitted'],
+    [
+      { op: 'capabilities', effective: 1, permitted: 2n, inheritable: 0 },
+      'capset',
+      'unable to apply caps: capset effective 0x1 permitted 0x2 inheritable 0x0: operation not permitted',
+    ],
+    [
+      { op: 'seccomp', flags: 0, program: new Uint8Array(16) },
+      'seccomp',
+      'unable to init seccomp: error loading seccomp filter into kernel: seccomp 2 instructions: operation not permitted',
+    ],
+    [
+      { op: 'stdio', in: 3, out: 4, err: 5, controlling: 0 },
+      'dup2',
+      'dup2 slots 3, 4, 5: operation not permitted',
+    ],
+    [
+      { op: 'joinNamespace', slot: 2, flags: 0x20020000 },
+      'setns',
+      'failed to setns into the container (pid,mount): operation not permitted',
+    ],
+    [
+      { op: 'unshare', flags: 0x2000000, from: 'linux.namespaces' },
+      'unshare',
+      'linux.namespaces: unshare cgroup: operation not permitted',
+    ],
+    [
+      { op: 'cloneAgain', flags: 0x60000000, from: 'linux.namespaces' },
+      'clone3',
+      'linux.namespaces: clone3 pid,network: operation not permitted',
+    ],
+    [
+      { op: 'pivot', root: 0, from: 'root.path' },
+      'pivot_root',
+      'error jailing process inside rootfs: pivot_root the root: operation not permitted',
+    ],
+    [
+      { op: 'scheduler', policy: 1, nice: 0, priority: 5, flags: 0, runtime: 0, deadline: 0, period: 0 },
+      'sched_setattr',
+      'sched_setattr policy 1 priority 5 nice 0: operation not permitted',
+    ],
+  ];
+  for (const [operation, step, expected] of cases) {
+    assert.equal(
+      launchFailureText(...childFailure(operation, { errno: 1, step }), 'create'),
+      INIT + expected,
+    );
+  }
+});
+
+test('every operation has an object', () => {
+  for (const [op, { fields }] of Object.entries<{ fields: Readonly<Record<string, FieldKind>> }>(
+    OPERATIONS,
+  )) {
+    const empty = { number: 1, slot: 1, text: 'x', bytes: new Uint8Array(8), list: ['x'] };
+    const values = Object.entries(fields).map(([name, kind]) => [name, empty[kind]]);
+    const operation = { op, ...Object.fromEntries(values) } as unknown as Operation;
+    assert.notEqual(objectOf(operation), '', op);
+    const plan: LaunchPlan = { before: [], parent: [], child: [operation] };
+    const failure = { ...NOTHING, list: 'child', index: 0, errno: 1 };
+    assert.match(launchFailureText(plan, failure, 'create'), /\S/);
   }
 });
 

@@ -1,3 +1,4 @@
+import { objectOf } from './failure-object.ts';
 import type { LaunchPlan, Operation, OperationName } from './operations.ts';
 
 /** What the launcher reports when an operation failed. */
@@ -58,6 +59,7 @@ const ERRNO_TEXTS: Readonly<Record<number, string>> = {
 };
 const EISDIR = 21;
 const EINVAL = 22;
+const ELOOP = 40;
 const ETIMEDOUT = 110;
 
 export function errnoText(errno: number): string {
@@ -79,6 +81,9 @@ function failedOperation(plan: LaunchPlan, { list, index }: LaunchFailure): Oper
   return plan[list][index];
 }
 
+/** Of a mount, what looks for its target in the image. */
+const IN_ROOT: ReadonlySet<OperationName> = new Set(['attach', 'makeTmpfs', 'copyUp', 'makePath']);
+
 function mountText(plan: LaunchPlan, operation: Operation, failure: LaunchFailure): Told {
   const same = [...plan.before, ...plan.child].filter(({ from }) => from === operation.from);
   let [source, target] = ['', ''];
@@ -94,7 +99,11 @@ function mountText(plan: LaunchPlan, operation: Operation, failure: LaunchFailur
   const detail = opened
     ? `stat ${failure.object}: ${why}`
     : `mount src=${source}, dst=${target}${said}: ${why}`;
-  return told(`error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(target)}: ${detail}`);
+  // Only the kernel sees that links lead in a circle, so the member is named as where a spec is checked.
+  const circle = failure.errno === ELOOP && IN_ROOT.has(operation.op);
+  const member = circle && operation.from !== undefined ? `${operation.from}.destination: ` : '';
+  const what = `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(target)}`;
+  return told(`${member}${what}: ${detail}`);
 }
 
 function programText(candidates: readonly string[], command: string, errno: number): string {
@@ -169,16 +178,17 @@ type Tell<Op extends OperationName> = (
 type TellAny = (operation: unknown, why: string, failure: LaunchFailure) => Told;
 
 /** Only in a user namespace is there an identity that the kernel knows not. */
-const user: TellAny = (_operation, why, { step, errno }) => {
+const user: TellAny = (_operation, why, { step, errno, object }) => {
   const kind = { setresuid: 'uid', setresgid: 'gid' }[step];
   const unmapped = `cannot set ${kind ?? ''} to unmapped user in user namespace`;
   return told(
-    `unable to setup user: ${errno === EINVAL && kind !== undefined ? unmapped : `${step}: ${why}`}`,
+    `unable to setup user: ${errno === EINVAL && kind !== undefined ? unmapped : `${step} ${object}: ${why}`}`,
   );
 };
-const jail: TellAny = (_operation, why, { step }) =>
-  told(`error jailing process inside rootfs: ${step}: ${why}`);
-const capabilities: TellAny = (_operation, why) => told(`unable to apply caps: ${why}`);
+const jail: TellAny = (_operation, why, { step, object }) =>
+  told(`error jailing process inside rootfs: ${step} ${object}: ${why}`);
+const capabilities: TellAny = (_operation, why, { step, object }) =>
+  told(`unable to apply caps: ${step} ${object}: ${why}`);
 
 /** In the words that callers of runc know. */
 const TEXTS: { readonly [Op in OperationName]?: Tell<Op> } = {
@@ -208,19 +218,22 @@ const TEXTS: { readonly [Op in OperationName]?: Tell<Op> } = {
       ? told(`unable to apply apparmor profile: apparmor failed to apply profile: ${text}`)
       : told(`can't set process label: ${text}`);
   },
-  seccomp: (_operation, why) =>
-    told(`unable to init seccomp: error loading seccomp filter into kernel: ${why}`),
-  bounding: (_operation, why) => told(`unable to apply bounding set: ${why}`),
+  seccomp: (_operation, why, { step, object }) =>
+    told(`unable to init seccomp: error loading seccomp filter into kernel: ${step} ${object}: ${why}`),
+  bounding: (_operation, why, { step, object }) =>
+    told(`unable to apply bounding set: ${step} ${object}: ${why}`),
   capabilities,
   ambient: capabilities,
   groups: user,
   gid: user,
   uid: user,
   ownStdio: user,
-  keyring: (_operation, why) => told(`unable to join session keyring: ${why}`),
+  keyring: (_operation, why, { step, object }) =>
+    told(`unable to join session keyring: ${step} ${object}: ${why}`),
   pivot: jail,
   moveRoot: jail,
-  joinNamespace: ({ from = 'the container' }, why) => told(`failed to setns into ${from}: ${why}`),
+  joinNamespace: ({ from = 'the container' }, why, { object }) =>
+    told(`failed to setns into ${from} (${object}): ${why}`),
   terminal: (_operation, why, { step, object }) =>
     told(`failed to create a terminal: ${step} ${object}: ${why}`),
 };
@@ -236,8 +249,10 @@ function operationText(plan: LaunchPlan, operation: Operation, failure: LaunchFa
   return text?.(operation as never, errnoText(failure.errno), failure);
 }
 
-function tell(plan: LaunchPlan, failure: LaunchFailure): Told {
-  const operation = failedOperation(plan, failure);
+function tell(plan: LaunchPlan, reported: LaunchFailure): Told {
+  const operation = failedOperation(plan, reported);
+  const named = operation !== undefined && reported.object === '';
+  const failure = named ? { ...reported, object: objectOf(operation) } : reported;
   const { step, object, errno } = failure;
   const plain = object === '' ? `${step}: ${errnoText(errno)}` : `${step} ${object}: ${errnoText(errno)}`;
   if (operation === undefined) return told(plain, false);

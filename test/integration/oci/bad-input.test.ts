@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
@@ -120,6 +120,24 @@ test('a bad spec is refused before anything is made, with the path of what is wr
       assert.deepEqual(readdirSync(join(bundle, 'rootfs/mnt')), []);
     });
   }
+});
+
+test('a mount target whose links lead in a circle fails by its path, and nothing is left', {
+  skip,
+}, async (t) => {
+  const world = worldFor(t);
+  const bundle = world.bundle(['sleep', '1000'], (spec) => {
+    const last = spec.mounts.length;
+    spec.mounts[last] = { destination: '/mnt/one/x', type: 'tmpfs', source: 'tmpfs', options: [] };
+  });
+  symlinkSync('two', join(bundle, 'rootfs/mnt/one'));
+  symlinkSync('one', join(bundle, 'rootfs/mnt/two'));
+  assert.match(
+    await world.refused(['create', '-b', bundle, 'one']),
+    /mounts\[4\]\.destination: .*"\/mnt\/one\/x".*too many levels of symbolic links$/,
+  );
+  await nothingMade(world);
+  assert.deepEqual(readdirSync(join(bundle, 'rootfs/mnt')).toSorted(), ['one', 'two']);
 });
 
 test('a bundle that cannot be read is refused', { skip }, async (t) => {
