@@ -23,6 +23,9 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
 
 /*
  * Somebody else reaped the process, so its status is gone; waiting for it for ever would be worse. Exit code
@@ -206,6 +209,14 @@ static void note_end(struct process *process, int status) {
 	process->early_status = status;
 }
 
+/*
+ * crun's first process ends before the one that is the container's parent: what is there, alive or as a
+ * zombie, will be ours when that one has ended, too.
+ */
+static bool will_be_ours(const struct process *process) {
+	return process->pidfd >= 0 && syscall(SYS_pidfd_send_signal, process->pidfd, 0, NULL, 0) == 0;
+}
+
 static void reap_process(struct process *process) {
 	int status;
 	if (process->pid <= 0)
@@ -213,7 +224,7 @@ static void reap_process(struct process *process) {
 	pid_t reaped = waitpid(process->pid, &status, WNOHANG);
 	if (reaped > 0)
 		note_end(process, status);
-	else if (reaped < 0 && errno == ECHILD)
+	else if (reaped < 0 && errno == ECHILD && !will_be_ours(process))
 		note_end(process, LOST_STATUS);
 }
 

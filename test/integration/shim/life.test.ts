@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readEndedExecs } from '../../../src/runtime/shim/files.ts';
-import { FIELD, FRAME, intOf, type ShimConnection, textOf } from './shim-connection.ts';
+import { FIELD, type FieldInput, FRAME, intOf, type ShimConnection, textOf } from './shim-connection.ts';
 import { logLines, startShim } from './shim-harness.ts';
 
 const ALL = 7;
@@ -46,6 +46,28 @@ test('forty execs at once, each with its own code, some ended before their numbe
     ids.map((id) => records.get(id)),
     ids.map((_, at) => at),
   );
+});
+
+/** As crun: its first process ends while the one that has started the container's is still there. */
+const LINGERING_RUNTIME = `my ($file, $script) = @ARGV; pipe my $told, my $tell;
+if (!fork) {
+  close $_ for $told; my $pid = fork; exec 'sh', '-c', $script if !$pid;
+  syswrite $tell, $pid; close $tell; select undef, undef, undef, 0.3; exit;
+}
+close $tell; open my $out, '>', $file; print $out readline $told; close $out;`;
+
+test('a process whose parent outlives the runtime keeps running, and its status', async (t) => {
+  const shim = await startShim(t);
+  const call = (file: string, script: string): FieldInput[] => [
+    ...['perl', '-e', LINGERING_RUNTIME, file, script].map((word): FieldInput => [FIELD.argv, word]),
+    [FIELD.pidFile, file],
+    [FIELD.runtimeLog, `${file}.log`],
+  ];
+  await shim.control.request(FRAME.start, call('init.pid', 'sleep 0.6; exit 6'));
+  const short = [[FIELD.execId, 'x1'], ...call('x1.pid', 'exit 5')] as const;
+  assert.equal((await shim.control.request(FRAME.exec, short)).type, FRAME.started);
+  assert.equal(intOf(await shim.control.event(FRAME.execExit), FIELD.exitCode), 5);
+  assert.equal(intOf(await shim.control.event(FRAME.exit), FIELD.exitCode), 6);
 });
 
 test('records of execs do not grow for ever: half a MiB, and the half before', async (t) => {
