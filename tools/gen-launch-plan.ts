@@ -12,6 +12,7 @@ const FILE = 'native/launcher/operations.h';
 const LETTERS: Readonly<Record<table.FieldKind, string>> = {
   number: 'n',
   slot: 'd',
+  newSlot: 'o',
   text: 's',
   bytes: 'b',
   list: 'l',
@@ -76,7 +77,7 @@ function render(): string {
     '/* Numbers of the fields of each operation. */',
     ...fields.flat(),
     '',
-    '/* Name and kinds of the fields: n number, d slot, s text, b bytes, l list. */',
+    '/* Name and kinds of the fields: n number, d slot, o new slot, s text, b bytes, l list. */',
     '#define OPERATION_SHAPES { \\',
     ...shapes,
     '}',

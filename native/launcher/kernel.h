@@ -1,17 +1,35 @@
-/* What the C libraries' headers lack of the kernel's interface: structures, flags, and the calls. */
+/*
+ * The kernel's interface as far as the C libraries' headers lack it, and the headers that every part of the
+ * launcher includes. Stands first in each file.
+ */
 #pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdnoreturn.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
-
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
 #ifndef RESOLVE_NO_XDEV
 #define RESOLVE_NO_XDEV 0x01
 #define RESOLVE_NO_MAGICLINKS 0x02
@@ -19,60 +37,36 @@
 #define RESOLVE_BENEATH 0x08
 #define RESOLVE_IN_ROOT 0x10
 #endif
-
-#ifndef OPEN_TREE_CLONE
-#define OPEN_TREE_CLONE 1
-#endif
-#ifndef OPEN_TREE_CLOEXEC
-#define OPEN_TREE_CLOEXEC O_CLOEXEC
-#endif
-#ifndef MOVE_MOUNT_F_EMPTY_PATH
+#ifndef MOVE_MOUNT_F_EMPTY_PATH /* a library that knows one of these knows all of them */
 #define MOVE_MOUNT_F_EMPTY_PATH 0x04
 #define MOVE_MOUNT_T_EMPTY_PATH 0x40
-#endif
-#ifndef FSOPEN_CLOEXEC
+#define OPEN_TREE_CLONE 1
+#define OPEN_TREE_CLOEXEC O_CLOEXEC
 #define FSOPEN_CLOEXEC 1
 #define FSMOUNT_CLOEXEC 1
+#define MOUNT_ATTR_RDONLY 0x01
 #endif
 /* An enumeration in some headers, absent in others. */
 #define FSCONFIG_FLAG 0
 #define FSCONFIG_STRING 1
-#define FSCONFIG_FD 5
 #define FSCONFIG_CREATE 6
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
-#ifndef AT_EMPTY_PATH
-#define AT_EMPTY_PATH 0x1000
-#endif
-#ifndef MOUNT_ATTR_RDONLY
-#define MOUNT_ATTR_RDONLY 0x01
-#define MOUNT_ATTR_NOSUID 0x02
-#define MOUNT_ATTR_NODEV 0x04
-#define MOUNT_ATTR_NOEXEC 0x08
-#endif
-#ifndef MOUNT_ATTR_IDMAP
-#define MOUNT_ATTR_IDMAP 0x00100000
-#endif
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC 4
-#endif
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x80
-#endif
-#ifndef CLONE_NEWCGROUP
-#define CLONE_NEWCGROUP 0x02000000
+#define KERNEL_AT_RECURSIVE 0x8000
+#define KERNEL_CLOSE_CLOEXEC 4
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER 0x5441
 #endif
 #define KERNEL_CLONE_INTO_CGROUP 0x200000000ull
 #define KERNEL_CLONE_PIDFD 0x1000
+#define KERNEL_MFD_CLOEXEC 1u
+#define KERNEL_MFD_NOEXEC_SEAL 8u
 
 #define IOPRIO_WHO_PROCESS 1
 #define KEYCTL_JOIN_SESSION_KEYRING 1
 #define KEYCTL_SETPERM 5
-#define KEYCTL_DESCRIBE 6
 #define SECCOMP_SET_MODE_FILTER 1
 #define CAPABILITY_VERSION_3 0x20080522
 #define MAX_FILTER_INSTRUCTIONS 4096
+#define FILTER_INSTRUCTION_BYTES 8
 
 #define PROC_MAGIC 0x9fa0
 #define DEVPTS_MAGIC 0x1cd1
@@ -91,32 +85,13 @@ struct kernel_mount_attr {
 	uint64_t set, clear, propagation, userns;
 };
 
-struct kernel_capability_header {
-	uint32_t version;
-	int32_t pid;
-};
-
 struct kernel_capability_word {
 	uint32_t effective, permitted, inheritable;
-};
-
-struct kernel_filter_instruction {
-	uint16_t code;
-	uint8_t jump_true, jump_false;
-	uint32_t k;
 };
 
 struct kernel_filter {
 	uint16_t length;
 	const void *instructions;
-};
-
-/* What rt_sigaction takes; zeros mean SIG_DFL without flags. */
-struct kernel_sigaction {
-	void (*handler)(int);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
 };
 
 struct kernel_sched_attr {
@@ -127,29 +102,26 @@ struct kernel_sched_attr {
 	uint64_t runtime, deadline, period;
 };
 
-static inline int kernel_openat2(int at, const char *path, struct kernel_open_how *how) {
-	return (int)syscall(SYS_openat2, at, path, how, sizeof(*how));
-}
+struct kernel_dirent {
+	uint64_t inode;
+	int64_t offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
 
 static inline int kernel_open_tree(int at, const char *path, unsigned flags) {
-	return (int)syscall(SYS_open_tree, at, path, flags | OPEN_TREE_CLOEXEC);
+	return (int)syscall(SYS_open_tree, at, path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
-static inline int kernel_move_mount(int from, const char *source, int to, const char *target,
-	unsigned flags) {
-	return (int)syscall(SYS_move_mount, from, source, to, target, flags);
+/* From descriptor to descriptor. */
+static inline int kernel_move_mount(int from, int to) {
+	unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+	return (int)syscall(SYS_move_mount, from, "", to, "", flags);
 }
 
-static inline int kernel_fsopen(const char *type) {
-	return (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
-}
-
-static inline int kernel_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux) {
-	return (int)syscall(SYS_fsconfig, fs, command, key, value, aux);
-}
-
-static inline int kernel_fsmount(int fs, unsigned attributes) {
-	return (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes);
+static inline int kernel_fsconfig(int fs, unsigned command, const char *key, const char *value) {
+	return (int)syscall(SYS_fsconfig, fs, command, key, value, 0);
 }
 
 static inline int kernel_mount_setattr(int at, const char *path, unsigned flags,

@@ -1,20 +1,8 @@
 /* Job: mounts, from descriptor to descriptor. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/sysmacros.h>
-
-#include "kernel.h"
 #include "launcher.h"
-#include "resolve.h"
 
 #define OPTION_NAME_BYTES 256
 #define MESSAGE_BYTES 512
-#define EMPTY_TO_EMPTY (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
-
-/* --- a new file system --- */
 
 /*
  * The context's log says what the errno cannot: "e tmpfs: Unknown parameter 'x'\n". Without such a line the
@@ -36,26 +24,27 @@ static int fail_context(struct launch *launch, int context, const char *step, co
 static int set_option(int context, const char *option) {
 	const char *equals = strchr(option, '=');
 	if (!equals)
-		return kernel_fsconfig(context, FSCONFIG_FLAG, option, NULL, 0);
+		return kernel_fsconfig(context, FSCONFIG_FLAG, option, NULL);
 	char name[OPTION_NAME_BYTES];
 	size_t length = (size_t)(equals - option);
 	if (length >= sizeof(name))
 		return errno = EINVAL, -1;
 	memcpy(name, option, length);
 	name[length] = 0;
-	return kernel_fsconfig(context, FSCONFIG_STRING, name, equals + 1, 0);
+	return kernel_fsconfig(context, FSCONFIG_STRING, name, equals + 1);
 }
 
 struct file_system {
 	const char *type, *source;
 	const struct value *options;
 	unsigned attributes;
+	bool readonly; /* the super block, too */
 };
 
 /* Everything up to fsmount; 0 or -1 after launch_fail. */
 static int configure(struct launch *launch, int context, const struct file_system *system) {
 	bool named = system->source[0];
-	if (named && kernel_fsconfig(context, FSCONFIG_STRING, "source", system->source, 0) < 0)
+	if (named && kernel_fsconfig(context, FSCONFIG_STRING, "source", system->source) < 0)
 		return fail_context(launch, context, "fsconfig", system->source);
 	const uint8_t *at = system->options->bytes;
 	for (uint64_t i = 0; i < system->options->number; i++) {
@@ -63,19 +52,21 @@ static int configure(struct launch *launch, int context, const struct file_syste
 		if (set_option(context, option) < 0)
 			return fail_context(launch, context, "fsconfig", option);
 	}
-	if (kernel_fsconfig(context, FSCONFIG_CREATE, NULL, NULL, 0) < 0)
+	if (system->readonly && set_option(context, "ro") < 0)
+		return fail_context(launch, context, "fsconfig", "ro");
+	if (kernel_fsconfig(context, FSCONFIG_CREATE, NULL, NULL) < 0)
 		return fail_context(launch, context, "fsconfig", named ? system->source : system->type);
 	return 0;
 }
 
 /* A detached mount, or -1 after launch_fail. */
 static int make_mount(struct launch *launch, const struct file_system *system) {
-	int context = kernel_fsopen(system->type);
+	int context = (int)syscall(SYS_fsopen, system->type, FSOPEN_CLOEXEC);
 	if (context < 0)
 		return launch_fail(launch, "fsopen", system->type);
 	int made = configure(launch, context, system);
 	if (made == 0) {
-		made = kernel_fsmount(context, system->attributes);
+		made = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, system->attributes);
 		if (made < 0)
 			fail_context(launch, context, "fsmount", system->type);
 	}
@@ -83,113 +74,73 @@ static int make_mount(struct launch *launch, const struct file_system *system) {
 	return made;
 }
 
-int op_make_mount(struct launch *launch, const struct operation *operation) {
-	const struct value *fields = operation->fields;
+int op_make_mount(struct launch *launch, const struct value *fields) {
 	struct file_system system = {
-		.type = text_of(&fields[MAKE_MOUNT_TYPE]),
-		.source = text_of(&fields[MAKE_MOUNT_SOURCE]),
+		.type = fields[MAKE_MOUNT_TYPE].text,
+		.source = fields[MAKE_MOUNT_SOURCE].text,
 		.options = &fields[MAKE_MOUNT_OPTIONS],
 		.attributes = (unsigned)fields[MAKE_MOUNT_ATTRIBUTES].number,
 	};
-	int made = make_mount(launch, &system);
-	return made < 0 ? -1 : launch_keep(launch, &fields[MAKE_MOUNT_SLOT], made);
+	return launch_keep(launch, &fields[MAKE_MOUNT_SLOT], make_mount(launch, &system));
 }
 
-static bool sets_mode(const struct value *options) {
-	const uint8_t *at = options->bytes;
-	for (uint64_t i = 0; i < options->number; i++)
-		if (strncmp(list_text(&at), "mode=", 5) == 0)
-			return true;
-	return false;
+/* The mode of the directory at `path`, when one is there; a read-only super block keeps its own. */
+static int take_mode(struct launch *launch, int made, int root, const char *path) {
+	struct stat status;
+	int covered = resolve_in_root(root, path, O_PATH | O_DIRECTORY), result = 0;
+	if (covered < 0)
+		return 0;
+	int directory = openat(made, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0 || fstat(covered, &status) < 0 ||
+		(fchmod(directory, status.st_mode & 07777) < 0 && errno != EROFS))
+		result = launch_fail(launch, "fchmod", path);
+	close_kept(directory);
+	close(covered);
+	return result;
 }
 
-/* A read-only super block keeps its mode. */
-static int set_mode(int mount, mode_t mode) {
-	int directory = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		return -1;
-	int result = fchmod(directory, mode & 07777);
-	int error = errno;
-	close(directory);
-	errno = error;
-	return result < 0 && error != EROFS ? -1 : 0;
-}
-
-int op_make_tmpfs(struct launch *launch, const struct operation *operation) {
-	const struct value *fields = operation->fields;
-	const char *path = text_of(&fields[MAKE_TMPFS_PATH]);
+/* Read-only only at last: nobody could change the mode. */
+int op_make_tmpfs(struct launch *launch, const struct value *fields) {
+	const char *path = fields[MAKE_TMPFS_PATH].text;
 	unsigned attributes = (unsigned)fields[MAKE_TMPFS_ATTRIBUTES].number;
-	int root = launch_slot(launch, &fields[MAKE_TMPFS_ROOT]);
-	if (root < 0)
-		return -1;
+	struct kernel_mount_attr readonly = {.set = attributes & MOUNT_ATTR_RDONLY};
 	struct file_system system = {
 		.type = "tmpfs",
-		.source = text_of(&fields[MAKE_TMPFS_SOURCE]),
+		.source = fields[MAKE_TMPFS_SOURCE].text,
 		.options = &fields[MAKE_TMPFS_OPTIONS],
 		.attributes = attributes & ~(unsigned)MOUNT_ATTR_RDONLY,
 	};
-	int made = make_mount(launch, &system);
-	if (made < 0)
-		return -1;
-	struct stat status;
-	int covered = sets_mode(system.options) ? -1 : resolve_in_root(root, path, O_PATH | O_DIRECTORY);
-	int failed = covered >= 0 && (fstat(covered, &status) < 0 || set_mode(made, status.st_mode) < 0);
-	if (failed)
-		launch_fail(launch, "fchmod", path);
-	if (covered >= 0)
-		close(covered);
-	struct kernel_mount_attr readonly = {.set = MOUNT_ATTR_RDONLY};
-	if (!failed && attributes & MOUNT_ATTR_RDONLY)
-		failed = kernel_mount_setattr(made, "", AT_EMPTY_PATH, &readonly) < 0 &&
-			launch_fail(launch, "mount_setattr", path);
-	if (failed) {
-		close(made);
-		return -1;
-	}
-	return launch_keep(launch, &fields[MAKE_TMPFS_SLOT], made);
+	int made = make_mount(launch, &system), result = made;
+	if (made >= 0)
+		result = take_mode(launch, made, fields[MAKE_TMPFS_ROOT].fd, path);
+	if (result >= 0 && readonly.set)
+		result = launch_check(launch, kernel_mount_setattr(made, "", AT_EMPTY_PATH, &readonly),
+			"mount_setattr", path);
+	if (result < 0)
+		close_kept(made);
+	return launch_keep(launch, &fields[MAKE_TMPFS_SLOT], result < 0 ? -1 : made);
 }
 
-/* --- attributes --- */
-
-int op_set_mount_attributes(struct launch *launch, const struct operation *operation) {
-	const struct value *fields = operation->fields;
-	const char *path = text_of(&fields[SET_MOUNT_ATTRIBUTES_PATH]);
+int op_set_mount_attributes(struct launch *launch, const struct value *fields) {
+	const struct value *at = &fields[SET_MOUNT_ATTRIBUTES_AT], *path = &fields[SET_MOUNT_ATTRIBUTES_PATH];
 	struct kernel_mount_attr attributes = {
 		.set = fields[SET_MOUNT_ATTRIBUTES_SET].number,
 		.clear = fields[SET_MOUNT_ATTRIBUTES_CLEAR].number,
 		.propagation = fields[SET_MOUNT_ATTRIBUTES_PROPAGATION].number,
 	};
-	unsigned flags = fields[SET_MOUNT_ATTRIBUTES_RECURSIVE].number ? AT_RECURSIVE : 0;
-	int at = launch_place(launch, &fields[SET_MOUNT_ATTRIBUTES_AT]);
-	if (at == -1)
-		return -1;
+	if (fields[SET_MOUNT_ATTRIBUTES_USERNS].number != NO_SLOT)
+		attributes.userns = (uint64_t)fields[SET_MOUNT_ATTRIBUTES_USERNS].fd;
+	unsigned flags = AT_EMPTY_PATH | (fields[SET_MOUNT_ATTRIBUTES_RECURSIVE].number ? KERNEL_AT_RECURSIVE : 0);
 	/* No path of the host is sure any more once the root may be there, but this one. */
-	if (at == AT_FDCWD && launch->list != LIST_BEFORE && strcmp(path, "/") != 0)
-		return launch_fail_with(launch, EINVAL, "mount_setattr", path);
-	if (fields[SET_MOUNT_ATTRIBUTES_USERNS].number != NO_SLOT) {
-		int userns = launch_slot(launch, &fields[SET_MOUNT_ATTRIBUTES_USERNS]);
-		if (userns < 0)
-			return -1;
-		attributes.userns = (uint64_t)userns;
-	}
-	int place = at;
-	bool inside = at != AT_FDCWD && path[0];
-	if (inside && (place = resolve_in_root(at, path, O_PATH)) < 0)
-		return launch_fail(launch, "openat2", path);
-	const char *rest = at == AT_FDCWD ? path : "";
-	int result = kernel_mount_setattr(place, rest, flags | (*rest ? 0 : AT_EMPTY_PATH), &attributes);
-	if (result < 0)
-		launch_fail(launch, "mount_setattr", path);
-	if (inside)
-		close(place);
+	if (at->fd == AT_FDCWD && launch->list != LIST_BEFORE && strcmp(path->text, "/") != 0)
+		return launch_fail_with(launch, EINVAL, "mount_setattr", path->text);
+	struct place place = launch_place(launch, at, path, O_PATH);
+	if (place.fd == -1)
+		return -1;
+	int result = kernel_mount_setattr(place.fd, place.path, flags, &attributes);
+	launch_check(launch, result, "mount_setattr", path->text);
+	place_close(&place);
 	return result;
-}
-
-/* --- attaching --- */
-
-static uint32_t system_of(int fd) {
-	struct statfs system;
-	return fstatfs(fd, &system) < 0 ? 0 : (uint32_t)system.f_type;
 }
 
 /*
@@ -206,128 +157,88 @@ static bool wants_no_link(int source, int target, const char *path) {
 static bool is_straight(int root, const char *path, const struct stat *status) {
 	struct stat reached;
 	int fd = resolve_with(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (fd < 0)
-		return false;
-	bool same = fstat(fd, &reached) == 0 && reached.st_dev == status->st_dev && reached.st_ino == status->st_ino;
-	close(fd);
+	bool same = fd >= 0 && fstat(fd, &reached) == 0 && reached.st_dev == status->st_dev &&
+		reached.st_ino == status->st_ino;
+	close_kept(fd);
 	return same;
 }
 
-static int open_target(int root, const char *path, mode_t type) {
-	int target = resolve_in_root(root, path, O_PATH);
-	if (target >= 0 || errno != ENOENT)
-		return target;
-	return S_ISDIR(type) ? make_path_in_root(root, path, 0755) : make_file_in_root(root, path, 0755);
-}
-
-int op_attach(struct launch *launch, const struct operation *operation) {
-	const char *path = text_of(&operation->fields[ATTACH_PATH]);
-	int source = launch_slot(launch, &operation->fields[ATTACH_SLOT]);
-	int root = launch_slot(launch, &operation->fields[ATTACH_ROOT]);
-	if (source < 0 || root < 0)
-		return -1;
+int op_attach(struct launch *launch, const struct value *fields) {
+	const char *path = fields[ATTACH_PATH].text;
+	int source = fields[ATTACH_SLOT].fd, root = fields[ATTACH_ROOT].fd, result = 0;
 	struct stat from, to;
 	if (fstat(source, &from) < 0)
 		return launch_fail(launch, "fstat", path);
-	int target = open_target(root, path, from.st_mode);
+	bool directory = S_ISDIR(from.st_mode);
+	int target = resolve_in_root(root, path, O_PATH);
+	if (target < 0 && errno == ENOENT)
+		target = directory ? make_path_in_root(root, path) : make_file_in_root(root, path);
 	if (target < 0)
 		return launch_fail(launch, "openat2", path);
-	int result = 0;
 	if (fstat(target, &to) < 0)
 		result = launch_fail(launch, "fstat", path);
-	else if (S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode)) /* move_mount would say EINVAL, which says less */
+	else if (directory != S_ISDIR(to.st_mode)) /* move_mount would say EINVAL, which says less */
 		result = launch_fail_with(launch, ENOTDIR, "move_mount", path);
 	else if (wants_no_link(source, target, path) && !is_straight(root, path, &to))
 		result = launch_fail_with(launch, ELOOP, "openat2", path);
-	else if (kernel_move_mount(source, "", target, "", EMPTY_TO_EMPTY) < 0)
-		result = launch_fail(launch, "move_mount", path);
+	else
+		result = launch_check(launch, kernel_move_mount(source, target), "move_mount", path);
 	close(target);
 	return result;
 }
 
-int op_attach_root(struct launch *launch, const struct operation *operation) {
-	const char *path = text_of(&operation->fields[ATTACH_ROOT_PATH]);
-	int source = launch_slot(launch, &operation->fields[ATTACH_ROOT_SLOT]);
-	if (source < 0)
-		return -1;
+int op_attach_root(struct launch *launch, const struct value *fields) {
+	const char *path = fields[ATTACH_ROOT_PATH].text;
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return launch_fail(launch, "mount", "/");
-	if (kernel_move_mount(source, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return launch_fail(launch, "move_mount", path);
-	return 0;
+	int source = fields[ATTACH_ROOT_SLOT].fd;
+	long result = syscall(SYS_move_mount, source, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+	return launch_check(launch, result, "move_mount", path);
 }
 
-/* A clone of what `place` names goes on top of `target`, read-only if asked. */
-static int cover(struct launch *launch, const char *path, const struct kernel_mount_attr *attributes,
-	int place, int target) {
-	unsigned flags = OPEN_TREE_CLONE | AT_EMPTY_PATH | (attributes ? AT_RECURSIVE : 0);
-	int tree = kernel_open_tree(place, "", flags);
-	if (tree < 0)
-		return launch_fail(launch, "open_tree", path);
-	struct kernel_mount_attr own = attributes ? *attributes : (struct kernel_mount_attr){0};
-	int result = 0;
-	if (attributes && kernel_mount_setattr(tree, "", AT_EMPTY_PATH, &own) < 0)
-		result = launch_fail(launch, "mount_setattr", path);
-	else if (kernel_move_mount(tree, "", target, "", EMPTY_TO_EMPTY) < 0)
-		result = launch_fail(launch, "move_mount", path);
-	close(tree);
-	return result;
-}
-
-int op_make_readonly(struct launch *launch, const struct operation *operation) {
-	const char *path = text_of(&operation->fields[MAKE_READONLY_PATH]);
-	int root = launch_slot(launch, &operation->fields[MAKE_READONLY_ROOT]);
-	if (root < 0)
-		return -1;
-	int target = resolve_in_root(root, path, O_PATH);
-	if (target < 0)
-		return launch_fail(launch, "openat2", path);
-	struct kernel_mount_attr readonly = {.set = MOUNT_ATTR_RDONLY};
-	int result = cover(launch, path, &readonly, target, target);
-	close(target);
-	return result;
-}
-
-static int cover_with_tmpfs(struct launch *launch, const char *path, int target) {
-	int context = kernel_fsopen("tmpfs"), made = -1;
-	if (context >= 0 && kernel_fsconfig(context, FSCONFIG_STRING, "source", "tmpfs", 0) == 0 &&
-		kernel_fsconfig(context, FSCONFIG_FLAG, "ro", NULL, 0) == 0 &&
-		kernel_fsconfig(context, FSCONFIG_CREATE, NULL, NULL, 0) == 0)
-		made = kernel_fsmount(context, MOUNT_ATTR_RDONLY);
-	int result = made < 0 ? launch_fail(launch, "fsmount", path) : 0;
-	if (made >= 0 && kernel_move_mount(made, "", target, "", EMPTY_TO_EMPTY) < 0)
-		result = launch_fail(launch, "move_mount", path);
-	if (context >= 0)
-		close(context);
+/* `made` -1: there is none, as has been told. Closes both. */
+static int cover(struct launch *launch, int target, int made, const char *path) {
+	int result = made;
 	if (made >= 0)
-		close(made);
-	return result;
-}
-
-static bool is_null_device(int fd) {
-	struct stat status;
-	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
-}
-
-int op_mask(struct launch *launch, const struct operation *operation) {
-	const char *path = text_of(&operation->fields[MASK_PATH]);
-	int root = launch_slot(launch, &operation->fields[MASK_ROOT]);
-	int null = launch_slot(launch, &operation->fields[MASK_NULL]);
-	if (root < 0 || null < 0)
-		return -1;
-	if (!is_null_device(null))
-		return launch_fail_with(launch, ENODEV, "fstat", "/dev/null");
-	int target = resolve_in_root(root, path, O_PATH);
-	if (target < 0)
-		return launch_fail(launch, "openat2", path);
-	struct stat status;
-	int result;
-	if (fstat(target, &status) < 0)
-		result = launch_fail(launch, "fstat", path);
-	else if (S_ISDIR(status.st_mode))
-		result = cover_with_tmpfs(launch, path, target);
-	else
-		result = cover(launch, path, NULL, null, target);
+		result = launch_check(launch, kernel_move_mount(made, target), "move_mount", path);
+	close_kept(made);
 	close(target);
 	return result;
+}
+
+int op_make_readonly(struct launch *launch, const struct value *fields) {
+	const char *path = fields[MAKE_READONLY_PATH].text;
+	struct kernel_mount_attr readonly = {.set = MOUNT_ATTR_RDONLY};
+	int target = launch_resolve(launch, fields[MAKE_READONLY_ROOT].fd, path, O_PATH);
+	if (target < 0)
+		return -1;
+	int tree = kernel_open_tree(target, "", AT_EMPTY_PATH | KERNEL_AT_RECURSIVE);
+	if (tree < 0)
+		launch_fail(launch, "open_tree", path);
+	else if (kernel_mount_setattr(tree, "", AT_EMPTY_PATH, &readonly) < 0) {
+		launch_fail(launch, "mount_setattr", path);
+		close(tree);
+		tree = -1;
+	}
+	return cover(launch, target, tree, path);
+}
+
+int op_mask(struct launch *launch, const struct value *fields) {
+	static const struct value none;
+	static const struct file_system empty = {"tmpfs", "tmpfs", &none, MOUNT_ATTR_RDONLY, true};
+	const char *path = fields[MASK_PATH].text;
+	int null = fields[MASK_NULL].fd, made = -1;
+	struct stat status;
+	if (!is_device(null, 1, 3))
+		return launch_fail_with(launch, ENODEV, "fstat", "/dev/null");
+	int target = launch_resolve(launch, fields[MASK_ROOT].fd, path, O_PATH);
+	if (target < 0)
+		return -1;
+	if (fstat(target, &status) < 0)
+		launch_fail(launch, "fstat", path);
+	else if (S_ISDIR(status.st_mode))
+		made = make_mount(launch, &empty);
+	else
+		made = launch_check(launch, kernel_open_tree(null, "", AT_EMPTY_PATH), "open_tree", path);
+	return cover(launch, target, made, path);
 }

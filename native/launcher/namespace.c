@@ -1,86 +1,81 @@
-/* Job: namespaces, the second clone, and the points where starter and child wait for each other. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
-
-#include "kernel.h"
+/* Job: namespaces, and the second clone. */
 #include "launcher.h"
-#include "sync.h"
 
-int op_join_namespace(struct launch *launch, const struct operation *operation) {
-	int namespace = launch_slot(launch, &operation->fields[JOIN_NAMESPACE_SLOT]);
-	if (namespace < 0)
-		return -1;
-	if (setns(namespace, (int)operation->fields[JOIN_NAMESPACE_FLAGS].number) < 0)
+#include <sys/wait.h>
+
+#define PROC_PATH_BYTES 64
+
+int op_join_namespace(struct launch *launch, const struct value *fields) {
+	int flags = (int)fields[JOIN_NAMESPACE_FLAGS].number;
+	/* Rights that come with a user namespace may have made us dumpable, as fs.suid_dumpable says. */
+	if (setns(fields[JOIN_NAMESPACE_SLOT].fd, flags) < 0)
 		return launch_fail(launch, "setns", "");
-	/* Rights that come with a user namespace may have changed it, as fs.suid_dumpable says. */
-	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? launch_fail(launch, "prctl", "PR_SET_DUMPABLE") : 0;
+	return launch_hide(launch);
 }
 
-int op_unshare(struct launch *launch, const struct operation *operation) {
-	if (unshare((int)operation->fields[UNSHARE_FLAGS].number) < 0)
-		return launch_fail(launch, "unshare", "");
-	return 0;
+int op_unshare(struct launch *launch, const struct value *fields) {
+	return launch_check(launch, unshare((int)fields[UNSHARE_FLAGS].number), "unshare", "");
 }
 
-int op_clone_again(struct launch *launch, const struct operation *operation) {
-	struct kernel_clone_args args = {.flags = operation->fields[CLONE_AGAIN_FLAGS].number | CLONE_PARENT};
+int op_clone_again(struct launch *launch, const struct value *fields) {
+	struct kernel_clone_args args = {.flags = fields[CLONE_AGAIN_FLAGS].number | CLONE_PARENT};
 	pid_t child = kernel_clone3(&args);
 	if (child < 0)
 		return launch_fail(launch, "clone3", "");
 	if (child > 0)
 		_exit(0);
-	sync_moved(launch);
-	return 0;
+	launch->untold++;
+	return launch_check(launch, sync_say(launch, SYNC_KIND_MOVED, 0), "send", "sync");
 }
 
-int op_tell(struct launch *launch, const struct operation *operation) {
-	return sync_tell(launch, (uint32_t)operation->fields[TELL_POINT].number);
+/* `name` below the process's directory; -1 after launch_fail. */
+static int open_of(struct launch *launch, pid_t pid, const char *name, int flags) {
+	char path[PROC_PATH_BYTES];
+	if (snprintf(path, sizeof(path), "/proc/%d/%s", pid, name) >= (int)sizeof(path))
+		return launch_fail_with(launch, ENAMETOOLONG, "open", name);
+	return launch_check(launch, open(path, flags | O_CLOEXEC), "open", name);
 }
 
-int op_wait(struct launch *launch, const struct operation *operation) {
-	return sync_wait(launch, (uint32_t)operation->fields[WAIT_POINT].number);
-}
-
-int op_wait_executed(struct launch *launch, const struct operation *operation) {
-	(void)operation;
-	return sync_wait_executed(launch);
-}
-
-int op_write_child_file(struct launch *launch, const struct operation *operation) {
-	const char *name = text_of(&operation->fields[WRITE_CHILD_FILE_NAME]);
-	const struct value *value = &operation->fields[WRITE_CHILD_FILE_VALUE];
-	char path[64];
-	int length = snprintf(path, sizeof(path), "/proc/%d/%s", launch->child, name);
-	if (strchr(name, '/') || length >= (int)sizeof(path))
-		return launch_fail_with(launch, EINVAL, "open", name);
-	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+static int write_of(struct launch *launch, pid_t pid, const char *name, const struct value *value) {
+	int fd = open_of(launch, pid, name, O_WRONLY | O_NOFOLLOW);
 	if (fd < 0)
-		return launch_fail(launch, "open", name);
-	/* It is still there, so this was its file. */
-	ssize_t written = kernel_pidfd_signal(launch->child_fd, 0);
-	if (written == 0)
-		written = write(fd, value->bytes, value->length);
-	if (written < 0)
-		launch_fail(launch, "write", name);
+		return -1;
+	/* A child of ours that is still there had this file; its number is not free before it has been reaped. */
+	bool gone = pid == launch->child && kernel_pidfd_signal(launch->child_fd, 0) < 0;
+	int result = gone ? launch_fail(launch, "write", name) : launch_write(launch, fd, value, name);
 	close(fd);
-	return written < 0 ? -1 : 0;
+	return result;
 }
 
-/*
- * The descriptor was opened for reading without waiting for a writer: a writer that finds no reader knows
- * that the container is gone, and nothing has to be opened by a path of the image.
- */
-int op_wait_start(struct launch *launch, const struct operation *operation) {
-	char byte;
-	int fifo = launch_slot(launch, &operation->fields[WAIT_START_SLOT]);
-	if (fifo < 0)
-		return -1;
-	do
-		if (sync_wait_readable(launch, fifo) < 0)
-			return launch_fail(launch, "poll", "start");
-	while (read(fifo, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR));
-	return 0;
+int op_write_child_file(struct launch *launch, const struct value *fields) {
+	const char *name = fields[WRITE_CHILD_FILE_NAME].text;
+	if (strchr(name, '/'))
+		return launch_fail_with(launch, EINVAL, "open", name);
+	return write_of(launch, launch->child, name, &fields[WRITE_CHILD_FILE_VALUE]);
+}
+
+/* A member of the namespace for as long as it takes to get hold of it. */
+static pid_t start_member(void) {
+	struct kernel_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	pid_t parent = getpid(), pid = kernel_clone3(&args);
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	while (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
+int op_user_namespace(struct launch *launch, const struct value *fields) {
+	int fd = -1;
+	pid_t pid = start_member();
+	if (pid < 0)
+		return launch_fail(launch, "clone3", "user namespace");
+	if (write_of(launch, pid, "uid_map", &fields[USER_NAMESPACE_UID_MAP]) >= 0 &&
+		write_of(launch, pid, "gid_map", &fields[USER_NAMESPACE_GID_MAP]) >= 0)
+		fd = open_of(launch, pid, "ns/user", O_RDONLY);
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return launch_keep(launch, &fields[USER_NAMESPACE_SLOT], fd);
 }

@@ -117,10 +117,10 @@ enum {
 	WRITE_FILE_AT = 0, WRITE_FILE_PATH = 1, WRITE_FILE_VALUE = 2
 };
 enum {
-	MAKE_DIRECTORY_AT = 0, MAKE_DIRECTORY_PATH = 1, MAKE_DIRECTORY_MODE = 2
+	MAKE_DIRECTORY_PATH = 0, MAKE_DIRECTORY_MODE = 1
 };
 enum {
-	INHERIT_FILE_TOP = 0, INHERIT_FILE_PATH = 1, INHERIT_FILE_NAME = 2
+	INHERIT_FILE_SOURCE = 0, INHERIT_FILE_TARGET = 1
 };
 enum {
 	CHANGE_OWNER_AT = 0, CHANGE_OWNER_PATH = 1, CHANGE_OWNER_UID = 2, CHANGE_OWNER_GID = 3
@@ -175,7 +175,7 @@ enum {
 	PIVOT_ROOT = 0
 };
 enum {
-	MOVE_ROOT_ROOT = 0
+	MOVE_ROOT_ROOT = 0, MOVE_ROOT_HIDE = 1
 };
 enum {
 	MAKE_READONLY_ROOT = 0, MAKE_READONLY_PATH = 1
@@ -289,17 +289,17 @@ enum {
 	REOPEN_NULL_ROOT = 0, REOPEN_NULL_PATH = 1
 };
 
-/* Name and kinds of the fields: n number, d slot, s text, b bytes, l list. */
+/* Name and kinds of the fields: n number, d slot, o new slot, s text, b bytes, l list. */
 #define OPERATION_SHAPES { \
-	[OP_OPEN] = {"open", "ddsnnn"}, \
+	[OP_OPEN] = {"open", "odsnnn"}, \
 	[OP_CLOSE] = {"close", "d"}, \
-	[OP_OPEN_TREE] = {"openTree", "ddsn"}, \
-	[OP_TREE_OF_NAMESPACE] = {"treeOfNamespace", "ddsn"}, \
-	[OP_CURRENT_ROOT] = {"currentRoot", "d"}, \
-	[OP_USER_NAMESPACE] = {"userNamespace", "dss"}, \
+	[OP_OPEN_TREE] = {"openTree", "odsn"}, \
+	[OP_TREE_OF_NAMESPACE] = {"treeOfNamespace", "odsn"}, \
+	[OP_CURRENT_ROOT] = {"currentRoot", "o"}, \
+	[OP_USER_NAMESPACE] = {"userNamespace", "oss"}, \
 	[OP_WRITE_FILE] = {"writeFile", "dsb"}, \
-	[OP_MAKE_DIRECTORY] = {"makeDirectory", "dsn"}, \
-	[OP_INHERIT_FILE] = {"inheritFile", "sss"}, \
+	[OP_MAKE_DIRECTORY] = {"makeDirectory", "sn"}, \
+	[OP_INHERIT_FILE] = {"inheritFile", "ss"}, \
 	[OP_CHANGE_OWNER] = {"changeOwner", "dsnn"}, \
 	[OP_CLONE] = {"clone", "nd"}, \
 	[OP_JOIN_NAMESPACE] = {"joinNamespace", "dn"}, \
@@ -313,15 +313,15 @@ enum {
 	[OP_HOOK] = {"hook", "sllnbb"}, \
 	[OP_DEVICE_PROGRAM] = {"deviceProgram", "db"}, \
 	[OP_SET_MOUNT_ATTRIBUTES] = {"setMountAttributes", "dsnnnnd"}, \
-	[OP_MAKE_MOUNT] = {"makeMount", "dssln"}, \
+	[OP_MAKE_MOUNT] = {"makeMount", "ossln"}, \
 	[OP_ATTACH] = {"attach", "dds"}, \
 	[OP_ATTACH_ROOT] = {"attachRoot", "ds"}, \
 	[OP_PIVOT] = {"pivot", "d"}, \
-	[OP_MOVE_ROOT] = {"moveRoot", "d"}, \
+	[OP_MOVE_ROOT] = {"moveRoot", "dl"}, \
 	[OP_MAKE_READONLY] = {"makeReadonly", "ds"}, \
 	[OP_MASK] = {"mask", "dsd"}, \
 	[OP_COPY_UP] = {"copyUp", "dds"}, \
-	[OP_MAKE_TMPFS] = {"makeTmpfs", "ddssln"}, \
+	[OP_MAKE_TMPFS] = {"makeTmpfs", "odssln"}, \
 	[OP_MAKE_NODE] = {"makeNode", "dsnnnnn"}, \
 	[OP_MAKE_LINK] = {"makeLink", "dss"}, \
 	[OP_WRITE_PROC] = {"writeProc", "dsb"}, \
@@ -331,7 +331,7 @@ enum {
 	[OP_MAKE_PATH] = {"makePath", "ds"}, \
 	[OP_LOOPBACK_UP] = {"loopbackUp", ""}, \
 	[OP_SET_SESSION] = {"setSession", ""}, \
-	[OP_TERMINAL] = {"terminal", "ddsnn"}, \
+	[OP_TERMINAL] = {"terminal", "odsnn"}, \
 	[OP_STDIO] = {"stdio", "dddn"}, \
 	[OP_OWN_STDIO] = {"ownStdio", "n"}, \
 	[OP_RLIMIT] = {"rlimit", "nnn"}, \

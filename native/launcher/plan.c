@@ -17,7 +17,7 @@ struct shape {
 
 static const struct shape shapes[OPERATION_CODES] = OPERATION_SHAPES;
 
-/* A walk over the bytes up to `end`; the first thing wrong stays in the plan. */
+/* A walk over the bytes up to `end`. */
 struct reader {
 	struct plan *plan;
 	uint32_t at, end;
@@ -72,11 +72,8 @@ static bool check_padded(struct reader *reader, uint32_t head, uint32_t length) 
 }
 
 static bool check_text(struct reader *reader) {
-	if (left(reader) < 4)
-		return refuse(reader, "no room for a text");
 	const uint8_t *bytes = reader->plan->bytes + reader->at;
-	uint32_t length = u32_at(bytes);
-	/* The NUL is the first byte of the padding. */
+	uint32_t length = left(reader) < 4 ? UINT32_MAX : u32_at(bytes);
 	if (length >= left(reader))
 		return refuse(reader, "a length beyond the end");
 	if (4 + length >= left(reader) || bytes[4 + length] != 0)
@@ -86,26 +83,16 @@ static bool check_text(struct reader *reader) {
 	return check_padded(reader, 4, length + 1);
 }
 
-static bool check_bytes(struct reader *reader) {
-	if (left(reader) < 8)
-		return refuse(reader, "no room for bytes");
-	if (u32_at(reader->plan->bytes + reader->at + 4) != 0)
-		return refuse(reader, "a reserved word is not zero");
-	return check_padded(reader, 8, u32_at(reader->plan->bytes + reader->at));
-}
-
 static bool check_list(struct reader *reader) {
-	if (left(reader) < 8)
-		return refuse(reader, "no room for a list");
 	uint32_t count = u32_at(reader->plan->bytes + reader->at);
 	uint32_t size = u32_at(reader->plan->bytes + reader->at + 4);
+	uint32_t whole = reader->end;
 	if (size > left(reader) - 8)
 		return refuse(reader, "a length beyond the end");
 	if (count > MAX_LIST_TEXTS - reader->texts)
 		return refuse(reader, "too many texts in lists");
 	reader->texts += count;
 	reader->at += 8;
-	uint32_t whole = reader->end;
 	reader->end = reader->at + size;
 	while (count-- > 0)
 		if (!check_text(reader))
@@ -131,63 +118,47 @@ static bool may_be_empty(uint32_t code, uint32_t field, enum plan_list list) {
 	case OP_CHANGE_OWNER:
 		return field == CHANGE_OWNER_AT && list == LIST_BEFORE;
 	case OP_WRITE_FILE:
-	case OP_MAKE_DIRECTORY:
 		return list == LIST_BEFORE;
 	default:
 		return false;
 	}
 }
 
-static bool check_number(struct reader *reader) {
+static bool check_field(struct reader *reader, char kind, bool may_be_none) {
+	if (kind == 's')
+		return check_text(reader);
 	if (left(reader) < 8)
-		return refuse(reader, "no room for a number");
+		return refuse(reader, "no room for a field");
+	const uint8_t *bytes = reader->plan->bytes + reader->at;
+	if (kind == 'l')
+		return check_list(reader);
+	if (kind == 'b' && u32_at(bytes + 4) != 0)
+		return refuse(reader, "a reserved word is not zero");
+	if (kind == 'b')
+		return check_padded(reader, 8, u32_at(bytes));
+	if (kind != 'n' && u64_at(bytes) == NO_SLOT && !may_be_none)
+		return refuse(reader, "no slot where one is needed");
+	if (kind != 'n' && u64_at(bytes) >= MAX_SLOTS && u64_at(bytes) != NO_SLOT)
+		return refuse(reader, "a slot out of range");
 	reader->at += 8;
 	return true;
 }
 
-static bool check_slot(struct reader *reader, bool may_be_none) {
-	uint64_t slot = left(reader) < 8 ? 0 : u64_at(reader->plan->bytes + reader->at);
-	if (slot == NO_SLOT && !may_be_none)
-		return refuse(reader, "no slot where one is needed");
-	if (slot >= MAX_SLOTS && slot != NO_SLOT)
-		return refuse(reader, "a slot out of range");
-	return check_number(reader);
-}
-
-static bool check_field(struct reader *reader, char kind, bool may_be_none) {
-	switch (kind) {
-	case 'n':
-		return check_number(reader);
-	case 'd':
-		return check_slot(reader, may_be_none);
-	case 's':
-		return check_text(reader);
-	case 'b':
-		return check_bytes(reader);
-	default:
-		return check_list(reader);
-	}
-}
-
-/* Which lists an operation may stand in. */
-static bool check_place(struct reader *reader, uint32_t code, enum plan_list list, bool last) {
-	static const enum operation_code before[] = {OP_CLONE, OP_INHERIT_FILE, OP_USER_NAMESPACE},
-		parent[] = {OP_WAIT_EXECUTED, OP_WRITE_CHILD_FILE},
-		child[] = {OP_CLONE_AGAIN, OP_WAIT_START, OP_FIND_PROGRAM, OP_EXECUTE};
-	bool good = true;
-	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
-		good &= code != before[i] || list == LIST_BEFORE;
-	for (size_t i = 0; i < sizeof(parent) / sizeof(*parent); i++)
-		good &= code != parent[i] || list == LIST_PARENT;
-	for (size_t i = 0; i < sizeof(child) / sizeof(*child); i++)
-		good &= code != child[i] || list == LIST_CHILD;
-	good &= (code != OP_TELL && code != OP_WAIT) || list != LIST_BEFORE;
-	if (!good)
-		return refuse(reader, "an operation in the wrong list");
-	if ((code == OP_CLONE || code == OP_EXECUTE) && !last)
-		return refuse(reader, "an operation after the last one");
-	return true;
-}
+/* The lists that an operation may stand in, where it is not all of them. */
+static const uint8_t places[OPERATION_CODES] = {
+	[OP_CLONE] = 1 << LIST_BEFORE,
+	[OP_MAKE_DIRECTORY] = 1 << LIST_BEFORE,
+	[OP_INHERIT_FILE] = 1 << LIST_BEFORE,
+	[OP_USER_NAMESPACE] = 1 << LIST_BEFORE,
+	[OP_WAIT_EXECUTED] = 1 << LIST_PARENT,
+	[OP_WRITE_CHILD_FILE] = 1 << LIST_PARENT,
+	[OP_TELL] = 1 << LIST_PARENT | 1 << LIST_CHILD,
+	[OP_WAIT] = 1 << LIST_PARENT | 1 << LIST_CHILD,
+	[OP_CLONE_AGAIN] = 1 << LIST_CHILD,
+	[OP_WAIT_START] = 1 << LIST_CHILD,
+	[OP_FIND_PROGRAM] = 1 << LIST_CHILD,
+	[OP_EXECUTE] = 1 << LIST_CHILD,
+};
 
 static bool check_operation(struct reader *reader, enum plan_list list, bool last) {
 	if (left(reader) < HEAD_BYTES)
@@ -200,8 +171,10 @@ static bool check_operation(struct reader *reader, enum plan_list list, bool las
 		return refuse(reader, "a wrong number of fields");
 	if (size < HEAD_BYTES || size > left(reader) || size % ALIGNMENT != 0)
 		return refuse(reader, "a wrong length of an operation");
-	if (!check_place(reader, code, list, last))
-		return false;
+	if (places[code] && !(places[code] & 1 << list))
+		return refuse(reader, "an operation in the wrong list");
+	if ((code == OP_CLONE || code == OP_EXECUTE) && !last)
+		return refuse(reader, "an operation after the last one");
 	for (uint32_t i = 0; i < MAX_IGNORED; i++)
 		if (u16_at(head + 8 + 2 * i) > MAX_ERRNO)
 			return refuse(reader, "an errno out of range");
@@ -239,15 +212,6 @@ static bool check_header(struct reader *reader, size_t length) {
 	return true;
 }
 
-/* Without a clone there is nobody for the other two lists. */
-static bool check_clone(struct reader *reader, uint32_t last_of_before) {
-	const struct plan *plan = reader->plan;
-	bool clones = plan->counts[LIST_BEFORE] > 0 && u16_at(plan->bytes + last_of_before) == OP_CLONE;
-	if (clones != (plan->counts[LIST_CHILD] > 0) || (!clones && plan->counts[LIST_PARENT] > 0))
-		return refuse(reader, "a clone without a child, or a child without a clone");
-	return true;
-}
-
 bool plan_decode(struct plan *plan, const uint8_t *bytes, size_t length) {
 	*plan = (struct plan){.bytes = bytes, .length = (uint32_t)length};
 	struct reader reader = {.plan = plan, .end = (uint32_t)length};
@@ -266,33 +230,29 @@ bool plan_decode(struct plan *plan, const uint8_t *bytes, size_t length) {
 	}
 	if (left(&reader) != 0)
 		return refuse(&reader, "bytes after the last operation");
-	return check_clone(&reader, last_of_before);
+	/* Without a clone there is nobody for the other two lists. */
+	bool clones = plan->counts[LIST_BEFORE] > 0 && u16_at(bytes + last_of_before) == OP_CLONE;
+	if (clones != (plan->counts[LIST_CHILD] > 0) || (!clones && plan->counts[LIST_PARENT] > 0))
+		return refuse(&reader, "a clone without a child, or a child without a clone");
+	return true;
 }
 
 /* A field of a checked plan; moves on. */
 static struct value view(const uint8_t **at, char kind) {
 	const uint8_t *bytes = *at;
-	struct value value = {0};
-	switch (kind) {
-	case 'n':
-	case 'd':
-		value.number = u64_at(bytes);
-		*at = bytes + 8;
-		break;
-	case 's':
+	struct value value = {.fd = -1};
+	if (kind == 's' || kind == 'b') {
+		uint32_t head = kind == 's' ? 4 : 8;
 		value.length = u32_at(bytes);
-		value.bytes = bytes + 4;
-		*at = bytes + aligned(4 + value.length + 1);
-		break;
-	case 'b':
-		value.length = u32_at(bytes);
-		value.bytes = bytes + 8;
-		*at = bytes + aligned(8 + value.length);
-		break;
-	default:
+		value.bytes = bytes + head;
+		*at = bytes + aligned(head + value.length + (kind == 's'));
+	} else if (kind == 'l') {
 		value.number = u32_at(bytes);
 		value.bytes = bytes + 8;
 		*at = bytes + 8 + u32_at(bytes + 4);
+	} else {
+		value.number = u64_at(bytes);
+		*at = bytes + 8;
 	}
 	return value;
 }
@@ -300,16 +260,16 @@ static struct value view(const uint8_t **at, char kind) {
 void plan_operation(const struct plan *plan, uint32_t *offset, struct operation *operation) {
 	const uint8_t *head = plan->bytes + *offset, *at = head + HEAD_BYTES;
 	operation->code = u16_at(head);
+	operation->kinds = shapes[operation->code].kinds;
 	for (uint32_t i = 0; i < MAX_IGNORED; i++)
 		operation->ignored[i] = u16_at(head + 8 + 2 * i);
-	const char *kinds = shapes[operation->code].kinds;
-	for (uint32_t i = 0; kinds[i]; i++)
-		operation->fields[i] = view(&at, kinds[i]);
+	for (uint32_t i = 0; operation->kinds[i]; i++)
+		operation->fields[i] = view(&at, operation->kinds[i]);
 	*offset += u32_at(head + 4);
 }
 
 const char *list_text(const uint8_t **at) {
-	return (const char *)view(at, 's').bytes;
+	return view(at, 's').text;
 }
 
 size_t list_pointers(const struct value *list, char **into) {

@@ -11,19 +11,21 @@
 
 enum plan_list { LIST_BEFORE = 0, LIST_PARENT = 1, LIST_CHILD = 2, LISTS = 3 };
 
-/*
- * number, slot: `number`. text, bytes: `bytes` and `length` (a text has a NUL behind it). list: `number` texts,
- * `bytes` at the first.
- */
+/* List: `number` texts, `bytes` at the first. A text has a NUL behind it. */
 struct value {
-	uint64_t number;
-	const uint8_t *bytes;
-	uint32_t length;
+	uint64_t number; /* also a slot */
+	int fd; /* of a slot that is read, once its operation runs; AT_FDCWD for NO_SLOT */
+	uint32_t length; /* of text and bytes */
+	union {
+		const uint8_t *bytes;
+		const char *text;
+	};
 };
 
 struct operation {
 	uint32_t code;
 	uint16_t ignored[MAX_IGNORED]; /* errnos that count as success; 0 = none */
+	const char *kinds; /* of the fields, see OPERATION_SHAPES */
 	struct value fields[MAX_OPERATION_FIELDS];
 };
 
@@ -44,10 +46,6 @@ bool plan_decode(struct plan *plan, const uint8_t *bytes, size_t length);
 void plan_operation(const struct plan *plan, uint32_t *offset, struct operation *operation);
 
 const char *operation_name(uint32_t code);
-
-static inline const char *text_of(const struct value *value) {
-	return (const char *)value->bytes;
-}
 
 /* The text at `*at`; moves on to the list's next one. Start with `list->bytes`, `list->number` times. */
 const char *list_text(const uint8_t **at);

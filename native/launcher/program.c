@@ -1,14 +1,5 @@
 /* Job: find the program and execute it. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <sys/stat.h>
-
-#include "kernel.h"
 #include "launcher.h"
-
-#ifndef SYS_faccessat2
-#define SYS_faccessat2 439
-#endif
 
 /* 0, or the errno that speaks against executing it. */
 static int obstacle(const char *path) {
@@ -26,30 +17,28 @@ static int obstacle(const char *path) {
 }
 
 /* The first obstacle that is more than absence is the one to tell. */
-int op_find_program(struct launch *launch, const struct operation *operation) {
-	const struct value *candidates = &operation->fields[FIND_PROGRAM_CANDIDATES];
-	const uint8_t *at = candidates->bytes;
+int op_find_program(struct launch *launch, const struct value *fields) {
+	const uint8_t *at = fields[FIND_PROGRAM_CANDIDATES].bytes;
 	const char *told = "";
 	int error = ENOENT;
-	for (uint64_t i = 0; i < candidates->number; i++) {
-		const char *path = list_text(&at);
-		int found = obstacle(path);
-		if (found == 0) {
-			launch->program = path;
+	for (uint64_t i = 0; i < fields[FIND_PROGRAM_CANDIDATES].number; i++) {
+		launch->program = list_text(&at);
+		int found = obstacle(launch->program);
+		if (found == 0)
 			return 0;
-		}
 		if (error == ENOENT) {
 			error = found;
-			told = path;
+			told = launch->program;
 		}
 	}
+	launch->program = NULL;
 	return launch_fail_with(launch, error, "execve", told);
 }
 
-int op_execute(struct launch *launch, const struct operation *operation) {
+int op_execute(struct launch *launch, const struct value *fields) {
 	char **arguments = launch_vectors;
-	char **environment = arguments + list_pointers(&operation->fields[EXECUTE_ARGUMENTS], arguments);
-	list_pointers(&operation->fields[EXECUTE_ENVIRONMENT], environment);
+	char **environment = arguments + list_pointers(&fields[EXECUTE_ARGUMENTS], arguments);
+	list_pointers(&fields[EXECUTE_ENVIRONMENT], environment);
 	const char *program = launch->program ? launch->program : arguments[0];
 	if (!program)
 		return launch_fail_with(launch, EINVAL, "execve", "");

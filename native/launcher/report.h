@@ -2,6 +2,7 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum report_kind { REPORT_PID = 1, REPORT_TERMINAL = 2, REPORT_FAILED = 3 };
 
@@ -27,9 +28,18 @@ struct launch_report {
 
 /* 0, or -1 with errno. `fd` -1: none goes along. */
 int send_with_descriptor(int socket, const void *bytes, size_t length, int fd);
-int report_pid(int socket, int32_t pid);
-int report_terminal(int socket, int master);
+/* REPORT_PID with the pid, REPORT_TERMINAL with the master. */
+int report_short(int socket, enum report_kind kind, int32_t pid, int master);
 int report_failed(int socket, const struct launch_failure *failure);
 
-/* The next message; `*fd` gets a descriptor that came along, else -1. 1: one read; 0: end of file; -1: errno. */
+/* A descriptor that came along, else -1; the sender's pid where the socket asks for it, else 0. */
+struct company {
+	int fd;
+	pid_t sender;
+};
+
+/* The next message, zeros behind it. 1: one read; 0: end of file; -1: errno. */
+int receive_with_company(int socket, void *bytes, size_t length, int flags, struct company *company);
+
+/* The next report; `*fd` gets a descriptor that came along, else -1. As above. */
 int report_read(int socket, struct launch_report *report, int *fd);

@@ -1,206 +1,141 @@
 /* Job: paths inside of a root, resolved and made below descriptors. */
-#define _GNU_SOURCE
-#include "resolve.h"
-
-#include <errno.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <string.h>
-#include <sys/stat.h>
-
 #include "kernel.h"
 
-#define MAX_LINKS 40
-#define MAX_RETRIES 64 /* of a resolution that a rename elsewhere made doubtful */
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 
-/* What has been resolved, as a path from the root and as a descriptor, and what is to come. */
-struct walk {
-	int root, at;
-	char done[PATH_MAX]; /* "a/b", "" at the root */
-	char rest[PATH_MAX];
-	unsigned links;
-};
+#include "resolve.h"
+
+#define MAX_LINKS 40
+#define MAX_TURNS 4096 /* a path has fewer names; somebody may take away what is made */
+#define MAX_RETRIES 64 /* of a resolution that a rename elsewhere made doubtful */
+#define MADE_MODE 0755
+
+void close_kept(int fd) {
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+}
+
+bool is_device(int fd, unsigned major, unsigned minor) {
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(major, minor);
+}
+
+uint32_t system_of(int fd) {
+	struct statfs status;
+	/* Some architectures keep the number in a signed word. */
+	return fstatfs(fd, &status) < 0 ? 0 : (uint32_t)status.f_type;
+}
+
+static int fail(int error) {
+	errno = error;
+	return -1;
+}
 
 int resolve_with(int at, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
 	struct kernel_open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve};
-	int fd;
-	int tries = 0;
+	int fd, tries = 0;
 	do
-		fd = kernel_openat2(at, path, &how);
+		fd = (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
 	while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < MAX_RETRIES);
 	return fd;
 }
 
 int resolve_in_root(int root, const char *path, uint64_t flags) {
-	return resolve_with(root, *path ? path : ".", flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	return resolve_with(root, *path ? path : ".", flags, 0, RESOLVE_IN_IMAGE);
 }
 
-static int use(struct walk *walk, int fd) {
-	if (fd < 0)
+/*
+ * The name at `*start`, up to `end`, is missing in `at`: it is made. Somebody else's making it meanwhile is
+ * no failure. If it is a link to nothing, what it says takes its place, and `*start` is where to go on. 0, 1:
+ * it was a link, -1.
+ */
+static int make_name(int at, char *path, size_t *start, size_t end, bool file) {
+	char name[NAME_MAX + 1], target[PATH_MAX];
+	size_t size = end - *start, rest = strlen(path + end) + 1;
+	if (size > NAME_MAX)
+		return fail(ENAMETOOLONG);
+	memcpy(name, path + *start, size);
+	name[size] = 0;
+	ssize_t length = readlinkat(at, name, target, sizeof(target));
+	if (length > 0) {
+		*start = target[0] == '/' ? 0 : *start;
+		if (*start + (size_t)length + rest > PATH_MAX)
+			return fail(ENAMETOOLONG);
+		memmove(path + *start + length, path + end, rest);
+		memcpy(path + *start, target, (size_t)length);
+		return 1;
+	}
+	int flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+	int made = file ? openat(at, name, flags, MADE_MODE) : mkdirat(at, name, MADE_MODE);
+	if (made < 0 && errno != EEXIST)
 		return -1;
-	if (walk->at >= 0)
-		close(walk->at);
-	walk->at = fd;
+	if (file)
+		close_kept(made);
 	return 0;
 }
 
-static int walk_begin(struct walk *walk, int root, const char *path) {
-	walk->root = root;
-	walk->at = -1;
-	walk->links = 0;
-	walk->done[0] = 0;
-	if (strlen(path) >= sizeof(walk->rest)) {
-		errno = ENAMETOOLONG;
-		return -1;
+/* Each beginning of the path is resolved anew: what is missing is the last name of one, in the one before. */
+static int make_walk(int root, const char *wanted, bool file) {
+	char path[PATH_MAX];
+	size_t start = 0;
+	if (strlen(wanted) >= sizeof(path))
+		return fail(ENAMETOOLONG);
+	strcpy(path, wanted);
+	int links = 0, turns = 0, at = resolve_in_root(root, "", O_PATH | O_DIRECTORY);
+	while (at >= 0 && path[start += strspn(path + start, "/")]) {
+		size_t end = start + strcspn(path + start, "/");
+		bool last = path[end + strspn(path + end, "/")] == 0;
+		char after = path[end];
+		path[end] = 0;
+		int next = resolve_in_root(root, path, O_PATH | (file && last ? 0 : O_DIRECTORY));
+		path[end] = after;
+		if (next >= 0)
+			start = end;
+		else if (errno == ENOENT && ++turns < MAX_TURNS) {
+			int made = make_name(at, path, &start, end, file && last);
+			links += made > 0;
+			if (links > MAX_LINKS)
+				errno = ELOOP;
+			else if (made >= 0)
+				next = start == 0 ? resolve_in_root(root, "", O_PATH | O_DIRECTORY) : at;
+		}
+		if (next != at)
+			close_kept(at);
+		at = next;
 	}
-	strcpy(walk->rest, path);
-	return use(walk, resolve_in_root(root, ".", O_PATH | O_DIRECTORY));
+	return at;
 }
 
-/* The next component of what is to come, false at the end. */
-static bool next_name(struct walk *walk, char *name) {
-	const char *from = walk->rest + strspn(walk->rest, "/");
-	size_t length = strcspn(from, "/");
-	if (length == 0)
-		return false;
-	/* A name too long fails where it is opened. */
-	size_t kept = length > NAME_MAX + 1 ? NAME_MAX + 1 : length;
-	memcpy(name, from, kept);
-	name[kept] = 0;
-	memmove(walk->rest, from + length, strlen(from + length) + 1);
-	return true;
-}
-
-static int up(struct walk *walk) {
-	char *slash = strrchr(walk->done, '/');
-	*(slash ? slash : walk->done) = 0;
-	return use(walk, resolve_in_root(walk->root, walk->done, O_PATH | O_DIRECTORY));
-}
-
-static int follow(struct walk *walk, int link) {
-	char target[PATH_MAX];
-	ssize_t length = readlinkat(link, "", target, sizeof(target) - 1);
-	if (length < 0)
-		return -1;
-	size_t rest = strlen(walk->rest);
-	if (++walk->links > MAX_LINKS || (size_t)length + 1 + rest >= sizeof(walk->rest)) {
-		errno = walk->links > MAX_LINKS ? ELOOP : ENAMETOOLONG;
-		return -1;
-	}
-	memmove(walk->rest + length + 1, walk->rest, rest + 1);
-	memcpy(walk->rest, target, (size_t)length);
-	walk->rest[length] = '/';
-	if (target[0] != '/')
-		return 0;
-	walk->done[0] = 0;
-	return use(walk, resolve_in_root(walk->root, ".", O_PATH | O_DIRECTORY));
-}
-
-static int append(struct walk *walk, const char *name) {
-	size_t have = strlen(walk->done), more = strlen(name);
-	if (have + 1 + more >= sizeof(walk->done)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	if (have)
-		walk->done[have++] = '/';
-	memcpy(walk->done + have, name, more + 1);
-	return 0;
-}
-
-static bool more(const struct walk *walk) {
-	return walk->rest[strspn(walk->rest, "/")] != 0;
-}
-
-/* `file_mode` 0: a directory is wanted. Somebody else's making it meanwhile is no failure. */
-static int make_here(struct walk *walk, const char *name, mode_t mode, mode_t file_mode) {
-	if (file_mode == 0 || more(walk)) {
-		if (mkdirat(walk->at, name, mode) < 0 && errno != EEXIST)
-			return -1;
-	} else {
-		int fd = openat(walk->at, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, file_mode);
-		if (fd < 0 && errno != EEXIST)
-			return -1;
-		if (fd >= 0)
-			close(fd);
-	}
-	return openat(walk->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static int step(struct walk *walk, const char *name, mode_t mode, mode_t file_mode) {
-	struct stat status;
-	if (strcmp(name, ".") == 0)
-		return 0;
-	if (strcmp(name, "..") == 0)
-		return up(walk);
-	int fd = openat(walk->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		fd = make_here(walk, name, mode, file_mode);
-	if (fd < 0)
-		return -1;
-	int result = fstat(fd, &status);
-	if (result == 0 && S_ISLNK(status.st_mode)) {
-		result = follow(walk, fd);
-		close(fd);
-		return result;
-	}
-	if (result == 0 && !S_ISDIR(status.st_mode) && (file_mode == 0 || more(walk))) {
-		errno = ENOTDIR;
-		result = -1;
-	}
-	if (result < 0 || append(walk, name) < 0) {
-		int error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
-	return use(walk, fd);
-}
-
-static int make_walk(int root, const char *path, mode_t mode, mode_t file_mode) {
-	struct walk walk;
-	char name[NAME_MAX + 2];
-	int result = walk_begin(&walk, root, path);
-	while (result == 0 && next_name(&walk, name))
-		result = step(&walk, name, mode, file_mode);
-	if (result == 0)
-		return walk.at;
-	int error = errno;
-	if (walk.at >= 0)
-		close(walk.at);
-	errno = error;
-	return -1;
-}
-
-int make_path_in_root(int root, const char *path, mode_t mode) {
+int make_path_in_root(int root, const char *path) {
 	int fd = resolve_in_root(root, path, O_PATH | O_DIRECTORY);
-	return fd < 0 && errno == ENOENT ? make_walk(root, path, mode, 0) : fd;
+	return fd < 0 && errno == ENOENT ? make_walk(root, path, false) : fd;
 }
 
-int make_file_in_root(int root, const char *path, mode_t mode) {
+int make_file_in_root(int root, const char *path) {
 	int fd = resolve_in_root(root, path, O_PATH);
-	return fd < 0 && errno == ENOENT ? make_walk(root, path, 0755, mode ? mode : 0644) : fd;
+	return fd < 0 && errno == ENOENT ? make_walk(root, path, true) : fd;
+}
+
+int split_path(const char *path, char *parent, char *name) {
+	size_t end = strlen(path);
+	while (end > 0 && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (start >= PATH_MAX || end - start > NAME_MAX)
+		return fail(ENAMETOOLONG);
+	memcpy(parent, path, start);
+	parent[start] = 0;
+	memcpy(name, path + start, end - start);
+	name[end - start] = 0;
+	return *name == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? fail(EINVAL) : 0;
 }
 
 int make_parent_in_root(int root, const char *path, char *name) {
 	char parent[PATH_MAX];
-	size_t length = strlen(path);
-	while (length > 0 && path[length - 1] == '/')
-		length--;
-	size_t start = length;
-	while (start > 0 && path[start - 1] != '/')
-		start--;
-	if (start >= sizeof(parent) || length - start > NAME_MAX) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(parent, path, start);
-	parent[start] = 0;
-	memcpy(name, path + start, length - start);
-	name[length - start] = 0;
-	if (*name == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
-		errno = EINVAL;
-		return -1;
-	}
-	return make_path_in_root(root, parent, 0755);
+	return split_path(path, parent, name) < 0 ? -1 : make_path_in_root(root, parent);
 }

@@ -1,32 +1,14 @@
 /* Job: sync points, failures and news of the pid between starter and child. */
-#define _GNU_SOURCE
-#include "sync.h"
+#include "launcher.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include "kernel.h"
-
-enum kind {
-	KIND_POINT = 1,
-	KIND_FAILED = 2,
-	KIND_EXECUTING = 3, /* what comes after may be silent: the seccomp program may forbid to speak */
-	KIND_MOVED = 4, /* cloneAgain: the sender is the child now */
-	KIND_RELEASED = 5, /* the starter is done */
-};
 
 struct message {
 	uint32_t kind;
 	uint32_t point;
 	struct launch_failure failure;
 };
-
-#define SHORT_BYTES offsetof(struct message, failure)
 
 int sync_open(int pair[2]) {
 	int on = 1;
@@ -36,78 +18,42 @@ int sync_open(int pair[2]) {
 	return setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
-/*
- * A failure may have to get past a seccomp program, which has no reason to forbid write; SIGPIPE then does no
- * harm to who ends anyway.
- */
-static int say(struct launch *launch, const struct message *message) {
-	if (message->kind == KIND_FAILED)
-		return write(launch->sync, message, sizeof(*message)) < 0 ? -1 : 0;
-	return send(launch->sync, message, SHORT_BYTES, MSG_NOSIGNAL) < 0 ? -1 : 0;
-}
-
-/* 1, 0 at the end of file, -1 with errno. */
-static int hear(struct launch *launch, struct message *message, pid_t *sender, int flags) {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
-	} control;
-	struct iovec vector = {.iov_base = message, .iov_len = sizeof(*message)};
-	struct msghdr header = {
-		.msg_iov = &vector,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t got;
-	memset(message, 0, sizeof(*message));
-	do
-		got = recvmsg(launch->sync, &header, flags | MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
-	if (got <= 0)
-		return (int)got;
-	struct cmsghdr *first = CMSG_FIRSTHDR(&header);
-	if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_CREDENTIALS) {
-		struct ucred credentials;
-		memcpy(&credentials, CMSG_DATA(first), sizeof(credentials));
-		*sender = credentials.pid;
-	}
-	return 1;
-}
-
-static void take_failure(struct launch *launch, const struct message *message) {
-	launch->failure = message->failure;
-	launch->failure.step[REPORT_STEP_BYTES - 1] = 0;
-	launch->failure.object[REPORT_OBJECT_BYTES - 1] = 0;
-	launch->failing = true;
+int sync_say(struct launch *launch, enum sync_kind kind, uint32_t point) {
+	struct message message = {.kind = kind, .point = point};
+	return send(launch->sync, &message, offsetof(struct message, failure), MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
 /* What every message means, wherever it arrives; returns its kind, 0 at the end of file, -1. */
 static int next(struct launch *launch, uint32_t *point, int flags) {
 	struct message message;
-	pid_t sender = 0;
-	int got = hear(launch, &message, &sender, flags);
+	struct company company;
+	int got = receive_with_company(launch->sync, &message, sizeof(message), flags, &company);
 	if (got <= 0)
 		return got;
 	*point = message.point;
-	if (message.kind == KIND_FAILED)
-		take_failure(launch, &message);
-	if (message.kind == KIND_RELEASED)
+	if (message.kind == SYNC_KIND_FAILED) {
+		launch->failure = message.failure;
+		launch->failing = true;
+	}
+	if (message.kind == SYNC_KIND_RELEASED)
 		launch->released = true;
-	if (message.kind == KIND_EXECUTING)
+	if (message.kind == SYNC_KIND_KNOWN)
+		launch->untold--;
+	if (message.kind == SYNC_KIND_EXECUTING)
 		launch->executed = true;
-	if (message.kind == KIND_MOVED && sender > 0) {
-		launch->child = sender;
+	if (message.kind == SYNC_KIND_MOVED && company.sender > 0) {
+		launch->child = company.sender;
 		close(launch->child_fd);
-		launch->child_fd = kernel_pidfd_open(sender);
-		report_pid(launch->report, sender);
+		launch->child_fd = kernel_pidfd_open(launch->child);
+		report_short(launch->report, REPORT_PID, launch->child, -1);
+		sync_say(launch, SYNC_KIND_KNOWN, 0);
 	}
 	return (int)message.kind;
 }
 
-int sync_tell(struct launch *launch, uint32_t point) {
-	struct message message = {.kind = KIND_POINT, .point = point};
-	return say(launch, &message) < 0 ? launch_fail(launch, "send", "sync") : 0;
+int op_tell(struct launch *launch, const struct value *fields) {
+	int said = sync_say(launch, SYNC_KIND_POINT, (uint32_t)fields[TELL_POINT].number);
+	return launch_check(launch, said, "send", "sync");
 }
 
 /* The other side is gone: what it failed at has been read, or it was killed. */
@@ -115,19 +61,31 @@ static int gone(struct launch *launch) {
 	return launch_fail_with(launch, ECHILD, "sync", launch->list == LIST_CHILD ? "starter" : "child");
 }
 
-int sync_wait(struct launch *launch, uint32_t point) {
+/* Until the other side is at that point; 0: until its end of the socket closes, by its execve. */
+static int await(struct launch *launch, uint64_t wanted) {
 	uint32_t reached = 0;
 	for (;;) {
 		int kind = next(launch, &reached, 0);
 		if (kind < 0)
 			return launch_fail(launch, "recvmsg", "sync");
 		if (kind == 0)
-			return gone(launch);
-		if (kind == KIND_FAILED)
+			return wanted == 0 && launch->executed ? 0 : gone(launch);
+		if (kind == SYNC_KIND_FAILED)
 			return -1;
-		if (kind == KIND_POINT)
-			return reached == point ? 0 : launch_fail_with(launch, EPROTO, "sync", "another point");
+		if (kind == SYNC_KIND_POINT && wanted && reached != wanted)
+			return launch_fail_with(launch, EPROTO, "sync", "another point");
+		if (kind == SYNC_KIND_POINT && wanted)
+			return 0;
 	}
+}
+
+int op_wait(struct launch *launch, const struct value *fields) {
+	return await(launch, fields[WAIT_POINT].number);
+}
+
+int op_wait_executed(struct launch *launch, const struct value *fields) {
+	(void)fields;
+	return await(launch, 0);
 }
 
 /* In the words of other runtimes, to who sees the program's errors. */
@@ -142,12 +100,16 @@ static void complain(const struct launch_failure *failure) {
 		return;
 }
 
+/*
+ * By write, since it may have to get past a seccomp program, which has no reason to forbid that; SIGPIPE does
+ * no harm to who ends anyway.
+ */
 void sync_failed(struct launch *launch) {
-	struct message message = {.kind = KIND_FAILED, .failure = launch->failure};
+	struct message message = {.kind = SYNC_KIND_FAILED, .failure = launch->failure};
 	if (launch->released)
 		complain(&launch->failure);
-	else
-		say(launch, &message);
+	else if (write(launch->sync, &message, sizeof(message)) < 0)
+		return;
 }
 
 /* Whether the starter has said that it is done; what it had said stays readable behind its end. */
@@ -159,56 +121,39 @@ static bool released(struct launch *launch) {
 }
 
 bool sync_executing(struct launch *launch) {
-	struct message message = {.kind = KIND_EXECUTING};
-	if (launch->sync < 0 || say(launch, &message) == 0)
-		return true;
-	return released(launch);
-}
-
-void sync_moved(struct launch *launch) {
-	struct message message = {.kind = KIND_MOVED};
-	say(launch, &message);
-}
-
-int sync_wait_readable(struct launch *launch, int fd) {
-	struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = launch->sync}}; /* its end */
-	for (;;) {
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
-			return -1;
-		if (polled[0].revents) {
-			/* To know it later, when a seccomp program may forbid to ask. */
-			released(launch);
-			return 0;
-		}
-		if (polled[1].revents && !released(launch))
-			_exit(1);
-		if (polled[1].revents)
-			polled[1].fd = -1;
-	}
-}
-
-int sync_wait_executed(struct launch *launch) {
 	uint32_t point;
-	for (;;) {
-		int kind = next(launch, &point, 0);
-		if (kind < 0)
-			return launch_fail(launch, "recvmsg", "sync");
-		if (kind == KIND_FAILED)
-			return -1;
-		if (kind == 0)
-			return launch->executed ? 0 : gone(launch);
-	}
-}
-
-void sync_release(struct launch *launch) {
-	struct message message = {.kind = KIND_RELEASED};
-	say(launch, &message);
+	bool heard = sync_say(launch, SYNC_KIND_EXECUTING, 0) == 0;
+	while (launch->untold > 0 && next(launch, &point, 0) > 0)
+		;
+	return launch->untold == 0 && (heard || released(launch));
 }
 
 bool sync_child_has_failed(struct launch *launch) {
 	uint32_t point;
-	int kind = 0;
-	while (launch->sync >= 0 && !launch->failing && (kind = next(launch, &point, MSG_DONTWAIT)) > 0)
+	while (launch->sync >= 0 && !launch->failing && next(launch, &point, MSG_DONTWAIT) > 0)
 		;
 	return launch->failing;
+}
+
+/*
+ * The descriptor was opened for reading without waiting for a writer: a writer that finds no reader knows
+ * that the container is gone, and nothing has to be opened by a path of the image. When the starter dies
+ * before it is done, so does the child.
+ */
+int op_wait_start(struct launch *launch, const struct value *fields) {
+	char byte;
+	int fifo = fields[WAIT_START_SLOT].fd;
+	struct pollfd polled[] = {{.fd = fifo, .events = POLLIN}, {.fd = launch->sync}}; /* its end */
+	for (;;) {
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			return launch_fail(launch, "poll", "start");
+		/* Asked in any case: later a seccomp program may forbid it. */
+		bool alone = (polled[0].revents || polled[1].revents) && released(launch);
+		if (polled[0].revents && (read(fifo, &byte, 1) >= 0 || (errno != EAGAIN && errno != EINTR)))
+			return 0;
+		if (polled[1].revents && !alone)
+			_exit(1);
+		if (polled[1].revents)
+			polled[1].fd = -1;
+	}
 }

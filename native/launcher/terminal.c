@@ -1,57 +1,34 @@
 /* Job: a pseudo-terminal of the container's own devpts. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/sysmacros.h>
-
-#include "kernel.h"
 #include "launcher.h"
-#include "resolve.h"
 
-#ifndef TIOCGPTPEER
-#define TIOCGPTPEER 0x5441
-#endif
+#include <sys/ioctl.h>
 
-static const char directory_end[] = "/ptmx";
-
-static bool is_ptmx(int fd) {
-	struct stat status;
-	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2);
-}
+#define PTMX_ONLY (RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS)
 
 /*
  * Opening a device has effects, and what lies in the container's tree is the container's choice: the
  * directory is checked to be a devpts, where nobody makes nodes, before `ptmx` is opened in it.
  */
 static int open_master(int root, const char *path) {
-	char directory[256];
-	size_t length = strlen(path), end = sizeof(directory_end) - 1;
-	if (length <= end || length >= sizeof(directory) || strcmp(path + length - end, directory_end) != 0)
+	char directory[PATH_MAX], name[NAME_MAX + 1];
+	if (split_path(path, directory, name) < 0)
+		return -1;
+	if (strcmp(name, "ptmx") != 0)
 		return errno = EINVAL, -1;
-	memcpy(directory, path, length - end);
-	directory[length - end] = 0;
-	uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+	uint64_t resolve = RESOLVE_IN_IMAGE | RESOLVE_NO_SYMLINKS;
 	int devpts = resolve_with(root, directory, O_PATH | O_DIRECTORY, 0, resolve);
 	if (devpts < 0)
 		return -1;
-	struct statfs system;
 	int master = -1;
-	if (fstatfs(devpts, &system) == 0 && system.f_type != DEVPTS_MAGIC)
-		errno = ENOTTY;
+	if (system_of(devpts) == DEVPTS_MAGIC)
+		master = resolve_with(devpts, name, O_RDWR | O_NOCTTY, 0, PTMX_ONLY);
 	else
-		master = resolve_with(devpts, directory_end + 1, O_RDWR | O_NOCTTY, 0,
-			RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
-	int error = errno;
-	close(devpts);
-	if (master >= 0 && !is_ptmx(master)) {
-		close(master);
-		return errno = ENOTTY, -1;
-	}
-	errno = error;
-	return master;
+		errno = ENOTTY;
+	close_kept(devpts);
+	if (master < 0 || is_device(master, 5, 2))
+		return master;
+	close(master);
+	return errno = ENOTTY, -1;
 }
 
 /* The peer, or -1 after launch_fail. */
@@ -68,24 +45,18 @@ static int prepare(struct launch *launch, int master, const struct value *fields
 	int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (peer < 0)
 		return launch_fail(launch, "ioctl", "TIOCGPTPEER");
-	if (report_terminal(launch->report, master) < 0) {
-		launch_fail(launch, "sendmsg", "terminal");
-		close(peer);
-		return -1;
-	}
-	return peer;
+	if (report_short(launch->report, REPORT_TERMINAL, 0, master) == 0)
+		return peer;
+	launch_fail(launch, "sendmsg", "terminal");
+	close(peer);
+	return -1;
 }
 
-int op_terminal(struct launch *launch, const struct operation *operation) {
-	const struct value *fields = operation->fields;
-	const char *path = text_of(&fields[TERMINAL_PATH]);
-	int root = launch_slot(launch, &fields[TERMINAL_ROOT]);
-	if (root < 0)
-		return -1;
-	int master = open_master(root, path);
+int op_terminal(struct launch *launch, const struct value *fields) {
+	int master = open_master(fields[TERMINAL_ROOT].fd, fields[TERMINAL_PATH].text);
 	if (master < 0)
-		return launch_fail(launch, "openat2", path);
+		return launch_fail(launch, "openat2", fields[TERMINAL_PATH].text);
 	int peer = prepare(launch, master, fields);
 	close(master);
-	return peer < 0 ? -1 : launch_keep(launch, &fields[TERMINAL_SLOT], peer);
+	return launch_keep(launch, &fields[TERMINAL_SLOT], peer);
 }

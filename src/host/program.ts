@@ -2,14 +2,16 @@
  * What a program that lives for one command asks of Linux besides the engine's calls, and just those parts of
  * the kernel that it needs: its start is most of its time.
  */
+import { readFileSync } from 'node:fs';
 import { createCgroups } from './linux/cgroups.ts';
 import { errnoNumber, kernelError } from './linux/errno.ts';
 import { createFiles } from './linux/files.ts';
+import { parseMountTable } from './linux/mount-table.ts';
 import { loadNative, packageRoot } from './linux/native.ts';
 import { createProcesses } from './linux/processes.ts';
 import { createSockets } from './linux/sockets.ts';
 import { Sys } from './linux/sys.ts';
-import type { Cgroups, Files, Processes, ProcessIdentity, Sockets } from './kernel.ts';
+import type { Cgroups, Files, MountEntry, Processes, ProcessIdentity, Sockets } from './kernel.ts';
 
 export interface WindowSize {
   readonly width: number;
@@ -22,6 +24,7 @@ export interface ProgramKernel {
   readonly sockets: Sockets;
   /** Reads the mount table, at the first call. */
   cgroups(): Cgroups;
+  mountTable(): readonly MountEntry[];
   readonly locks: {
     /** Waits for an exclusive lock on what the descriptor names; closing gives it back (flock). */
     take(fd: number): Promise<void>;
@@ -97,6 +100,7 @@ export function createProgramKernel(): ProgramKernel {
     processes,
     sockets: createSockets(sys),
     cgroups,
+    mountTable: () => parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')),
     locks: { take: (fd) => takeLock(sys, fd) },
     terminals: terminals(sys),
     openProcess: (identity) => {

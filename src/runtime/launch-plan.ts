@@ -195,7 +195,9 @@ function planChild(launch: Launch, root: number, start: number | null): ProcessS
   builder.parent.push(...late.parent);
   planParent(launch);
   child.push(...planHooks(spec, context, 'createContainer'));
-  child.push({ op: context.noPivot === true ? 'moveRoot' : 'pivot', root, from: 'root.path' });
+  const from = 'root.path';
+  if (context.noPivot === undefined) child.push({ op: 'pivot', root, from });
+  else child.push({ op: 'moveRoot', root, hide: context.noPivot.hide, from });
   child.push({ op: 'makePath', root, path: process.cwd, from: 'process.cwd' });
   planStreams(launch, root);
   planFinalRoot(launch, root);

@@ -32,7 +32,8 @@ export interface ContainerLaunch {
   readonly rootfs: string;
   readonly layout: CgroupLayout;
   readonly startFifo: string;
-  readonly noPivot: boolean;
+  /** MS_MOVE instead of pivot_root, after these mounts of the host have been taken away. */
+  readonly noPivot: { readonly hide: readonly string[] } | undefined;
   readonly noKeyring: boolean;
   /** Descriptors after the standard streams that the program gets. */
   readonly preserved: number;
@@ -105,7 +106,7 @@ export function containerPlan(spec: RuntimeSpec, launch: ContainerLaunch): Encod
     bundle: launch.bundle,
     root: { path: launch.rootfs },
     startFifo: launch.startFifo,
-    noPivot: launch.noPivot,
+    ...(launch.noPivot !== undefined && { noPivot: launch.noPivot }),
     noKeyring: launch.noKeyring,
     ...(launch.home !== undefined && { home: launch.home }),
     inUserNamespace: isInUserNamespace(),

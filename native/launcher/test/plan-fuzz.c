@@ -51,6 +51,7 @@ static uint32_t put_field(uint8_t *at, char kind) {
 		put_u32(at, next_random());
 		break;
 	case 'd':
+	case 'o':
 		put_u32(at, next_random() % MAX_SLOTS);
 		break;
 	case 's':
@@ -81,13 +82,13 @@ static uint32_t put_operation(uint8_t *at, uint32_t code, const char *kinds) {
 	return size;
 }
 
-/* Every operation where it may stand: three of `before`, two of `parent`, the others in `child`. */
+/* Every operation where it may stand: four of `before`, two of `parent`, the others in `child`. */
 static uint32_t build(uint8_t *bytes) {
 	static const struct {
 		const char *name, *kinds;
 	} shapes[OPERATION_CODES] = OPERATION_SHAPES;
-	static const enum operation_code elsewhere[] = {OP_INHERIT_FILE, OP_USER_NAMESPACE, OP_CLONE,
-		OP_WRITE_CHILD_FILE, OP_WAIT_EXECUTED, OP_EXECUTE};
+	static const enum operation_code elsewhere[] = {OP_MAKE_DIRECTORY, OP_INHERIT_FILE, OP_USER_NAMESPACE,
+		OP_CLONE, OP_WRITE_CHILD_FILE, OP_WAIT_EXECUTED, OP_EXECUTE};
 	uint32_t length = HEADER_BYTES, children = 1;
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere) - 1; i++)
 		length += put_operation(bytes + length, elsewhere[i], shapes[elsewhere[i]].kinds);
@@ -101,7 +102,7 @@ static uint32_t build(uint8_t *bytes) {
 		}
 	}
 	length += put_operation(bytes + length, OP_EXECUTE, shapes[OP_EXECUTE].kinds);
-	uint32_t header[8] = {0x31504c47, length, 1, 3, 2, children};
+	uint32_t header[8] = {0x31504c47, length, 1, 4, 2, children};
 	memcpy(bytes, header, sizeof(header));
 	return length;
 }
@@ -137,7 +138,7 @@ static unsigned long use_plan(const struct plan *plan) {
 				const struct value *value = &operation.fields[field];
 				sum += kinds[field] == 'l' ? use_list(value) : use_value(value);
 				if (kinds[field] == 's')
-					sum += strlen(text_of(value));
+					sum += strlen(value->text);
 			}
 		}
 	}

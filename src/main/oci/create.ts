@@ -110,6 +110,15 @@ interface Request {
   readonly foreground: boolean;
 }
 
+/** Where the host has a procfs or a sysfs as a whole. */
+function wholeSystems(kernel: Context['kernel'], rootfs: string): string[] {
+  return kernel
+    .mountTable()
+    .filter(({ root, type }) => root === '/' && (type === 'proc' || type === 'sysfs'))
+    .map(({ mountPoint }) => mountPoint)
+    .filter((path) => !`${path}/`.startsWith(`${rootfs}/`));
+}
+
 /** The bundle is read and checked whole before anything is made. */
 function requestOf(context: Context, { foreground }: Creation): Request {
   const { kernel, flags, store } = context;
@@ -134,7 +143,7 @@ function requestOf(context: Context, { foreground }: Creation): Request {
     rootfs,
     layout: kernel.cgroups().layout(),
     startFifo: fifoOf(resolve(store.directory(id))),
-    noPivot: flags.on('no-pivot'),
+    noPivot: flags.on('no-pivot') ? { hide: wholeSystems(kernel, rootfs) } : undefined,
     noKeyring: flags.on('no-new-keyring'),
     preserved: count,
     filters: FILTERS,

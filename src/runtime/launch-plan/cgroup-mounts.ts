@@ -25,10 +25,9 @@ function planHierarchies(builder: PlanBuilder, scene: MountScene, planned: Plann
   const { from, target, options } = planned;
   const slot = builder.slot(from);
   builder.child.push({
-    op: 'makeTmpfs',
-    root: scene.root,
-    path: target,
+    op: 'makeMount',
     slot,
+    type: 'tmpfs',
     source: 'tmpfs',
     options: ['mode=755'],
     attributes: BASIC,

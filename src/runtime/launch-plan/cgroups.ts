@@ -43,7 +43,6 @@ function makeDirectories(builder: PlanBuilder, hierarchy: CgroupHierarchy, path:
   for (const directory of ancestors(path)) {
     builder.before.push({
       op: 'makeDirectory',
-      at: NO_SLOT,
       path: posix.join(hierarchy.mountPoint, directory),
       mode: MODE,
       ignore: [ERRNO.EEXIST],
@@ -79,12 +78,31 @@ function enableControllers(
   }
 }
 
+/** From the top down, into those that have nothing yet. */
+function inherit(
+  builder: PlanBuilder,
+  { hierarchy, path }: { readonly hierarchy: CgroupHierarchy; readonly path: string },
+  name: string,
+): void {
+  let above = hierarchy.mountPoint;
+  for (const directory of ancestors(path)) {
+    const full = posix.join(hierarchy.mountPoint, directory);
+    builder.before.push({
+      op: 'inheritFile',
+      source: posix.join(above, name),
+      target: posix.join(full, name),
+      from: FROM,
+    });
+    above = full;
+  }
+}
+
 function placeV1(builder: PlanBuilder, hierarchy: CgroupHierarchy, path: string): CgroupPlace {
   makeDirectories(builder, hierarchy, path);
   if (hierarchy.controllers.includes('cpuset')) {
     // A new cpuset has neither CPUs nor memory, and takes nobody in.
     for (const name of ['cpuset.cpus', 'cpuset.mems']) {
-      builder.before.push({ op: 'inheritFile', top: hierarchy.mountPoint, path, name, from: FROM });
+      inherit(builder, { hierarchy, path }, name);
     }
   }
   const full = posix.join(hierarchy.mountPoint, path);

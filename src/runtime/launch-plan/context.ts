@@ -62,8 +62,11 @@ export interface LaunchContext extends HostContext {
   readonly kcore?: boolean;
   /** This process runs in a user namespace of its own, where nobody makes device nodes. */
   readonly inUserNamespace?: boolean;
-  /** MS_MOVE and chroot instead of pivot_root, for a root on a ramdisk. */
-  readonly noPivot?: boolean;
+  /**
+   * MS_MOVE and chroot instead of pivot_root, for a root on a ramdisk. `hide`: mount points of every whole procfs
+   * and sysfs of the host; they would let a user namespace inside mount one without what is masked.
+   */
+  readonly noPivot?: { readonly hide: readonly string[] };
   /** The hooks that follow the start are part of the plan; not with `startFifo`. Default: without it, yes. */
   readonly poststart?: boolean;
 }

@@ -36,7 +36,7 @@ function decode(plan: Buffer): Record<string, Decoded[]> {
     return value;
   };
   const field = (kind: FieldKind): unknown => {
-    if (kind === 'number' || kind === 'slot') {
+    if (kind === 'number' || kind === 'slot' || kind === 'newSlot') {
       at += 8;
       return plan.readBigUInt64LE(at - 8);
     }

@@ -159,6 +159,7 @@ function encodeField(
     case 'number':
       return writer.number(checkedNumber(operation, name, value));
     case 'slot':
+    case 'newSlot':
       return writer.number(checkedSlot(operation, name, value));
     case 'text':
       return writer.text(checkedText(operation, name, value));

@@ -163,7 +163,7 @@ test('every operation has an object', () => {
   for (const [op, { fields }] of Object.entries<{ fields: Readonly<Record<string, FieldKind>> }>(
     OPERATIONS,
   )) {
-    const empty = { number: 1, slot: 1, text: 'x', bytes: new Uint8Array(8), list: ['x'] };
+    const empty = { number: 1, slot: 1, newSlot: 1, text: 'x', bytes: new Uint8Array(8), list: ['x'] };
     const values = Object.entries(fields).map(([name, kind]) => [name, empty[kind]]);
     const operation = { op, ...Object.fromEntries(values) } as unknown as Operation;
     assert.notEqual(objectOf(operation), '', op);
@@ -209,7 +209,7 @@ test('hooks, limits and cgroups fail outside of the container', () => {
     },
     { op: 'rlimit', resource: 7, soft: 1, hard: 1 },
     { op: 'waitExecuted' },
-    { op: 'makeDirectory', at: 0xffff, path: '/c', mode: 0, from: 'linux.cgroupsPath' },
+    { op: 'makeDirectory', path: '/c', mode: 0, from: 'linux.cgroupsPath' },
     { op: 'writeFile', at: 9, path: 'pids.max', value: Buffer.from('x'), from: 'linux.resources.pids.limit' },
   ];
   const before: Operation[] = [{ op: 'openTree', slot: 9, at: 0xffff, path: '/cgroup', recursive: 0 }];

@@ -107,4 +107,5 @@ export const IO_CLASS_SHIFT = 13;
 export const PERSONALITIES: Readonly<Record<string, number>> = { LINUX: 0, LINUX32: 8 };
 
 /** Permissions of a session keyring: search, for everybody with its user id, or for others. */
-export const KEY = { userSearch: 0x080000, otherSearch: 0x08 } as const;
+/** What a session keyring is born with, and the right to search it. */
+export const KEY = { userSearch: 0x3f1b0000, otherSearch: 0x3f130008 } as const;

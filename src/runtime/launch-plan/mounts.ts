@@ -113,8 +113,9 @@ function planFileSystem(builder: PlanBuilder, scene: MountScene, planned: Planne
     attributes: changeOf(later ? options.set & ~ATTR.readonly : options.set, 0).set,
     from,
   };
-  if (type === 'tmpfs') builder.child.push({ op: 'makeTmpfs', root: scene.root, path: target, ...shared });
-  else builder.child.push({ op: 'makeMount', type, ...shared });
+  if (type === 'tmpfs' && !shared.options.some((option) => option.startsWith('mode='))) {
+    builder.child.push({ op: 'makeTmpfs', root: scene.root, path: target, ...shared });
+  } else builder.child.push({ op: 'makeMount', type, ...shared });
   if (type === 'tmpfs' && options.copyUp) {
     builder.child.push({ op: 'copyUp', slot, root: scene.root, path: target, from });
   }

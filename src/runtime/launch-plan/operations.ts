@@ -4,12 +4,13 @@
  * fields are only added at an operation's end.
  *
  * Field kinds: `number` u64 (two's complement) · `slot` a number below MAX_SLOTS that names a descriptor ·
+ * `newSlot` one that is given a descriptor (and loses the one it had) ·
  * `text` bytes without NUL · `bytes` anything · `list` texts. A path `in ROOT` is resolved by
  * openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) below a slot's directory; a `host path` is opened as it is
  * and may only stand in the list `before`.
  */
 
-export type FieldKind = 'number' | 'slot' | 'text' | 'bytes' | 'list';
+export type FieldKind = 'number' | 'slot' | 'newSlot' | 'text' | 'bytes' | 'list';
 
 interface OperationShape {
   readonly code: number;
@@ -21,36 +22,34 @@ export const OPERATIONS = {
   /** openat2(at, path, flags, mode, resolve) → slot. `at` NO_SLOT: the working directory (host path). */
   open: {
     code: 1,
-    fields: { slot: 'slot', at: 'slot', path: 'text', flags: 'number', mode: 'number', resolve: 'number' },
+    fields: { slot: 'newSlot', at: 'slot', path: 'text', flags: 'number', mode: 'number', resolve: 'number' },
   },
   close: { code: 2, fields: { slot: 'slot' } },
   /**
    * Detached copy of the tree at a path (open_tree OPEN_TREE_CLONE) → slot. `recursive` 0 or 1. `at` NO_SLOT:
    * host path, links followed; else in ROOT of that slot. Empty path: what the slot `at` itself names.
    */
-  openTree: { code: 3, fields: { slot: 'slot', at: 'slot', path: 'text', recursive: 'number' } },
+  openTree: { code: 3, fields: { slot: 'newSlot', at: 'slot', path: 'text', recursive: 'number' } },
   /**
    * Detached copy of `path` (no link followed, must be of file system `magic`) in another mount namespace.
    */
   treeOfNamespace: {
     code: 4,
-    fields: { slot: 'slot', namespace: 'slot', path: 'text', magic: 'number' },
+    fields: { slot: 'newSlot', namespace: 'slot', path: 'text', magic: 'number' },
   },
 
   /** What `/` is now → slot (O_PATH): after entering somebody's mount namespace. */
-  currentRoot: { code: 5, fields: { slot: 'slot' } },
+  currentRoot: { code: 5, fields: { slot: 'newSlot' } },
   /** A user namespace with these maps (lines as in uid_map) → slot; nothing else keeps it. In `before`. */
-  userNamespace: { code: 6, fields: { slot: 'slot', uidMap: 'text', gidMap: 'text' } },
+  userNamespace: { code: 6, fields: { slot: 'newSlot', uidMap: 'text', gidMap: 'text' } },
 
   /* --- files --- */
   /** Writes at once, without creating. `at` as in `open`; resolved without magic links unless NO_SLOT. */
   writeFile: { code: 10, fields: { at: 'slot', path: 'text', value: 'bytes' } },
-  /** mkdirat of the last component; the parent must exist. */
-  makeDirectory: { code: 11, fields: { at: 'slot', path: 'text', mode: 'number' } },
-  /**
-   * Copies the content of `<parent>/<name>` to `<path>/<name>` where the latter is empty, from the top down.
-   */
-  inheritFile: { code: 12, fields: { top: 'text', path: 'text', name: 'text' } },
+  /** mkdir of a host path; the parent must exist. */
+  makeDirectory: { code: 11, fields: { path: 'text', mode: 'number' } },
+  /** Copies a small file to another one (host paths) that has nothing in it but the end of a line. */
+  inheritFile: { code: 12, fields: { source: 'text', target: 'text' } },
 
   /** fchownat of `path` as in `open`, no link followed; empty path: what the slot itself is. */
   changeOwner: { code: 13, fields: { at: 'slot', path: 'text', uid: 'number', gid: 'number' } },
@@ -119,7 +118,7 @@ export const OPERATIONS = {
    */
   makeMount: {
     code: 41,
-    fields: { slot: 'slot', type: 'text', source: 'text', options: 'list', attributes: 'number' },
+    fields: { slot: 'newSlot', type: 'text', source: 'text', options: 'list', attributes: 'number' },
   },
   /**
    * move_mount(slot → path in ROOT of `root`). A missing target is made: a directory or an empty file, as
@@ -133,8 +132,8 @@ export const OPERATIONS = {
   attachRoot: { code: 43, fields: { slot: 'slot', path: 'text' } },
   /** fchdir(root), pivot_root(".", "."), umount2(".", MNT_DETACH), chdir("/"); old root rslave before. */
   pivot: { code: 44, fields: { root: 'slot' } },
-  /** Without pivot: MS_MOVE of root over /, chroot. */
-  moveRoot: { code: 45, fields: { root: 'slot' } },
+  /** Without pivot: takes away or covers the mounts at `hide` (host paths), MS_MOVE of root over /, chroot. */
+  moveRoot: { code: 45, fields: { root: 'slot', hide: 'list' } },
   /** Bind of the path onto itself, recursive, read-only (top mount). Absent paths are skipped by ENOENT. */
   makeReadonly: { code: 46, fields: { root: 'slot', path: 'text' } },
   /**
@@ -145,13 +144,13 @@ export const OPERATIONS = {
   /** Copies the tree at `path` in ROOT onto the (still detached) tmpfs in `slot`: `tmpcopyup`. */
   copyUp: { code: 48, fields: { slot: 'slot', root: 'slot', path: 'text' } },
   /**
-   * `makeMount` of type tmpfs with the mode of the directory at `path` in ROOT, when one is there (as the
-   * reference does); an option `mode=` wins.
+   * `makeMount` of type tmpfs with the mode of the directory at `path` in ROOT, when one is there, as the
+   * reference does where no option says the mode.
    */
   makeTmpfs: {
     code: 49,
     fields: {
-      slot: 'slot',
+      slot: 'newSlot',
       root: 'slot',
       path: 'text',
       source: 'text',
@@ -194,7 +193,7 @@ export const OPERATIONS = {
    */
   terminal: {
     code: 81,
-    fields: { slot: 'slot', root: 'slot', path: 'text', width: 'number', height: 'number' },
+    fields: { slot: 'newSlot', root: 'slot', path: 'text', width: 'number', height: 'number' },
   },
   /** dup2 of three slots to 0, 1, 2; `controlling` 1: TIOCSCTTY on 0. */
   stdio: { code: 82, fields: { in: 'slot', out: 'slot', err: 'slot', controlling: 'number' } },
@@ -217,10 +216,7 @@ export const OPERATIONS = {
   noNewPrivileges: { code: 93, fields: {} },
   /** `program`: struct sock_filter, each. */
   seccomp: { code: 94, fields: { flags: 'number', program: 'bytes' } },
-  /**
-   * Joins the session keyring of that name, made when absent. `permissions` (KEY_*) are added to it: search
-   * for the user, or for others with a user namespace; 0: none, for an exec.
-   */
+  /** Joins the session keyring of that name, made when absent; `permissions` as keyctl(2) has them, 0: as they are. */
   keyring: { code: 95, fields: { name: 'text', permissions: 'number' } },
   /**
    * chdir, then getcwd must lie inside of the root. `attempt` 1: EACCES and EPERM are put off; 2: nothing
@@ -293,6 +289,7 @@ export const SYNC = { mapsWritten: 1, created: 2, hooksDone: 3 } as const;
 interface FieldTypes {
   number: number | bigint;
   slot: number;
+  newSlot: number;
   text: string;
   bytes: Uint8Array;
   list: readonly string[];

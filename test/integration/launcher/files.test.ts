@@ -53,10 +53,15 @@ test('a path of the image is made inside of its root, whatever its links say', {
   symlinkSync('../../../../../../..', join(root, 'up'));
   symlinkSync('dangling/target', join(root, 'tmp/relative'));
   symlinkSync('/elsewhere/deep', join(root, 'dangling-file'));
-  const made = ['/absolute/a', 'up/b/c', '/tmp/relative/d', '/tmp/../e//f/.', '/tmp/x/../y'].map(makePath);
+  symlinkSync('tmp/second', join(root, 'first'));
+  symlinkSync('/third', join(root, 'tmp/second'));
+  const deep = 'n/'.repeat(300);
+  const paths = ['/absolute/a', 'up/b/c', '/tmp/relative/d', '/tmp/../e//f/.', '/tmp/x/../y', 'first/g', deep];
+  const made = paths.map(makePath);
   const node: Operation = { op: 'makeLink', root: 20, path: 'up/b/link', target: '/etc' };
   assert.equal(await before(directory, root, [...made, node]), undefined);
-  for (const path of [`${outside}/a`, 'b/c', 'tmp/dangling/target/d', 'e/f', 'tmp/y', 'b/link'])
+  const there = ['b/c', 'tmp/dangling/target/d', 'e/f', 'tmp/y', 'third/g', deep, 'b/link'];
+  for (const path of [`${outside}/a`, ...there])
     assert.ok(lstatSync(join(root, path)), path);
   assert.deepEqual(readdirSync(outside), []);
   assert.equal(lstatSync(join(root, 'b/c')).mode & 0o777, 0o755);
@@ -106,13 +111,13 @@ test('directories are made, files written, content inherited from the top down',
   for (const name of ['a', 'a/b']) writeFileSync(join(top, name, 'cpus'), '\n');
   writeFileSync(join(root, 'tmp/value'), '....');
   const failure = await before(directory, root, [
-    { op: 'makeDirectory', at: 20, path: 'tmp/new', mode: 0o700 },
-    { op: 'makeDirectory', at: NO_SLOT, path: join(top, 'host'), mode: 0o711 },
+    { op: 'makeDirectory', path: join(top, 'host'), mode: 0o711 },
     { op: 'writeFile', at: 20, path: 'tmp/value', value: Buffer.from('in') },
-    { op: 'inheritFile', top, path: join(top, 'a/b'), name: 'cpus' },
+    { op: 'inheritFile', source: join(top, 'cpus'), target: join(top, 'a/cpus') },
+    { op: 'inheritFile', source: join(top, 'a/cpus'), target: join(top, 'a/b/cpus') },
+    { op: 'inheritFile', source: join(root, 'tmp/value'), target: join(top, 'a/b/cpus') },
   ]);
   assert.equal(failure, undefined);
-  assert.equal(lstatSync(join(root, 'tmp/new')).mode & 0o777, 0o700);
   assert.equal(lstatSync(join(top, 'host')).mode & 0o777, 0o711);
   assert.equal(readFileSync(join(root, 'tmp/value'), 'utf8'), 'in..');
   assert.deepEqual(
