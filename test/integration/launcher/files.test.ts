@@ -56,13 +56,20 @@ test('a path of the image is made inside of its root, whatever its links say', {
   symlinkSync('tmp/second', join(root, 'first'));
   symlinkSync('/third', join(root, 'tmp/second'));
   const deep = 'n/'.repeat(300);
-  const paths = ['/absolute/a', 'up/b/c', '/tmp/relative/d', '/tmp/../e//f/.', '/tmp/x/../y', 'first/g', deep];
+  const paths = [
+    '/absolute/a',
+    'up/b/c',
+    '/tmp/relative/d',
+    '/tmp/../e//f/.',
+    '/tmp/x/../y',
+    'first/g',
+    deep,
+  ];
   const made = paths.map(makePath);
   const node: Operation = { op: 'makeLink', root: 20, path: 'up/b/link', target: '/etc' };
   assert.equal(await before(directory, root, [...made, node]), undefined);
   const there = ['b/c', 'tmp/dangling/target/d', 'e/f', 'tmp/y', 'third/g', deep, 'b/link'];
-  for (const path of [`${outside}/a`, ...there])
-    assert.ok(lstatSync(join(root, path)), path);
+  for (const path of [`${outside}/a`, ...there]) assert.ok(lstatSync(join(root, path)), path);
   assert.deepEqual(readdirSync(outside), []);
   assert.equal(lstatSync(join(root, 'b/c')).mode & 0o777, 0o755);
 });
