@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
 import { findLeaks } from '../support/leaks.ts';
+import { USES_OWN_RUNTIME } from '../support/runtimes.ts';
 import { tarOf } from '../support/images.ts';
 
 const HELP = "\n\nRun 'docker run --help' for more information\n";
@@ -161,6 +162,23 @@ const HOSTILE: readonly (readonly [string, Parameters<typeof tarOf>[0]])[] = [
     ],
   ],
 ];
+
+e2e('a seccomp profile with a misspelled system call is refused at the start', {}, async (daemon) => {
+  const profile = `${daemon.root}/seccomp.json`;
+  const names = ['read', 'sysmips', 'no_such_call'];
+  const syscalls = [{ names, action: 'SCMP_ACT_LOG' }];
+  await writeFile(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }));
+  const run = ['run', '--rm', '--security-opt', `seccomp=${profile}`, 'busybox', 'true'];
+  const result = await daemon.docker(run);
+  if (USES_OWN_RUNTIME) {
+    assert.equal(result.exit, 125);
+    const text = 'linux.seccomp.syscalls[0].names[2]: unknown system call "no_such_call"';
+    assert.ok(result.stderr.includes(text), result.stderr);
+  } else assert.equal(result.exit, 0, result.stderr);
+  syscalls[0]?.names.pop();
+  await writeFile(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }));
+  assert.equal((await daemon.docker(run)).exit, 0);
+});
 
 e2e('broken and hostile archives leave host files alone', {}, async (daemon) => {
   const canary = `${daemon.root}/canary`;

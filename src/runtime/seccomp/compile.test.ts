@@ -11,7 +11,7 @@ import { ABIS, type Abi, type SeccompArch, SYSCALLS } from './tables.ts';
 const ALLOW = 0x7fff0000;
 const ERRNO = 0x00050000;
 const KILL = 0;
-const NAMES = ['read', 'kill', 'dup', 'clone', 'mmap2', 'newfstatat', 'cachestat', 'no_such_call'];
+const NAMES = ['read', 'kill', 'dup', 'clone', 'mmap2', 'newfstatat', 'cachestat', 'sysmips'];
 const VALUES = [0, 1, 2, 7, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0001, 0x3_0000_0002];
 
 /** What the specification says, word for word; all rules have the same action, so that no order matters. */

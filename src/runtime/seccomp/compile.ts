@@ -177,8 +177,8 @@ function rangesOf({ defaultAction }: Profile, filters: ReadonlyMap<AbiName, AbiF
 }
 
 /**
- * `linux.seccomp` as a filter that judges as runc's (with libseccomp) does; names of system calls that nobody
- * knows have no effect. Errors: `invalidArgument` with the JSON path in the text.
+ * `linux.seccomp` as a filter that judges as runc's (with libseccomp) does. Names of calls that only other
+ * architectures have are without effect; one that no architecture has is refused. Errors: `invalidArgument` with the JSON path in the text.
  */
 export function compileSeccomp(
   seccomp: SpecSeccomp,

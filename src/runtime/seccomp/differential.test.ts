@@ -5,13 +5,19 @@ import type { SpecSeccomp } from '#oci/runtime-spec.ts';
 import { BpfProgram } from '../../../test/support/bpf.ts';
 import { seccompArguments, type SeccompValues } from '../../../test/support/seccomp-values.ts';
 import { compileSeccomp } from './compile.ts';
-import { type AbiName, type Numbers, SYSCALLS } from './tables.ts';
+import { DEFAULT_PROFILE } from './default-profile.ts';
+import { type AbiName, isSystemCall, type Numbers, SYSCALLS } from './tables.ts';
 
 const FOLDER = new URL('../../../test/reference/seccomp/', import.meta.url);
-const PROFILES = JSON.parse(readFileSync(new URL('profiles.json', FOLDER), 'utf8')) as Record<
+const RECORDED = JSON.parse(readFileSync(new URL('profiles.json', FOLDER), 'utf8')) as Record<
   string,
   SpecSeccomp
 >;
+/** Of the profile that has them: runc passes over any name, ours only over those of other architectures. */
+const UNKNOWN_NAMES = ['no_such_call', 'another_one'];
+const PROFILES: typeof RECORDED = Object.fromEntries(
+  Object.entries(RECORDED).map(([name, profile]) => [name, withoutUnknown(profile)]),
+);
 /** Calls that libseccomp 2.5.4 does not know at all, and those that it does not know of an ABI. */
 const NEWER = JSON.parse(readFileSync(new URL('newer-calls.json', FOLDER), 'utf8')) as {
   names: string[];
@@ -31,6 +37,14 @@ const CARRIED_ABI: AbiName = 'x86';
 interface Known {
   readonly tables: Record<AbiName, Numbers>;
   readonly names: ReadonlySet<string>;
+}
+
+function withoutUnknown(profile: SpecSeccomp): SpecSeccomp {
+  const syscalls = (profile.syscalls ?? []).map((rule) => ({
+    ...rule,
+    names: rule.names.filter((name) => !UNKNOWN_NAMES.includes(name)),
+  }));
+  return { ...profile, syscalls };
 }
 
 /** The numbers as libseccomp has them, in the form of ours. */
@@ -132,6 +146,20 @@ describe('seccomp, beside the filters that runc and libseccomp make', () => {
       );
     });
   }
+
+  test('names of other architectures have no effect, as with runc; what no architecture has is refused', () => {
+    const recorded = RECORDED['unknown-names'];
+    const foreign = PROFILES['unknown-names']?.syscalls?.flatMap(({ names }) => names) ?? [];
+    assert.ok(recorded && foreign.includes('s390_pci_mmio_read') && foreign.includes('riscv_flush_icache'));
+    assert.throws(
+      () => compileSeccomp(recorded, 'x86_64'),
+      /^EngineError: linux\.seccomp\.syscalls\[0\]\.names\[11\]: unknown system call "no_such_call"$/,
+    );
+    for (const name of known.names) assert.ok(isSystemCall(name), name);
+    for (const { names = [] } of DEFAULT_PROFILE.syscalls ?? []) {
+      for (const name of names) assert.ok(isSystemCall(name), name);
+    }
+  });
 
   test('libseccomp forgets an upper bound beside a lower one: ours does not', () => {
     const { unequal } = differences(FAULTY, SYSCALLS);

@@ -33,7 +33,12 @@ const REFUSED: readonly (readonly [unknown, string])[] = [
   [withRule(null), 'linux.seccomp.syscalls[1]: not an object'],
   [withRule({ action: 'SCMP_ACT_LOG' }), 'linux.seccomp.syscalls[1].names: a rule needs the name'],
   [withRule({ ...RULE, names: ['kill', 3] }), 'linux.seccomp.syscalls[1].names[1]: not a string'],
-  [withRule({ ...RULE, names: [''] }), 'linux.seccomp.syscalls[1].names[0]: an empty string'],
+  [withRule({ ...RULE, names: [''] }), 'linux.seccomp.syscalls[1].names[0]: unknown system call ""'],
+  [
+    withRule({ ...RULE, names: ['kill', 'sysmips', 'no_such_call'] }),
+    'linux.seccomp.syscalls[1].names[2]: unknown system call "no_such_call"',
+  ],
+  [withRule({ ...RULE, names: ['constructor'] }), 'linux.seccomp.syscalls[1].names[0]: unknown system call'],
   [withRule({ ...RULE, action: 'LOG' }), 'linux.seccomp.syscalls[1].action: unknown action "LOG"'],
   [
     withRule({ ...RULE, action: 'SCMP_ACT_NOTIFY' }),

@@ -1,7 +1,7 @@
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { SpecSeccomp, SpecSeccompArg } from '#oci/runtime-spec.ts';
-import { ABIS, FOREIGN, type SeccompArch } from './tables.ts';
+import { ABIS, FOREIGN, isSystemCall, type SeccompArch } from './tables.ts';
 
 const OPERATORS = ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'] as const;
 export type Operator = (typeof OPERATORS)[number];
@@ -146,7 +146,9 @@ function rulesAt(given: unknown, path: string): Rule[] {
   if (names.length === 0) return refuse(`${path}.names`, 'a rule needs the name of a system call');
   const texts = names.map((given, i) => {
     const name = textAt(given, `${path}.names[${i}]`);
-    return name === '' ? refuse(`${path}.names[${i}]`, 'an empty string is not a system call') : name;
+    // A misspelled rule would protect nothing, and nobody would know.
+    if (!isSystemCall(name)) refuse(`${path}.names[${i}]`, `unknown system call ${JSON.stringify(name)}`);
+    return name;
   });
   return alternatives(conditions).map((all) => ({ names: texts, action, conditions: all }));
 }

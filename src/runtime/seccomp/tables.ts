@@ -82,6 +82,22 @@ export const SYSCALLS: Readonly<Record<AbiName, Numbers>> = {
   arm: parse(ARM),
 };
 
+/** Calls that other architectures alone have, as libseccomp and the default profile name them. */
+const ELSEWHERE = `
+cachectl multiplexer oldwait4 riscv_flush_icache riscv_hwprobe rtas s390_guarded_storage s390_pci_mmio_read
+s390_pci_mmio_write s390_runtime_instr s390_sthyi spu_create spu_run subpage_prot swapcontext switch_endian
+sync_file_range2 sys_debug_setcontext syscall sysmips timerfd
+`;
+const CALLS: ReadonlySet<string> = new Set([
+  ...Object.values(SYSCALLS).flatMap((table) => [...table.keys()]),
+  ...ELSEWHERE.trim().split(/\s+/),
+]);
+
+/** Whether any architecture has a system call of that name. */
+export function isSystemCall(name: string): boolean {
+  return CALLS.has(name);
+}
+
 /** Calls of x86 that are also reached through another one, whose first argument says which is meant. */
 const SOCKETCALL =
   'socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown ' +

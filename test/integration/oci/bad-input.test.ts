@@ -64,6 +64,14 @@ const BAD: Readonly<Record<string, { readonly at: string; readonly value: unknow
       value: { defaultAction: 'SCMP_ACT_NOPE' },
       says: /linux\.seccomp\.defaultAction/,
     },
+    'an unknown system call': {
+      at: 'linux.seccomp',
+      value: {
+        defaultAction: 'SCMP_ACT_ALLOW',
+        syscalls: [{ names: ['read', 'no_such_call'], action: 'SCMP_ACT_LOG' }],
+      },
+      says: /linux\.seccomp\.syscalls\[0\]\.names\[1\]: unknown system call "no_such_call"/,
+    },
     'a seccomp listener': {
       at: 'linux.seccomp',
       value: {
