@@ -1,9 +1,8 @@
 import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { errorMessage } from '#base/errors.ts';
-import type { ExitStatus } from '#host/kernel.ts';
+import { errorCode, errorMessage } from '#base/errors.ts';
+import type { ExitStatus, ProcessIdentity } from '#host/kernel.ts';
 import type { ProgramKernel } from '#host/program.ts';
 import type { SpecHook } from '#oci/runtime-spec.ts';
 import { Failure } from './messages.ts';
@@ -17,6 +16,7 @@ export interface HookRun {
 }
 
 const MAX_OUTPUT = 4096;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A file without a name: it is gone with its last descriptor. */
 function unnamed(directory: string, name: string): number {
@@ -35,13 +35,29 @@ function environment(list: readonly string[] | undefined): Record<string, string
   );
 }
 
+/** `timeoutMs` may be Infinity; a timer alone takes no more than MAX_TIMER_MS, and fires at once beyond it. */
 async function withTimeout(exited: Promise<ExitStatus>, timeoutMs: number): Promise<ExitStatus | null> {
   const stop = new AbortController();
-  const late = pause(timeoutMs, null, { signal: stop.signal }).catch(() => null);
+  const late = async (): Promise<null> => {
+    for (let left = timeoutMs; left > 0; left -= MAX_TIMER_MS)
+      await pause(Math.min(left, MAX_TIMER_MS), null, { signal: stop.signal });
+    return null;
+  };
   try {
-    return await Promise.race([exited, late]);
+    return await Promise.race([exited, late().catch(() => null)]);
   } finally {
     stop.abort();
+  }
+}
+
+/** What is spawned leads a session and a group of its own: what the hook has started ends with it. */
+function killGroup(kernel: ProgramKernel, leader: ProcessIdentity): void {
+  // Not reaped yet, so the number is still its own.
+  if (!kernel.processes.alive(leader)) return;
+  try {
+    process.kill(-leader.pid, 'SIGKILL');
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error;
   }
 }
 
@@ -61,11 +77,11 @@ async function runHook(kernel: ProgramKernel, hook: SpecHook, run: HookRun): Pro
     const env = environment(hook.env);
     const spawned = await kernel.processes.spawn({ path: hook.path, argv, env, fds, cwd: run.state.bundle });
     // Without a time-out it may take all day (and that wait keeps this program alive).
-    const timeoutMs = hook.timeout === undefined ? 2 ** 31 - 1 : hook.timeout * 1000;
+    const timeoutMs = (hook.timeout ?? Infinity) * 1000;
     const status = await withTimeout(spawned.exited, timeoutMs);
     if (status === null) {
-      kernel.processes.signal(spawned, constants.signals.SIGKILL);
-      throw new Failure(`hook ran past specified timeout of ${timeoutMs / 1000}s`);
+      killGroup(kernel, spawned);
+      throw new Failure(`hook ran past specified timeout of ${(timeoutMs / 1000).toFixed(1)}s`);
     }
     if ('exitCode' in status && status.exitCode === 0) return;
     const said = readFileSync(`/proc/self/fd/${output}`, 'utf8').slice(0, MAX_OUTPUT);

@@ -70,6 +70,41 @@ test('a hook that takes too long is killed', { skip }, async (t) => {
   assert.match(await world.refused(['create', '-b', bundle, 'one']), /hook|timeout|timed out/i);
 });
 
+for (const kind of ['poststart', 'poststop'] as const) {
+  test(`a ${kind} hook that takes too long is killed with all that it has started`, { skip }, async (t) => {
+    const world = worldFor(t);
+    // Both shells name the world, which looks for them at its end.
+    const script = `sh -c 'sleep 1000; : ${world.directory}' & wait; : ${world.directory}`;
+    const bundle = world.bundle(['true'], (spec) => {
+      spec.hooks = {
+        [kind]: [{ path: '/bin/sh', args: ['sh', '-c', script], env: ['PATH=/bin'], timeout: 1 }],
+      };
+    });
+    await world.must(['create', '-b', bundle, 'one']);
+    const began = performance.now();
+    const started = await world.oci(['start', 'one']);
+    await world.reaches('one', 'stopped');
+    const removed = await world.oci(['delete', 'one']);
+    assert.match(
+      started.stderr + removed.stderr,
+      new RegExp(`${kind} hook #0: hook ran past specified timeout of 1.0s`),
+    );
+    assert.ok(performance.now() - began < 20_000);
+  });
+}
+
+test('a time-out longer than any timer is no time-out of none', { skip }, async (t) => {
+  const world = worldFor(t);
+  const log = join(world.directory, 'log');
+  const script = `sleep 0.3; echo done >> ${log}`;
+  const bundle = world.bundle(['true'], (spec) => {
+    const hook = { path: '/bin/sh', args: ['sh', '-c', script], env: ['PATH=/bin'], timeout: 3_000_000 };
+    spec.hooks = { poststart: [hook], poststop: [hook] };
+  });
+  await world.must(['run', '-b', bundle, 'one']);
+  assert.equal(readFileSync(log, 'utf8'), 'done\ndone\n');
+});
+
 test('a poststart hook that fails ends the container', { skip }, async (t) => {
   const world = worldFor(t);
   const bundle = world.bundle(['sleep', '1000'], (spec) => {
