@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { kernelProblem } from '#runtime/host-facts.ts';
 import { buildAll } from './build.ts';
 import { Engine, startDaemon, unframe } from './set-up/engine.ts';
 import { EMBEDDED } from './set-up/images.ts';
@@ -32,7 +33,6 @@ function placesOf(root: string | undefined): Places {
   return { socket, pidFile, logFile: join(root, 'gantryd.log'), args };
 }
 
-const OLDEST_KERNEL = [5, 15] as const;
 const GREETING_MEMORY_BYTES = 64 << 20;
 
 function print(text: string): void {
@@ -41,11 +41,8 @@ function print(text: string): void {
 
 function checkMachine(): void {
   if (process.getuid?.() !== 0) throw new Error('gantry needs root: run npm start as root');
-  const [major = 0, minor = 0] = release()
-    .split('.')
-    .map((part) => Number.parseInt(part, 10));
-  const isOld = major < OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor < OLDEST_KERNEL[1]);
-  if (isOld) throw new Error(`gantry needs Linux ${OLDEST_KERNEL.join('.')} or newer, this is ${release()}`);
+  const problem = kernelProblem(release());
+  if (problem !== null) throw new Error(problem);
 }
 
 function daemonPid({ pidFile }: Places): string {

@@ -24,6 +24,8 @@ export interface BootOptions {
   readonly config: DaemonConfig;
   readonly live: LiveSettings;
   readonly log: Log;
+  /** Default: this host's. */
+  readonly kernel?: Kernel;
 }
 
 function reload(next: DaemonConfig, to: Pick<BootOptions, 'live' | 'log'> & { engine: Engine }): void {
@@ -46,10 +48,14 @@ function checkKernel(kernel: Pick<Kernel, 'system'>): void {
  * only then answer. Whoever gets an answer sees the whole truth; who connects early waits instead of being
  * refused.
  */
-export async function boot({ config, live, log }: BootOptions): Promise<RunningDaemon> {
+export async function boot({
+  config,
+  live,
+  log,
+  kernel = openKernel(),
+}: BootOptions): Promise<RunningDaemon> {
   const began = performance.now();
   checkSupported(config);
-  const kernel = openKernel();
   checkKernel(kernel);
   const locks: RootLock[] = [await lockDataRoot(config.dataRoot, kernel)];
   const release = async (): Promise<void> => {

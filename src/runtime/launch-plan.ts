@@ -42,6 +42,7 @@ export { errnoText, type LaunchFailure, launchFailureText } from './launch-plan/
 export { knownMountOptions } from './launch-plan/mount-options.ts';
 export { type LaunchPlan, LISTS, SLOT } from './launch-plan/operations.ts';
 export { validateProcess, validateSpec } from './launch-plan/validate.ts';
+export { CAPABILITIES } from './spec/capabilities.ts';
 
 /*
  * From an OCI runtime spec to a launch plan: what `native/launcher` carries out. docs/flows/launch-plan.md

@@ -1,16 +1,8 @@
 import { OCI_RUNTIME_VERSION } from '#oci/runtime-spec.ts';
-import { knownMountOptions } from '#runtime/launch-plan.ts';
+import { CAPABILITIES, knownMountOptions } from '#runtime/launch-plan.ts';
 import type { Context } from './context.ts';
 import { print } from './messages.ts';
 import { VERSION } from './version.ts';
-
-const CAPABILITIES = [
-  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE',
-  'NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT',
-  'SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE',
-  'AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ',
-  'PERFMON BPF CHECKPOINT_RESTORE',
-].flatMap((line) => line.split(' ').map((name) => `CAP_${name}`));
 
 const words = (prefix: string, text: string): string[] => text.split(' ').map((name) => `${prefix}${name}`);
 

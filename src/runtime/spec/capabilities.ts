@@ -3,7 +3,7 @@ import type { SpecCapabilities } from '#oci/runtime-spec.ts';
 import type { CapabilityInput } from '../spec-input.ts';
 
 /** By number, as linux/capability.h has them. */
-const NAMES: readonly string[] = [
+export const CAPABILITIES: readonly string[] = [
   'CHOWN',
   'DAC_OVERRIDE',
   'DAC_READ_SEARCH',
@@ -67,7 +67,7 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
 
 /** By its number in linux/capability.h; undefined for a name that there is not. */
 export function capabilityNumber(name: string): number | undefined {
-  const number = NAMES.indexOf(name);
+  const number = CAPABILITIES.indexOf(name);
   return number < 0 ? undefined : number;
 }
 
@@ -75,7 +75,7 @@ export function capabilityNumber(name: string): number | undefined {
  * The names in a mask such as /proc/self/status has. A capability that this table does not know is not named.
  */
 export function capabilitiesOf(mask: bigint): string[] {
-  return NAMES.filter((_, number) => (mask >> BigInt(number)) & 1n);
+  return CAPABILITIES.filter((_, number) => (mask >> BigInt(number)) & 1n);
 }
 
 /**
@@ -88,7 +88,7 @@ export function normalizeCapabilities(names: readonly string[], field: string): 
     const upper = given.toUpperCase();
     if (upper === 'ALL' || upper === 'CAP_ALL') return 'ALL';
     const name = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
-    if (!NAMES.includes(name)) {
+    if (!CAPABILITIES.includes(name)) {
       throw new EngineError('invalidArgument', `invalid ${field}: unknown capability: "${name}"`);
     }
     return name;
