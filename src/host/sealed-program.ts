@@ -60,11 +60,20 @@ function readonlyClone(sys: Sys, path: string): number {
   return fd;
 }
 
-function sealedCopy(sys: Sys, path: string): number {
+export interface SealOptions {
+  /** Makes the file in memory: its descriptor, or the errno below zero. Default: memfd_create. */
+  readonly memory?: () => number;
+}
+
+function executableMemory(sys: Sys): number {
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  let fd = sys.raw('memfd_create', 'gantry-shim', flags | MFD_EXEC);
+  const fd = sys.raw('memfd_create', 'gantry-shim', flags | MFD_EXEC);
   // Linux before 6.3 does not know the flag: there, such files are always executable.
-  if (fd === -errnoNumber('EINVAL')) fd = sys.raw('memfd_create', 'gantry-shim', flags);
+  return fd === -errnoNumber('EINVAL') ? sys.raw('memfd_create', 'gantry-shim', flags) : fd;
+}
+
+function sealedCopy(sys: Sys, path: string, { memory }: SealOptions): number {
+  const fd = memory === undefined ? executableMemory(sys) : memory();
   if (fd === -errnoNumber('EACCES')) return readonlyClone(sys, path);
   if (fd < 0) throw kernelError(-fd, 'memfd_create', path);
   const bytes = content(path);
@@ -79,11 +88,13 @@ function sealedCopy(sys: Sys, path: string): number {
 class Sealed implements SealedProgram {
   readonly #sys = new Sys(loadNative());
   readonly #original: string;
+  readonly #options: SealOptions;
   #fd: number;
 
-  constructor(original: string) {
+  constructor(original: string, options: SealOptions) {
     this.#original = original;
-    this.#fd = sealedCopy(this.#sys, original);
+    this.#options = options;
+    this.#fd = sealedCopy(this.#sys, original, options);
   }
 
   get path(): string {
@@ -91,7 +102,7 @@ class Sealed implements SealedProgram {
   }
 
   renew(): void {
-    const fd = sealedCopy(this.#sys, this.#original);
+    const fd = sealedCopy(this.#sys, this.#original, this.#options);
     this.close();
     this.#fd = fd;
   }
@@ -101,6 +112,6 @@ class Sealed implements SealedProgram {
   }
 }
 
-export function sealProgram(path: string): SealedProgram {
-  return new Sealed(path);
+export function sealProgram(path: string, options: SealOptions = {}): SealedProgram {
+  return new Sealed(path, options);
 }

@@ -178,7 +178,8 @@ function rangesOf({ defaultAction }: Profile, filters: ReadonlyMap<AbiName, AbiF
 
 /**
  * `linux.seccomp` as a filter that judges as runc's (with libseccomp) does. Names of calls that only other
- * architectures have are without effect; one that no architecture has is refused. Errors: `invalidArgument` with the JSON path in the text.
+ * architectures have are without effect; one that no architecture has is refused. Errors: `invalidArgument`
+ * with the JSON path in the text.
  */
 export function compileSeccomp(
   seccomp: SpecSeccomp,
