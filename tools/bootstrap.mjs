@@ -40,6 +40,7 @@ const TESTING = [
   { needs: 'ip', debian: ['iproute2'], what: 'the program ip' },
   { needs: 'nft', debian: ['nftables'], what: 'the program nft' },
   { needs: 'strace', debian: ['strace'], what: 'strace' },
+  { needs: 'valgrind', debian: ['valgrind'], what: 'valgrind' },
   { needs: 'unshare', debian: ['util-linux'], what: 'the programs of util-linux' },
   { needs: 'curl', debian: ['curl'], what: 'curl' },
   { needs: 'debootstrap', debian: ['debootstrap'], what: 'debootstrap' },
