@@ -5,12 +5,20 @@ import { test } from 'node:test';
 import { type CommandResult, must, run, until } from '../support/command.ts';
 import { killProcessesNaming, removeCgroups } from '../support/leaks.ts';
 
-const START = join(import.meta.dirname, '../../tools/start.ts');
+const BOOTSTRAP = join(import.meta.dirname, '../../tools/bootstrap.mjs');
 const SECOND_RUN_LIMIT_MS = 3000;
+
+/** On a machine whose OCI runtimes are no programs: nothing of a start may need one. */
+const WITHOUT_RUNTIMES = `
+for program in /usr/sbin/runc /usr/bin/runc /usr/bin/crun; do
+  [ ! -e $program ] || mount --bind /dev/null $program || exit 1
+done
+exec "$0" "$@"`;
 
 function start(root: string): Promise<CommandResult> {
   const network = `--net=/run/netns/${basename(root)}`;
-  return run('nsenter', [network, '--', process.execPath, START, '--root', root]);
+  const hidden = ['unshare', '--mount', 'sh', '-c', WITHOUT_RUNTIMES];
+  return run('nsenter', [network, '--', ...hidden, process.execPath, BOOTSTRAP, 'start', '--root', root]);
 }
 
 async function pidOf(root: string): Promise<number> {
@@ -33,7 +41,7 @@ async function end(root: string): Promise<void> {
   }
 }
 
-test('a start greets from a container, and a second one finds the same daemon', async () => {
+test('without an OCI runtime a start greets from a container, and a second one finds the same daemon', async () => {
   const root = await mkdtemp('/tmp/gt-start-');
   await must('ip', ['netns', 'add', basename(root)]);
   await must('ip', ['-n', basename(root), 'link', 'set', 'lo', 'up']);
