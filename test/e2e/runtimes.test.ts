@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { e2e } from '../support/e2e.ts';
-import { USES_OWN_RUNTIME } from '../support/runtimes.ts';
+import { type CommandResult, run } from '../support/command.ts';
+import { CRUN_IS_MISSING, TEST_RUNTIME } from '../support/runtimes.ts';
 
-const DEFAULT = USES_OWN_RUNTIME ? 'gantry' : 'runc';
+const DEFAULT = TEST_RUNTIME || 'gantry';
+
+const WAITS = 'tty; trap "exit 3" TERM; while :; do sleep 0.05; done';
 
 e2e('runtimes: our own is there and the default, runc is one flag away', {}, async (daemon) => {
   const docker = (...args: string[]) => daemon.mustDocker(args);
@@ -41,6 +44,42 @@ e2e('runtimes: our own is there and the default, runc is one flag away', {}, asy
     await docker('stop', runtime);
     assert.equal(await docker('wait', runtime), '3');
   }
+});
+
+/** More than one: whether a status arrives may depend on who ends first. */
+const SHORT_RUNS = 12;
+
+e2e('crun: codes, streams, terminals, stop, a new daemon', { skip: CRUN_IS_MISSING }, async (daemon) => {
+  const docker = (...args: string[]) => daemon.mustDocker(args);
+  const crun = (...args: string[]): Promise<CommandResult> =>
+    daemon.docker(['run', '--rm', '--runtime', 'crun', ...args]);
+  for (let code = 0; code < SHORT_RUNS; code++) {
+    const ended = await crun('busybox', 'sh', '-c', `echo out; echo err >&2; exit ${code}`);
+    assert.deepEqual([ended.exit, ended.stdout, ended.stderr], [code, 'out\n', 'err\n']);
+  }
+  assert.match((await crun('busybox', '/no/such')).stderr, /executable file `\/no\/such` not found/);
+  const readonly = ['--read-only', '-v', '/etc/hostname:/f:ro', 'busybox'];
+  const written = await crun(...readonly, 'sh', '-c', 'touch /x; echo >/f; exit 9');
+  assert.equal(written.exit, 9, written.stderr);
+  assert.equal(written.stderr.match(/Read-only file system/g)?.length, 2);
+
+  await docker('run', '-dt', '--name', 'one', '--runtime', 'crun', 'busybox', 'sh', '-c', WAITS);
+  for (let code = 0; code < SHORT_RUNS; code++) {
+    const ended = await daemon.docker(['exec', '-i', 'one', 'sh', '-c', `cat; exit ${code}`], {
+      input: 'in',
+    });
+    assert.deepEqual([ended.exit, ended.stdout], [code, 'in']);
+  }
+  const words = `docker -H ${daemon.host} exec -it one sh -c 'tty; exit 4'`;
+  const terminal = await run('script', ['-qec', words, '/dev/null'], { input: '' });
+  assert.equal(terminal.exit, 4);
+  assert.match(terminal.stdout, /\/dev\/pts\/1\r?$/m);
+  await daemon.restart();
+  assert.equal(await docker('inspect', '-f', '{{.State.Status}}', 'one'), 'running');
+  assert.equal(await docker('exec', 'one', 'cat', '/proc/1/comm'), 'sh');
+  await docker('stop', 'one');
+  assert.equal(await docker('inspect', '-f', '{{.State.ExitCode}}', 'one'), '3');
+  assert.match(await docker('logs', 'one'), /^\/dev\/(console|pts\/0)\r?$/m);
 });
 
 e2e(

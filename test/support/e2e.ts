@@ -19,12 +19,14 @@ export interface E2eOptions extends DaemonOptions {
   /** Images to load before: busybox, gantry/hello, gantry/web; `busybox` when not given. */
   readonly images?: readonly ('busybox' | 'hello' | 'web')[];
   readonly timeoutMs?: number;
+  /** Why it cannot run here, in the words of test/reference/skips.json, or `false`. */
+  readonly skip?: string | false;
 }
 
 /** A test of the real docker CLI against a daemon of its own, with a leak check at its end. */
 export function e2e(name: string, options: E2eOptions, body: (daemon: TestDaemon) => Promise<void>): void {
   test(name, { timeout: options.timeoutMs ?? 120_000 }, async (context) => {
-    const reason = await dockerIsMissing();
+    const reason = options.skip || (await dockerIsMissing());
     if (reason !== false) return context.skip(reason);
     await using daemon = await startDaemon(options);
     for (const image of options.images ?? ['busybox']) await daemon.loadImage(await imageArchive(image));

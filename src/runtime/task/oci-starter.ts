@@ -1,6 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deniedCommand, execFailure, type RuntimeFailure, startFailure } from '../runc/errors.ts';
+import { plainFileMounts } from '../runc/file-mounts.ts';
 import type { OciRuntime } from '../runc/oci-runtime.ts';
 import { writeJson } from '../shim/files.ts';
 import { CONTROL_FLAG, FIELD, type Fields, START_FLAG } from '../shim/protocol.ts';
@@ -82,7 +83,9 @@ class OciStarter implements Starter {
       netnsPath: request.netns === undefined ? undefined : `/proc/${shim}/fd/${NETNS_FD}`,
       shmPath: join(task.directory, SHM),
     });
-    await writeJson(join(task.directory, 'config.json'), { ...bound.spec, ociVersion: READABLE_VERSION });
+    const mounts = await plainFileMounts(this.#context.kernel.files, bound.spec.mounts);
+    const config = { ...bound.spec, mounts, ociVersion: READABLE_VERSION };
+    await writeJson(join(task.directory, 'config.json'), config);
     const consoleSocket = request.terminal ? CONSOLE_SOCKET : undefined;
     const call = { root: this.#root, id: task.id, log: RUNTIME_LOG, pidFile: PID_FILE };
     const hide =
