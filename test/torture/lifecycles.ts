@@ -39,6 +39,9 @@ const EXECS: readonly (readonly string[])[] = [
   ['sh', '-c', 'sleep 300 & exit 0'],
 ];
 
+/** An exec that fails on its way in, before anybody knows that the container has ended, says so. */
+const ENDED = /container \w+ (is not running|has ended)|no such container/i;
+
 class Worker {
   readonly #daemon: TestDaemon;
   readonly #image: string;
@@ -87,8 +90,12 @@ class Worker {
       timeoutMs: STUCK_MS,
       body: { Detach: true },
     });
-    // A container that ends meanwhile fails an exec in one of several ways; the count shows that most work.
     if (answer.status === 200) this.started += 1;
+    // The container may have been removed or have ended meanwhile.
+    else if (![404, 409].includes(answer.status)) {
+      const text = `${answer.status} ${answer.body.toString()}`;
+      if (answer.status !== 500 || !ENDED.test(text)) this.violations.push({ rule: 'exec', text });
+    }
   }
 
   async #end(id: string): Promise<void> {

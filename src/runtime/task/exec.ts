@@ -22,7 +22,10 @@ export async function execInTask(
     let answer = await ask(context, await starter.exec(work), { starter, work });
     const again = answer.hasStarted ? null : await starter.execAgain(answer.fields, work);
     if (again !== null) answer = await ask(context, again, { starter, work });
-    if (!answer.hasStarted) throw await starter.execFailure(answer.fields, work);
+    if (!answer.hasStarted) {
+      const failure = await starter.execFailure(answer.fields, work);
+      throw isGone(context, { task, failure }) ? notRunning(task, failure) : failure;
+    }
     const { pid } = processOf(answer.fields);
     task.execs.set(execId, { execId, pid });
     return { pid };
@@ -32,6 +35,21 @@ export async function execInTask(
   } finally {
     starter.execDone(work);
   }
+}
+
+/**
+ * Whether an exec failed because the first process is about to be gone, before its exit is known here: it has
+ * left its namespaces already (ESRCH of setns) when it can still be seen.
+ */
+function isGone(
+  { kernel }: TaskContext,
+  { task, failure }: { readonly task: LiveTask; readonly failure: Error },
+): boolean {
+  return !kernel.processes.alive(task.process) || /setns.*: no such process$/.test(failure.message);
+}
+
+function notRunning({ id }: LiveTask, cause: unknown): EngineError {
+  return new EngineError('conflict', `container ${id} is not running`, { cause });
 }
 
 interface Asking {
@@ -73,7 +91,5 @@ async function giveUp(error: unknown, { starter, work }: Asking): Promise<never>
   if (isEngineError(error, 'internal')) await starter.cancelExec(work);
   // The task ended before the exec: the shim knows no such process, or is gone itself.
   const gone = isEngineError(error, 'notFound') || isEngineError(error, 'unavailable');
-  throw gone
-    ? new EngineError('conflict', `container ${work.task.id} is not running`, { cause: error })
-    : error;
+  throw gone ? notRunning(work.task, error) : error;
 }
