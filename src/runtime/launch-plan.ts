@@ -12,8 +12,16 @@ import { makesDevices, planDevices, planNull } from './launch-plan/devices.ts';
 import { planHooks } from './launch-plan/hooks.ts';
 import { ATTR, ERRNO, OPEN } from './launch-plan/kernel-numbers.ts';
 import type { PlannedMount } from './launch-plan/mount-model.ts';
+import { planMountsAfter, planMountsBefore, splitMounts } from './launch-plan/late-mounts.ts';
 import { planLateReadonly, planMounts, planRoot, readMounts } from './launch-plan/mounts.ts';
-import { planClone, planEnter, planMappings, readNamespaces } from './launch-plan/namespaces.ts';
+import {
+  type Joined,
+  planAppearance,
+  planClone,
+  planEnter,
+  planMappings,
+  readNamespaces,
+} from './launch-plan/namespaces.ts';
 import { type LaunchPlan, NO_SLOT, SYNC } from './launch-plan/operations.ts';
 import { insideRoot } from './launch-plan/paths.ts';
 import {
@@ -117,6 +125,7 @@ function planParent(launch: Launch): void {
     parent.push({ op: 'tell', point: SYNC.hooksDone });
     child.push({ op: 'tell', point: SYNC.created }, { op: 'wait', point: SYNC.hooksDone });
   }
+  if (launch.namespaces.latePid !== undefined) parent.push({ op: 'wait', point: SYNC.created });
   // A child that waits for its start is ready; the starter must not wait for more.
   const ready = context.startFifo !== undefined;
   parent.push(ready ? { op: 'wait', point: SYNC.created } : { op: 'waitExecuted' });
@@ -126,8 +135,9 @@ function planParent(launch: Launch): void {
 
 /** The root with everything in it, still beside the host's. */
 function planTree(launch: Launch, root: number): void {
-  const { builder, spec, context, namespaces, cgroups, mounts } = launch;
-  planMounts(builder, { spec, context, namespaces, cgroups, root }, mounts);
+  const { builder, spec, context, namespaces, mounts } = launch;
+  if (namespaces.latePid === undefined) planMounts(builder, { ...launch, root }, mounts);
+  else planMountsBefore(builder, { ...launch, root }, splitMounts(mounts));
   if (makesDevices(mounts)) planDevices(builder, { spec, context, namespaces, root });
 }
 
@@ -159,9 +169,10 @@ function planHiddenPaths({ builder, spec }: Launch, root: number): void {
 }
 
 /** Standard streams; a terminal is one of the container's own devpts and its /dev/console, too. */
-function planStreams({ builder, process }: Launch, root: number): void {
+function planStreams({ builder, process, namespaces }: Launch, root: number): void {
   if (process.terminal !== true) {
-    builder.child.push(planStdio(null), { op: 'reopenNull', root, path: '/dev/null' });
+    if (namespaces.latePid === undefined) builder.child.push(planStdio(null));
+    builder.child.push({ op: 'reopenNull', root, path: '/dev/null' });
     return;
   }
   const from = 'process.terminal';
@@ -174,13 +185,31 @@ function planStreams({ builder, process }: Launch, root: number): void {
   );
 }
 
-function planChild(launch: Launch, root: number, start: number | null): ProcessScene {
+/** Slot of a procfs that nobody else sees, when one is needed. */
+function planKeys({ builder, process, context, namespaces, sysctls }: Launch): number | null {
+  const proc = sysctls.length > 0 || hasLabel(process) ? planPrivateProc(builder) : null;
+  const permissions = keyPermissions(namespaces.has('user'));
+  builder.child.push(...planKeyring(context, { process, proc, permissions }));
+  return proc;
+}
+
+/** From here on others in its pid namespace see the process. Slot of the root, which is `/` now. */
+function planLateEntry(launch: Launch, pid: Joined): number {
+  const { builder, process, context, mounts } = launch;
+  const { child } = builder;
+  if (process.terminal !== true) child.push(planStdio(null));
+  planAppearance(builder, pid, context.preservedDescriptors ?? 0);
+  const root = builder.slot(pid.from);
+  child.push({ op: 'setSession' }, { op: 'currentRoot', slot: root, from: pid.from });
+  planMountsAfter(builder, { ...launch, root }, splitMounts(mounts));
+  return root;
+}
+
+function planChild(launch: Launch, hostRoot: number, start: number | null): ProcessScene {
   const { builder, spec, process, context, namespaces, sysctls } = launch;
   const { child } = builder;
-  const needsProc = sysctls.length > 0 || hasLabel(process);
-  const proc = needsProc ? planPrivateProc(builder) : null;
-  const permissions = keyPermissions(namespaces.has('user'));
-  child.push(...planKeyring(context, { process, proc, permissions }));
+  const { latePid } = namespaces;
+  let proc = latePid === undefined ? planKeys(launch) : null;
   if (namespaces.isNew('network')) child.push({ op: 'loopbackUp', from: 'linux.namespaces' });
   const scene: ProcessScene = {
     process,
@@ -190,15 +219,17 @@ function planChild(launch: Launch, root: number, start: number | null): ProcessS
     ...(context.home === undefined ? {} : { home: context.home }),
     ...(context.capabilities === undefined ? {} : { known: context.capabilities }),
   };
-  planTree(launch, root);
+  planTree(launch, hostRoot);
   const late = new PlanBuilder();
   planProcess(late, scene);
   builder.parent.push(...late.parent);
   planParent(launch);
   child.push(...planHooks(spec, context, 'createContainer'));
   const from = 'root.path';
-  if (context.noPivot === undefined) child.push({ op: 'pivot', root, from });
-  else child.push({ op: 'moveRoot', root, hide: context.noPivot.hide, from });
+  if (context.noPivot === undefined) child.push({ op: 'pivot', root: hostRoot, from });
+  else child.push({ op: 'moveRoot', root: hostRoot, hide: context.noPivot.hide, from });
+  const root = latePid === undefined ? hostRoot : planLateEntry(launch, latePid);
+  if (latePid !== undefined) proc = planKeys(launch);
   child.push({ op: 'makePath', root, path: process.cwd, from: 'process.cwd' });
   planStreams(launch, root);
   planFinalRoot(launch, root);
@@ -225,12 +256,13 @@ export function buildLaunchPlan(spec: RuntimeSpec, context: LaunchContext): Laun
   planAttach(builder, cgroups.v1);
   planEnter(builder, namespaces);
   // By the process that stays: entering a user namespace may have taken two.
-  child.push({ op: 'setSession' });
+  if (namespaces.latePid === undefined) child.push({ op: 'setSession' });
   const flags = OPEN.nonblock | OPEN.cloexec;
   const fifo = (path: string | undefined): number | null =>
     path === undefined ? null : builder.hostFile(path, { flags, from: 'process' });
   const [start, network] = [fifo(context.startFifo), fifo(context.networkFifo)];
   if (network !== null) child.push({ op: 'waitStart', slot: network });
+  if (network !== null && namespaces.latePid !== undefined) child.push({ op: 'close', slot: network });
   const root = planRoot(builder, spec, context);
   const scene = planChild(launch, root, start);
   child.push(planExecute(scene));

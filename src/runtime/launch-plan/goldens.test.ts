@@ -208,3 +208,23 @@ test('a plan is small and made quickly', (t) => {
   // Ten times what it takes: a loaded machine is no failure, a change of the order is.
   assert.ok(each < 3, `${each} ms`);
 });
+
+for (const [name, terminal] of [
+  ['pid-joined', false],
+  ['pid-joined-tty', true],
+] as const) {
+  test(`the plan of ${name}: others see the process when it has left the host`, () => {
+    assert.ok(DEFAULT?.process && DEFAULT.linux);
+    const namespaces = (DEFAULT.linux.namespaces ?? []).map((entry) =>
+      entry.type === 'pid' ? { ...entry, path: '/proc/7/fd/9' } : entry,
+    );
+    const uptime = { destination: '/proc/uptime', type: 'bind', source: '/uptime', options: ['rbind', 'ro'] };
+    const spec = {
+      ...DEFAULT,
+      process: { ...DEFAULT.process, terminal },
+      mounts: [...(DEFAULT.mounts ?? []), ...(terminal ? [uptime] : [])],
+      linux: { ...DEFAULT.linux, namespaces },
+    };
+    compare(name, buildLaunchPlan(spec, contextFor(spec, HYBRID)));
+  });
+}

@@ -15,6 +15,8 @@ export const NAMESPACE_FLAGS: Readonly<Record<string, number>> = {
   time: CLONE.newTime,
 };
 
+const FIRST_OWN_DESCRIPTOR = 3;
+
 /** Which namespaces a container has of its own, which it shares with somebody, which are the host's. */
 export interface Namespaces {
   /** New or joined: not the host's. */
@@ -22,9 +24,11 @@ export interface Namespaces {
   readonly isNew: (type: string) => boolean;
   /** Slot of a user namespace that is joined. */
   readonly joinedUser?: number;
+  /** A pid namespace whose processes shall not see this one while it is on the host. */
+  readonly latePid?: Joined;
 }
 
-interface Joined {
+export interface Joined {
   readonly type: string;
   readonly slot: number;
   readonly from: string;
@@ -64,11 +68,16 @@ export function readNamespaces(
   const joined = openJoined(builder, spec, context);
   const joinedTypes = new Set(joined.map(({ type }) => type));
   const user = joined.find(({ type }) => type === 'user')?.slot;
+  const pid = joined.find(({ type }) => type === 'pid');
+  const isNew = (type: string): boolean => listed.has(type) && !joinedTypes.has(type);
   return {
     joined,
     has: (type) => listed.has(type),
-    isNew: (type) => listed.has(type) && !joinedTypes.has(type),
+    isNew,
     ...(user === undefined ? {} : { joinedUser: user }),
+    // With a user namespace a procfs can be mounted only where one is in sight. Who is in it has no right to
+    // trace what has not been executed in it.
+    ...(pid === undefined || listed.has('user') ? {} : { latePid: pid }),
   };
 }
 
@@ -84,7 +93,8 @@ function timeOffsets(spec: RuntimeSpec): string {
  * somebody else owns.
  */
 function isJoinedBefore(type: string, namespaces: Namespaces): boolean {
-  if (type === 'pid' || type === 'time') return true;
+  if (type === 'time') return true;
+  if (type === 'pid') return namespaces.latePid === undefined;
   return namespaces.isNew('user') && type !== 'mount' && type !== 'cgroup';
 }
 
@@ -127,6 +137,19 @@ function newFlags(namespaces: Namespaces): number {
   return Object.entries(NAMESPACE_FLAGS)
     .filter(([type]) => !MADE_ELSEWHERE.has(type) && namespaces.isNew(type))
     .reduce((flags, [, flag]) => flags | flag, 0);
+}
+
+/**
+ * In the child, in whose root and namespaces nothing is the host's any more: into a pid namespace that others
+ * are in already. With CAP_SYS_PTRACE one of them could open what it has open, enter its root, or be it.
+ */
+export function planAppearance(builder: PlanBuilder, { slot, from }: Joined, preserved: number): void {
+  builder.child.push(
+    { op: 'joinNamespace', slot, flags: CLONE.newPid, from },
+    { op: 'closeFrom', first: FIRST_OWN_DESCRIPTOR + preserved },
+    { op: 'cloneAgain', flags: 0, from },
+    { op: 'tell', point: SYNC.created },
+  );
 }
 
 /** In the parent: what only it may write about its child. */

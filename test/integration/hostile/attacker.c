@@ -69,7 +69,30 @@ static void look_at_descriptors(const char *base) {
 	closedir(directory);
 }
 
-static void trace(pid_t pid) {
+/* A file of the host: does a directory of the process lead there? */
+static void look_for(const char *secret, const char *base) {
+	static const char *const ways[] = {"root", "cwd/../../../../../../../../../../..", "cwd"};
+	char path[512], fds[96];
+	if (!secret)
+		return;
+	for (unsigned i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		snprintf(path, sizeof(path), "%s/%s%s", base, ways[i], secret);
+		if (access(path, F_OK) == 0)
+			printf("host by %s\n", ways[i]);
+	}
+	snprintf(fds, sizeof(fds), "%s/fd", base);
+	DIR *directory = opendir(fds);
+	if (!directory)
+		return;
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		snprintf(path, sizeof(path), "%s/%.16s/../../../../../../../../../../..%s", fds, entry->d_name, secret);
+		if (access(path, F_OK) == 0)
+			printf("host by descriptor %.16s\n", entry->d_name);
+	}
+	closedir(directory);
+}
+
+static void trace(pid_t pid, const char *secret) {
 	if (ptrace(PTRACE_ATTACH, pid, 0, 0) < 0)
 		return;
 	int status;
@@ -78,12 +101,15 @@ static void trace(pid_t pid) {
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	link_of(path, target, sizeof(target));
 	printf("traced %s\n", target);
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	look_for(secret, path);
 	ptrace(PTRACE_DETACH, pid, 0, 0);
 	/* It may have stopped for its execve, with the stop of the attachment still to come. */
 	kill(pid, SIGCONT);
 }
 
 int main(int argc, char **argv) {
+	const char *secret = argc > 2 ? argv[2] : NULL;
 	int tries_to_trace = argc > 1 && strcmp(argv[1], "trace") == 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* The container's own programs are its own. */
@@ -102,7 +128,8 @@ int main(int argc, char **argv) {
 				continue;
 			snprintf(base, sizeof(base), "/proc/%d", pid);
 			if (tries_to_trace)
-				trace(pid);
+				trace(pid, secret);
+			look_for(secret, base);
 			look_at_descriptors(base);
 			overwrite(base);
 		}

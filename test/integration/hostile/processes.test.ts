@@ -94,6 +94,51 @@ describe('a root in the container that lies in wait', () => {
   });
 });
 
+describe('a container that lies in wait for those that share its pids', () => {
+  const traces = ['--cap-add', 'SYS_PTRACE', '--security-opt', 'seccomp=unconfined'];
+  for (const mode of ['overwrite', 'trace']) {
+    test(`none is seen or traced while it is on the host: ${mode}`, { timeout: 120_000 }, async () => {
+      const secret = join(folder, 'secret');
+      writeFileSync(secret, 'secret\n');
+      const volume = ['-v', `${folder}/attacker:/attacker:ro`];
+      const run = ['run', '-d', ...traces, ...volume, 'busybox', '/attacker', mode, secret];
+      const id = await mustDocker(run);
+      const logs = (): Promise<string> => mustDocker(['logs', id]);
+      await until(async () => ((await logs()).includes('ready') ? true : undefined), {
+        what: 'the attacker',
+      });
+      const sharing = ['run', '--rm', '--pid', `container:${id}`, 'busybox'];
+      for (let i = 0; i < EXECS; i++) {
+        const result = await engine().docker([...sharing, 'echo', 'inside']);
+        if (mode !== 'trace') assert.deepEqual([result.exit, result.stdout], [0, 'inside\n'], result.stderr);
+      }
+      await stop(id);
+      // Its own root may be open.
+      assert.doesNotMatch(await logs(), /host|wrote|truncated|descriptor \/./);
+      await mustDocker(['rm', '-f', id]);
+    });
+  }
+
+  test('a process among them has its own terminal, session, /proc and what is mounted in it', async () => {
+    writeFileSync(join(folder, 'uptime'), 'emulated\n');
+    const id = await mustDocker(['run', '-d', 'busybox', 'sleep', '300']);
+    const look = [
+      'head -c 5 /proc/1/cmdline; echo',
+      'cat /proc/uptime /proc/$$/comm',
+      'cut -d" " -f6 /proc/$$/stat | grep -cx $$',
+      'ls /proc/$$/fd | tr "\\n" " "; (echo >/proc/sys/kernel/domainname) 2>&1 | grep -c Read-only',
+    ].join('; ');
+    const share = ['--pid', `container:${id}`, '-v', `${folder}/uptime:/proc/uptime:ro`, '--read-only'];
+    const said = await mustDocker(['run', '--rm', ...share, 'busybox', 'sh', '-c', look]);
+    assert.equal(said, 'sleep\nemulated\nsh\n1\n0 1 2 1');
+    const words = `docker -H ${engine().host} run --rm -it ${share.join(' ')} busybox sh -c 'tty; exit 4'`;
+    const terminal = await run('script', ['-qec', words, '/dev/null'], { input: '' });
+    assert.equal(terminal.exit, 4, terminal.stdout);
+    assert.match(terminal.stdout, /\/dev\/pts\/0\r?$/m);
+    await mustDocker(['rm', '-f', id]);
+  });
+});
+
 describe('nothing of the host stays open', () => {
   const open = 'ls /proc/$$/fd; true';
   const streams = '0\n1\n2';
