@@ -1,11 +1,12 @@
 /**
- * `node tools/profile-run.ts [--runs N] [--network MODE] [--runtime PATH]`: where the time of one
- * `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of its own; a
+ * `node tools/profile-run.ts [--runs N] [--network MODE] [--runtime PATH] [--pause MS]`: where the
+ * time of one `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of its own; a
  * wrapper around the kernel interface takes the times. Prints medians of each call.
  */
 import { spawnSync } from 'node:child_process';
 import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Kernel } from '#host/kernel.ts';
 import { createLog } from '#base/log.ts';
@@ -128,7 +129,15 @@ function processorMs(kernel: Kernel, path: string): number {
   return Number(/^usage_usec (\d+)/m.exec(kernel.cgroups.read(path, '', 'cpu.stat') ?? '')?.[1] ?? 0) / 1e3;
 }
 
-async function profile(runs: number, network: string, runtime: string): Promise<void> {
+interface Wish {
+  readonly runs: number;
+  readonly network: string;
+  readonly runtime: string;
+  /** Between two runs: without it, each meets what the kernel still takes down of the last. */
+  readonly pauseMs: number;
+}
+
+async function profile({ runs, network, runtime, pauseMs }: Wish): Promise<void> {
   const root = mkdtempSync('/tmp/gantry-profile-');
   const parent = `/${root.slice('/tmp/'.length)}`;
   // As /run on most hosts: on tmpfs.
@@ -161,7 +170,10 @@ async function profile(runs: number, network: string, runtime: string): Promise<
       onProgress: () => undefined,
     });
     const done: Run[] = [];
-    for (let i = 0; i < runs + 3; i++) done.push(await oneRun(engine, spans, network));
+    for (let i = 0; i < runs + 3; i++) {
+      await setTimeout(pauseMs);
+      done.push(await oneRun(engine, spans, network));
+    }
     process.stdout.write(report(done.slice(3)));
     const groups = [parent, `/gantry-${instance.slice(0, 6)}`];
     const [inside = 0, shims = 0] = groups.map((path) => processorMs(kernel, path) / done.length);
@@ -180,11 +192,13 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '50' },
     network: { type: 'string', default: 'bridge' },
     runtime: { type: 'string', default: '' },
+    pause: { type: 'string', default: '0' },
     inside: { type: 'boolean', default: false },
   },
 });
 if (values.inside) {
-  await profile(Number(values.runs), values.network, values.runtime);
+  const { network, runtime } = values;
+  await profile({ runs: Number(values.runs), network, runtime, pauseMs: Number(values.pause) });
   process.exit(0);
 }
 const again = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), '--inside'];

@@ -1,4 +1,5 @@
 import type { BenchEngine } from './engine.ts';
+import { buildProbe, firstInstruction, removeProbe } from './first-instruction.ts';
 
 /** One measure: `sample` gives what `unit` says and leaves nothing behind. */
 export interface Measure {
@@ -63,16 +64,18 @@ async function lifecycleRate(engine: BenchEngine, workers: number, runs: number)
   return runs / (ms / 1000);
 }
 
-/** From sending the start request until the container's process runs, by the time that the engine notes. */
-async function firstInstruction(engine: BenchEngine): Promise<number> {
-  const id = await engine.create({ Cmd: ['sleep', '3600'] });
-  const asked = performance.timeOrigin + performance.now();
-  await engine.must('POST', `/containers/${id}/start`);
-  const text = await engine.must('GET', `/containers/${id}/json`);
-  await engine.remove(id);
-  const { StartedAt } = (JSON.parse(text) as { State: { StartedAt: string } }).State;
-  const [whole = '', fraction = ''] = StartedAt.replace('Z', '').split('.');
-  return Date.parse(`${whole}Z`) + Number(`0.${fraction || '0'}`) * 1000 - asked;
+/** The folder of the program whose begin is measured, while it is. */
+function probing(): Pick<Measure, 'prepare' | 'sample' | 'finish'> {
+  let folder: Promise<string> | undefined;
+  return {
+    prepare: async () => void (await (folder ??= buildProbe())),
+    sample: async (engine) => firstInstruction(engine, await (folder ??= buildProbe())),
+    finish: async () => {
+      const built = folder;
+      folder = undefined;
+      if (built !== undefined) await removeProbe(await built);
+    },
+  };
 }
 
 const IDLE = 'bench-idle';
@@ -120,7 +123,7 @@ export const MEASURES: readonly Measure[] = [
     ...idle,
     sample: (engine) => timed(async () => void (await engine.docker(['exec', IDLE, 'true']))),
   },
-  { name: 'start asked to first instruction', unit: 'ms', rounds: 20, sample: firstInstruction },
+  { name: 'start asked to first instruction', unit: 'ms', rounds: 20, ...probing() },
   { name: 'start + stop, API', unit: 'ms', rounds: 10, sample: startAndStop },
   {
     name: '20 runs in parallel, API',
