@@ -17,7 +17,7 @@ import { defaultApparmorProfile } from '#runtime/apparmor.ts';
 import { hostPlatform } from '#oci/platform.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { probeVersion, Runtimes, type RuntimeVersion } from '#runtime/runtimes.ts';
-import { createTaskService } from '#runtime/task-service.ts';
+import { createTaskService, runningRoot } from '#runtime/task-service.ts';
 import type { TaskService } from '#runtime/task.ts';
 import { openStorage, type Storage } from '#storage/storage.ts';
 import type { VolumeService } from '#volume/service.ts';
@@ -132,6 +132,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     kernel,
     bootId: facts.bootId,
     snapshotter: config.storageDriver,
+    runningRoot: (id) => runningRoot(execRoot, id),
     log: log.with({ room: 'storage' }),
   });
   const later: { containers?: ContainerService } = {};

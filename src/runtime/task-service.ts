@@ -30,6 +30,8 @@ import type {
   TerminalSize,
 } from './task.ts';
 
+export { runningRoot } from './task/context.ts';
+
 export type TaskServiceOptions = Omit<TaskContext, 'seccomp' | 'madeCgroups'>;
 
 const SIGKILL = 9;
@@ -271,7 +273,8 @@ function notRunning(id: string): EngineError {
 
 /** What shim, daemon and OCI runtime leave there as a rule. */
 const USUAL_FILES =
-  'task.json shim.pid shim.sock shim.log init init.pid exit execs execs.old config.json runtime.log seccomp';
+  'task.json shim.pid shim.sock shim.log init init.pid exit execs execs.old config.json runtime.log seccomp ' +
+  'merged';
 
 /** In one trip to a thread, unless there is more in it. */
 async function removeTaskDirectory({ kernel }: TaskContext, directory: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { Files, Mounts } from '#host/kernel.ts';
 import { FileContentStore } from './content/file-content-store.ts';
@@ -28,6 +29,8 @@ export interface StorageOptions {
   /** Entry module of those threads, where it does not lie beside this one. */
   readonly workerEntry?: URL;
   readonly flushDelayMs?: number;
+  /** Where the root of a container can be seen while it runs; what is shown as its merged directory. */
+  readonly runningRoot?: (id: ContainerId) => string;
 }
 
 export interface Storage {
@@ -82,6 +85,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       pool,
       kernel,
       bootId: options.bootId,
+      ...(options.runningRoot !== undefined && { runningRoot: options.runningRoot }),
     });
   } else {
     const trees = new VfsTrees({ root: directory, tombstones, pool });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { run as runCommand, type CommandResult } from '../support/command.ts';
 import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
@@ -266,4 +267,25 @@ e2e('events: what happened, filtered, until now', {}, async (daemon) => {
     ...format,
   ]);
   assert.deepEqual(events.split('\n'), ['create', 'attach', 'start', 'die', 'destroy']);
+});
+
+e2e('the merged directory that inspect names is there while the container runs', {}, async (daemon) => {
+  await daemon.mustDocker(['run', '-d', '--name', 'seen', '--tmpfs', '/mine', 'busybox', 'sleep', '1000']);
+  await daemon.mustDocker(['exec', 'seen', 'sh', '-c', 'echo inside > /file; echo mount > /mine/file']);
+  const shown = await daemon.mustDocker(['inspect', '-f', '{{.GraphDriver.Data.MergedDir}}', 'seen']);
+  const merged = shown.trim();
+  assert.match(merged, /\/overlay2\/[0-9a-f]{64}\/merged$/);
+  assert.equal(await readFile(join(merged, 'file'), 'utf8'), 'inside\n');
+  assert.equal(await readFile(join(merged, 'mine/file'), 'utf8'), 'mount\n');
+  await writeFile(join(merged, 'file'), 'outside\n');
+  assert.equal(await daemon.mustDocker(['exec', 'seen', 'cat', '/file']), 'outside');
+  await daemon.restart();
+  assert.equal(await readFile(join(merged, 'file'), 'utf8'), 'outside\n');
+  await daemon.mustDocker(['kill', 'seen']);
+  await daemon.mustDocker(['wait', 'seen']);
+  await assert.rejects(readdir(merged), /ENOENT/);
+  await daemon.mustDocker(['start', 'seen']);
+  assert.equal(await readFile(join(merged, 'file'), 'utf8'), 'outside\n');
+  await daemon.mustDocker(['rm', '-f', 'seen']);
+  await assert.rejects(lstat(merged), /ENOENT/);
 });

@@ -28,6 +28,11 @@ export function tasksRoot(context: Pick<TaskContext, 'execRoot'>): string {
   return join(context.execRoot, 'tasks');
 }
 
+/** A link to the root of a running container: what inspect shows as the merged directory leads here. */
+export function runningRoot(execRoot: string, id: string): string {
+  return join(taskDirectory({ execRoot }, id), 'merged');
+}
+
 export function taskDirectory(context: Pick<TaskContext, 'execRoot'>, id: string): string {
   return join(tasksRoot(context), id);
 }

@@ -1,6 +1,7 @@
-import type { Socket } from 'node:net';
+import { symlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { EngineError, errorMessage } from '#base/errors.ts';
+import type { Socket } from 'node:net';
+import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { nowNanos } from '#base/clock.ts';
 import type { SeccompProgram } from '../seccomp/compile.ts';
 import { ControlConnection } from '../shim/connection.ts';
@@ -8,7 +9,7 @@ import { readExit, readShimLog, type TaskMeta, writeExit } from '../shim/files.t
 import { FIELD, type Fields, FRAME, type Frame } from '../shim/protocol.ts';
 import { connectShim } from '../shim/spawn.ts';
 import type { ExecState, ExitRecord, RunningTask } from '../task.ts';
-import type { TaskContext } from './context.ts';
+import { runningRoot, type TaskContext } from './context.ts';
 import { killStragglers } from './stragglers.ts';
 
 export interface ProcessFacts {
@@ -113,9 +114,22 @@ export class LiveTask {
   started(facts: ProcessFacts): void {
     this.#process = facts;
     this.phase = 'running';
+    this.#linkRoot(facts.pid);
     const early = this.#early;
     if (early !== null) setImmediate(() => this.finish(early));
     else if (this.#control === null) setImmediate(() => this.#recoverLost());
+  }
+
+  /** The container has its tree in a mount namespace of its own; this is the host's way to it. */
+  #linkRoot(pid: number): void {
+    const path = runningRoot(this.#context.execRoot, this.id);
+    try {
+      symlinkSync(`/proc/${pid}/root`, path);
+    } catch (error) {
+      // An earlier daemon has made it.
+      if (errorCode(error) === 'EEXIST') return;
+      this.#context.log.warn('the link to the root could not be made', { path, error: errorMessage(error) });
+    }
   }
 
   /** Lets the task run on without this process. */

@@ -22,6 +22,7 @@ export interface OverlayDeps {
   readonly pool: WorkerPool;
   readonly kernel: { readonly files: Files; readonly mounts: Mounts };
   readonly bootId: string;
+  readonly runningRoot?: (id: ContainerId) => string;
 }
 
 /** The parent of a container without layers. */
@@ -94,7 +95,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async createWritable(id: ContainerId, parent: ChainId | null): Promise<void> {
-    const { layout, trees, store, kernel } = this.#deps;
+    const { layout, trees, store, kernel, runningRoot } = this.#deps;
     const chain = store.chain(parent);
     const init = await this.#ensureInit(chain);
     const path = layout.directory(id);
@@ -106,6 +107,9 @@ export class OverlaySnapshotter implements Snapshotter {
       await kernel.files.carryOut([
         ...trees.stepsOf({ path, name: id, lower, root: init.root }),
         { kind: 'symlink', path: join(path, 'parent'), target: parentLink },
+        ...(runningRoot === undefined
+          ? []
+          : [{ kind: 'symlink' as const, path: layout.merged(id), target: runningRoot(id) }]),
         trees.linkStep(id),
       ]);
       this.#untouched.add(id);
@@ -134,7 +138,7 @@ export class OverlaySnapshotter implements Snapshotter {
     // Most have written nothing.
     const isGone = await kernel.files.discard([
       { kind: 'file', path: layout.link(id) },
-      ...['link', 'lower', 'parent'].map(file),
+      ...['link', 'lower', 'parent', 'merged'].map(file),
       directory('work', 'work'),
       directory('work'),
       directory('diff'),
