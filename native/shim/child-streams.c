@@ -30,15 +30,28 @@ static int null_device(void) {
 	return open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
+/* Nothing to read, and nothing of the host's. */
+static int empty_pipe(const struct process *process) {
+	struct source ours = {.fd = -1};
+	int end = make_pipe(process, &ours, true);
+	if (end >= 0)
+		close(ours.fd);
+	return end;
+}
+
 int child_streams_open(struct process *process, struct child_streams *streams) {
-	bool detached = (process->flags & START_DETACHED) != 0;
+	/* crun gives its streams to the root of a user namespace, even when they are the host's /dev/null. */
+	bool gives_away = process->stdio_uid != 0 && !process->by_plan;
+	bool detached = (process->flags & START_DETACHED) != 0 && !gives_away;
 	bool has_stdin = (process->flags & START_STDIN) != 0 && !process->terminal && !detached;
 	/* A runtime has something to say even when its container has a terminal. */
 	bool has_err = process->terminal ? !process->by_plan : !detached;
 	int error = process->terminal && !process->by_plan ? console_listen(process) : 0;
 	if (error)
 		return error;
-	streams->in = has_stdin ? make_pipe(process, &process->in, true) : null_device();
+	streams->in = has_stdin ? make_pipe(process, &process->in, true)
+		: gives_away		? empty_pipe(process)
+					: null_device();
 	streams->out = process->terminal || detached ? null_device() : make_pipe(process, &process->out, false);
 	streams->err = has_err ? make_pipe(process, &process->err, false) : null_device();
 	return streams->in < 0 || streams->out < 0 || streams->err < 0 ? errno : 0;

@@ -157,13 +157,16 @@ export async function runBundle(
 }
 
 /** At a terminal of 77 columns and 33 rows. */
-function atTerminal(at: Place, runtime: Runtime, words: readonly string[]): Promise<CommandResult> {
+async function atTerminal(at: Place, runtime: Runtime, words: readonly string[]): Promise<CommandResult> {
   const root = join(at.folder, `state-${runtime.name}`);
   const quoted = [...runtime.argv, '--root', root, ...words].map(
     (word) => `'${word.replaceAll("'", `'\\''`)}'`,
   );
   const command = `stty rows 33 cols 77; exec ${quoted.join(' ')}`;
-  return run('script', ['-qec', command, '/dev/null'], { timeoutMs: TIME_LIMIT_MS, input: '' });
+  const options = { timeoutMs: TIME_LIMIT_MS, input: '' };
+  const result = await run('script', ['-qec', command, '/dev/null'], options);
+  // The end of the standard input is typed as a character, which the terminal shows wherever it comes.
+  return { ...result, stdout: result.stdout.replaceAll('^@', '') };
 }
 
 export function runtimeCommand(
@@ -173,5 +176,6 @@ export function runtimeCommand(
 ): Promise<CommandResult> {
   const [file = '', ...argv] = runtime.argv;
   const root = join(at.folder, `state-${runtime.name}`);
-  return run(file, [...argv, '--root', root, ...words], { timeoutMs: TIME_LIMIT_MS });
+  // crun gives its standard input to the container's root: that must not be the host's /dev/null.
+  return run(file, [...argv, '--root', root, ...words], { timeoutMs: TIME_LIMIT_MS, input: '' });
 }

@@ -9,6 +9,7 @@ const WRITTEN =
 
 export const PROBE = `#!/bin/sh
 section() { echo "## $1"; }
+echo # a terminal may have shown something already
 section mountinfo; cat /proc/self/mountinfo
 section status
 grep -E '^(Umask|Uid|Gid|Groups|Sig(Pnd|Blk|Ign|Cgt)|ShdPnd|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed|Tracer|FDSize)' /proc/self/status
@@ -32,7 +33,8 @@ section writable; for path in ${WRITTEN}; do
 section masked; for path in /proc/kcore /proc/keys /proc/timer_list /sys/firmware /proc/acpi; do
   if [ -s $path ] && head -c 1 $path 2>/dev/null | grep -q .; then echo "$path readable"; else echo "$path $(ls $path 2>&1 | wc -l)"; fi; done
 section devices; for node in null zero full random urandom tty deep/xn; do
-  if dd if=/dev/$node of=/dev/null bs=1 count=1 2>/dev/null; then echo "$node yes"; else echo "$node no"; fi; done
+  [ $node = tty ] && bytes=0 || bytes=1 # a terminal would wait for somebody to type
+  if dd if=/dev/$node of=/dev/null bs=1 count=$bytes 2>/dev/null; then echo "$node yes"; else echo "$node no"; fi; done
 rm -f /tmp/mem; mknod /tmp/mem c 1 1 && dd if=/tmp/mem of=/dev/null bs=1 count=1 2>&1 | grep -v records
 section namespaces; for name in mnt pid uts ipc net user cgroup time; do echo "$name $(readlink /proc/self/ns/$name)"; done
 section session; sed 's/.*) //' /proc/self/stat | { read state ppid pgrp session tty rest; echo "$((pgrp == $$)) $((session == $$)) $tty"; }
