@@ -91,7 +91,7 @@ test('a skip needs a listed reason, and a variable can forbid it', () => {
 });
 
 test('every reason to skip that a test gives is on the list, and nothing else is', () => {
-  const reasonsForbiddenOnPurpose = ['needs root', 'needs runc and busybox'];
+  const reasonsForbiddenOnPurpose = ['needs root', 'needs runc and busybox', 'no valgrind'];
   const files = ['e2e', 'integration', 'torture', 'fuzz', 'support'].flatMap((folder) =>
     filesBelow(join(ROOT, 'test', folder), /\.ts$/),
   );
