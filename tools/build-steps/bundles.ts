@@ -5,7 +5,11 @@ import { DIST, ROOT } from '../paths.ts';
 import { filesBelow, type Target, writeWhole } from './target.ts';
 
 const SOURCE = join(ROOT, 'src');
-const EXECUTABLES = { gantryd: 'daemon/main.ts', gantry: 'cli/main.ts', 'gantry-oci': 'main/oci.ts' } as const;
+const EXECUTABLES = {
+  gantryd: 'daemon/main.ts',
+  gantry: 'cli/main.ts',
+  'gantry-oci': 'main/oci.ts',
+} as const;
 const WORKER_URL = /new URL\(\s*'([^']+-worker\.ts)',\s*import\.meta\.url,?\s*\)/g;
 
 /** `src/storage/layer/apply-worker.ts` → `storage-layer-apply-worker.cjs`: bundles lie side by side. */

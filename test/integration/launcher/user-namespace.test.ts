@@ -21,8 +21,7 @@ const become: readonly Operation[] = [
 ];
 
 function mounted(
-  type: string,
-  path: string,
+  [type, path]: readonly [type: string, path: string],
   attributes: number,
   options: readonly string[] = [],
 ): Operation[] {
@@ -45,9 +44,13 @@ test('mounts, binds of devices, masks and read-only paths in a user namespace', 
     outside: [
       ...mountProc,
       ...mountDev,
-      ...mounted('devpts', '/dev/pts', ATTR.noSuid | ATTR.noExec, ['newinstance', 'ptmxmode=0666', 'gid=5']),
-      ...mounted('mqueue', '/dev/mqueue', flags),
-      ...mounted('sysfs', '/sys', flags | ATTR.readonly, ['ro']),
+      ...mounted(['devpts', '/dev/pts'], ATTR.noSuid | ATTR.noExec, [
+        'newinstance',
+        'ptmxmode=0666',
+        'gid=5',
+      ]),
+      ...mounted(['mqueue', '/dev/mqueue'], flags),
+      ...mounted(['sysfs', '/sys'], flags | ATTR.readonly, ['ro']),
       { op: 'attach', slot: OTHER, root: ROOT, path: '/dev/null' },
       { op: 'loopbackUp' },
       { op: 'hostname', name: 'inner' },

@@ -1,6 +1,6 @@
 /**
- * The end is told before the layer is written to disk: the kernel syncs it when the last reference to the root
- * file system goes, and that one is the shim's until it is released.
+ * The end is told before the layer is written to disk: the kernel syncs it when the last reference to the
+ * root file system goes, and that one is the shim's until it is released.
  */
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readlinkSync } from 'node:fs';
