@@ -16,10 +16,11 @@ enum { ARGUMENTS = 6, STRINGS = 2, STRING_BYTES = 4096, BATCH = 65536 };
 
 /*
  * What a batch can do besides system calls. STORE(buffer, offset, value) and COPY(buffer, offset, from,
- * offset) write 32 bits, so that a call's answer can stand inside of a later call's bytes. After CHAIN the
- * first failure, or a write that was cut short, skips all but `close`. They are far from every errno.
+ * offset) write 32 bits, so that a call's answer can stand inside of a later call's bytes; POINT(buffer,
+ * offset, to) writes where a buffer lies. After CHAIN the first failure, or a write that was cut short, skips
+ * all but `close`. They are far from every errno.
  */
-enum { STORE = -100001, COPY = -100002, CHAIN = -100003 };
+enum { STORE = -100001, COPY = -100002, CHAIN = -100003, POINT = -100004 };
 
 struct call {
   long number;
@@ -146,6 +147,9 @@ static long perform_in_batch(const struct call *call) {
     }
     case COPY:
       memcpy((char *)(intptr_t)a[0] + a[1], (char *)(intptr_t)a[2] + a[3], sizeof(int32_t));
+      return 0;
+    case POINT:
+      memcpy((char *)(intptr_t)a[0] + a[1], &a[2], sizeof a[2]);
       return 0;
     case CHAIN:
       return 0;

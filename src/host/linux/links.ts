@@ -42,9 +42,9 @@ export function createLinks(deps: NetlinkDeps): Links {
     addresses: (netns) => dump<AddressRecord>(netns, RTM.GETADDR, parseAddress),
     routes: (netns) => dump<RouteRecord>(netns, RTM.GETROUTE, parseRoute),
     watchRemovals: (listener) =>
-      watchGroup(deps, { protocol: NETLINK.ROUTE, group: RTNLGRP_LINK }, (messages) => {
+      // Each link that comes is told a dozen times with all it has; nobody waits for these.
+      watchGroup(deps, { protocol: NETLINK.ROUTE, group: RTNLGRP_LINK, only: RTM.DELLINK }, (messages) => {
         for (const message of messages ?? []) {
-          // Each link that comes is told several times with all it has; nobody waits for these.
           const link = message.type === RTM.DELLINK ? parseLink(message) : null;
           if (link !== null) listener(link);
         }

@@ -176,6 +176,34 @@ function throwRefusal(message: NetlinkMessage, request: Request): void {
   throw kernelError(refusal.errno, request.operation, object === '' ? undefined : object);
 }
 
+const SO_ATTACH_FILTER = 26;
+
+/** Lets the kernel drop all messages but those of one type: struct sock_fprog, and classic BPF beside it. */
+async function receiveOnly(sys: Sys, fd: number, type: number): Promise<void> {
+  // The filter loads in the order of the network, which is not the order of the message.
+  const wanted = ((type & 0xff) << 8) | (type >> 8);
+  const program = [
+    [0x28, 0, 0, 4], // half a word at 4: nlmsg_type
+    [0x15, 0, 1, wanted], // equal: the next; else skip one
+    [0x06, 0, 0, 0xffffffff], // all of it
+    [0x06, 0, 0, 0], // nothing of it
+  ] as const;
+  const code = Buffer.alloc(program.length * 8);
+  for (const [at, [operation, yes, no, value]] of program.entries()) {
+    code.writeUInt16LE(operation, at * 8);
+    code.writeUInt8(yes, at * 8 + 2);
+    code.writeUInt8(no, at * 8 + 3);
+    code.writeUInt32LE(value, at * 8 + 4);
+  }
+  const header = Buffer.alloc(16);
+  header.writeUInt16LE(program.length, 0);
+  // Best effort: who watches looks at the type, too.
+  await sys.onOwnThread([
+    ['point', header, 8, code],
+    ['setsockopt', fd, SOL_SOCKET, SO_ATTACH_FILTER, header, header.length],
+  ]);
+}
+
 /** How long messages are gathered after some came; nobody who watches is in more of a hurry. */
 const GATHER_MS = 20;
 const POLLIN = 1;
@@ -187,7 +215,7 @@ const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
  */
 export function watchGroup(
   deps: NetlinkDeps,
-  source: { readonly protocol: number; readonly group: number },
+  source: { readonly protocol: number; readonly group: number; readonly only?: number },
   listener: (messages: readonly NetlinkMessage[] | null) => void,
 ): Watch {
   const { sys } = deps;
@@ -202,6 +230,7 @@ export function watchGroup(
     polled.writeInt16LE(POLLIN, 4);
     polled.writeInt32LE(stop, 8);
     polled.writeInt16LE(POLLIN, 12);
+    if (source.only !== undefined) await receiveOnly(sys, socket.fd, source.only);
     while (!closed) {
       await sys.wait('ppoll', polled, 2, null, null, 0);
       if (closed) break;

@@ -12,11 +12,17 @@ export type Call =
   /** Writes 32 bits into a buffer that a later call takes. */
   | readonly [name: 'store', buffer: Buffer, offset: number, value: number | ResultOf]
   | readonly [name: 'copy', buffer: Buffer, offset: number, from: Buffer, fromOffset: number]
+  /** Writes where a buffer lies into another one; only on a thread. */
+  | readonly [name: 'point', buffer: Buffer, offset: number, to: Buffer]
   /** From here on the first failure, or a write that was cut short, skips all but `close` (ECANCELED). */
   | readonly [name: 'chain'];
 
 /** What the addon calls them: `enum` in syscall.c. */
-const PSEUDO_CALLS = { store: -100_001, copy: -100_002, chain: -100_003 } as const;
+const PSEUDO_CALLS = { store: -100_001, copy: -100_002, chain: -100_003, point: -100_004 } as const;
+
+function isPseudo(name: Call[0]): name is keyof typeof PSEUDO_CALLS {
+  return Object.hasOwn(PSEUDO_CALLS, name);
+}
 
 function isResult(argument: Argument | ResultOf): argument is ResultOf {
   return Array.isArray(argument);
@@ -124,6 +130,7 @@ export class Sys {
     const plain = <T extends Argument>(argument: T | ResultOf): T | number =>
       isResult(argument) ? (results[argument[0]] ?? 0) : argument;
     if (call[0] === 'chain') return 0;
+    if (call[0] === 'point') throw new TypeError('point: on a thread only');
     if (call[0] === 'store') {
       call[1].writeInt32LE(plain(call[3]), call[2]);
       return 0;
@@ -154,8 +161,7 @@ export class Sys {
 
   #encode(call: Call): NativeCall {
     const [name, ...args] = call;
-    const isPseudo = name === 'store' || name === 'copy' || name === 'chain';
-    return [isPseudo ? PSEUDO_CALLS[name] : this.#numbers[name], ...args];
+    return [isPseudo(name) ? PSEUDO_CALLS[name] : this.#numbers[name], ...args];
   }
 
   /** One batch on a thread that ends afterwards: for calls that change the thread itself. */
