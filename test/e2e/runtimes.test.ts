@@ -6,6 +6,8 @@ import { CRUN_IS_MISSING, TEST_RUNTIME } from '../support/runtimes.ts';
 
 const DEFAULT = TEST_RUNTIME || 'gantry';
 
+/** More than one: whether a status or output arrives may depend on who ends first. */
+const SHORT_RUNS = 12;
 const WAITS = 'tty; trap "exit 3" TERM; while :; do sleep 0.05; done';
 
 e2e('runtimes: our own is there and the default, runc is one flag away', {}, async (daemon) => {
@@ -22,6 +24,11 @@ e2e('runtimes: our own is there and the default, runc is one flag away', {}, asy
     assert.equal(await docker('inspect', '-f', '{{.HostConfig.Runtime}}', runtime), runtime);
     assert.equal(await docker('exec', runtime, 'id', '-u'), '7');
     assert.equal(await docker('exec', '-t', runtime, 'tty'), '/dev/pts/0');
+    // A client whose input ends when the process has ended still gets all of its output.
+    for (let i = 0; i < SHORT_RUNS; i++) {
+      const ended = await daemon.docker(['exec', '-i', runtime, 'echo', 'out'], { input: '' });
+      assert.equal(ended.stdout, 'out\n');
+    }
   }
   const unknown = await daemon.docker(['run', '--runtime', 'nosuch', 'busybox', 'true']);
   assert.match(
@@ -46,9 +53,6 @@ e2e('runtimes: our own is there and the default, runc is one flag away', {}, asy
   }
 });
 
-/** More than one: whether a status arrives may depend on who ends first. */
-const SHORT_RUNS = 12;
-
 e2e('crun: codes, streams, terminals, stop, a new daemon', { skip: CRUN_IS_MISSING }, async (daemon) => {
   const docker = (...args: string[]) => daemon.mustDocker(args);
   const crun = (...args: string[]): Promise<CommandResult> =>
@@ -58,6 +62,8 @@ e2e('crun: codes, streams, terminals, stop, a new daemon', { skip: CRUN_IS_MISSI
     assert.deepEqual([ended.exit, ended.stdout, ended.stderr], [code, 'out\n', 'err\n']);
   }
   assert.match((await crun('busybox', '/no/such')).stderr, /executable file `\/no\/such` not found/);
+  const directory = await crun('-v', '/etc/hostname:/etc', 'busybox', 'true');
+  assert.equal(directory.stderr.match(/Are you trying to mount a directory onto a file/g)?.length, 1);
   const readonly = ['--read-only', '-v', '/etc/hostname:/f:ro', 'busybox'];
   const written = await crun(...readonly, 'sh', '-c', 'touch /x; echo >/f; exit 9');
   assert.equal(written.exit, 9, written.stderr);
@@ -74,6 +80,7 @@ e2e('crun: codes, streams, terminals, stop, a new daemon', { skip: CRUN_IS_MISSI
   const terminal = await run('script', ['-qec', words, '/dev/null'], { input: '' });
   assert.equal(terminal.exit, 4);
   assert.match(terminal.stdout, /\/dev\/pts\/1\r?$/m);
+  assert.equal((await daemon.docker(['exec', 'one', 'nosuch'])).exit, 127);
   await daemon.restart();
   assert.equal(await docker('inspect', '-f', '{{.State.Status}}', 'one'), 'running');
   assert.equal(await docker('exec', 'one', 'cat', '/proc/1/comm'), 'sh');

@@ -17,21 +17,16 @@ const NOT_EXECUTABLE = ['permission denied', 'is a directory'];
 /** The docker CLI makes 127 and 126 of these texts; other failures are 128. */
 export function classifyStartFailure(error: unknown): StartFailure {
   const message = errorMessage(error);
-  const has = (texts: readonly string[]): boolean => texts.some((text) => message.includes(text));
+  // crun writes errors of the C library, with a capital.
+  const lower = message.toLowerCase();
+  const has = (texts: readonly string[]): boolean => texts.some((text) => lower.includes(text));
   const as = (exitCode: number): StartFailure => ({
     exitCode,
     error: new EngineError('invalidArgument', message, { cause: error }),
   });
   if (has(NOT_FOUND)) return as(127);
   if (has(NOT_EXECUTABLE)) return as(126);
-  if (message.includes('not a directory') && message.startsWith('failed to create task')) {
-    const hint =
-      ': Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
-    return {
-      exitCode: 127,
-      error: new EngineError('invalidArgument', `${message}${hint}`, { cause: error }),
-    };
-  }
+  if (has(['not a directory']) && message.startsWith('failed to create task')) return as(127);
   return {
     exitCode: 128,
     error: isEngineError(error) ? error : new EngineError('internal', message, { cause: error }),

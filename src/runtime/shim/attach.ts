@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { Readable, Writable } from 'node:stream';
 import { LIMITS } from '#base/limits.ts';
 import type { AttachFrame, AttachOptions, AttachStream } from '../task.ts';
@@ -11,8 +12,6 @@ import {
   type Frame,
   FrameDecoder,
 } from './protocol.ts';
-
-const NOTHING = Buffer.alloc(0);
 
 /**
  * One client's attach connection. It exists before its socket, so that a client can attach to a container
@@ -117,8 +116,10 @@ export class AttachChannel implements AttachStream {
 
   #makeInput(): Writable {
     const send = (type: number, payload: Uint8Array): Promise<void> =>
-      this.#bound.promise.then((socket) => {
-        if (socket === null || socket.destroyed) return undefined;
+      this.#bound.promise.then(async (socket) => {
+        // A write to a shim that has closed would cost the output that is not read yet: read first.
+        await setImmediate();
+        if (this.#ended || socket === null || socket.destroyed) return undefined;
         const { promise, resolve } = Promise.withResolvers<void>();
         // The callback comes when the kernel took the bytes: a process that does not read holds the client
         // up.
@@ -133,7 +134,8 @@ export class AttachChannel implements AttachStream {
     return new Writable({
       highWaterMark: LIMITS.shimFrameBytes,
       write: (chunk: Buffer, _encoding, done) => void sendAll(chunk).then(() => done(), done),
-      final: (done) => void send(FRAME.stdinEof, NOTHING).then(() => done(), done),
+      // Half-closed, not by a frame: that cannot fail when the shim has closed already.
+      final: (done) => void this.#bound.promise.then((socket) => socket?.end()).then(() => done(), done),
     });
   }
 }

@@ -192,7 +192,8 @@ describe('nothing of the host stays open', () => {
 
 /** What root mounts over /proc and /dev, and takes away again, while something enters. */
 const COVER = `mkdir -p /fake/self/attr /fake/sys/net/ipv4 /fake/pts
-for name in self/attr/exec self/attr/current self/oom_score_adj sys/net/ipv4/ip_forward pts/ptmx pts/0 null; do
+for name in self/attr/exec self/attr/current self/oom_score_adj sys/net/ipv4/ip_forward \\
+  pts/ptmx pts/0 null; do
   echo untouched >/fake/$name; done
 echo ready
 while [ ! -e /stop ]; do

@@ -7,7 +7,7 @@ import { newContainerId } from '#base/ids.ts';
 import { buildExecProcess, type ExecProcessInput } from '#runtime/spec.ts';
 import { StartError } from '#runtime/runtimes.ts';
 import type { AttachFrame, AttachOptions, TaskService } from '#runtime/task.ts';
-import { USES_OWN_RUNTIME } from '../../support/runtimes.ts';
+import { TEST_RUNTIME, USES_OWN_RUNTIME } from '../../support/runtimes.ts';
 import { cannotRun, makeWorld, readAll, waitFor, type World } from './support.ts';
 
 const ALL: AttachOptions = { stdin: true, stdout: true, stderr: true };
@@ -63,7 +63,7 @@ describe('tasks', { skip: cannotRun() }, () => {
     assert.equal(tasks.get(id), undefined);
     await tasks.settled(id);
     assert.ok(!world.kernel.cgroups.exists(`${world.parent}/${id}`));
-    if (!USES_OWN_RUNTIME) assert.deepEqual(readdirSync(join(world.execRoot, 'runtimes/runc')), []);
+    if (!USES_OWN_RUNTIME) assert.deepEqual(readdirSync(join(world.execRoot, 'runtimes', TEST_RUNTIME)), []);
     assert.ok(existsSync(join(world.execRoot, 'tasks', id, 'exit')));
     const again = await world.run(tasks, ['true'], { id });
     await tasks.delete(again.id);
