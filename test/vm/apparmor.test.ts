@@ -24,6 +24,8 @@ test('containers run under the AppArmor profile docker-default, which the daemon
   assert.equal((await service.exec(id, LABEL)).trim(), 'docker-default (enforce)');
   await service.must(`/containers/${id}/stop?t=1`, { method: 'POST' });
 
+  const open = { Cmd: ['sleep', '1000'], HostConfig: { SecurityOpt: ['apparmor=unconfined'] } };
+  assert.equal((await service.exec(await service.launch(open), LABEL)).trim(), 'unconfined');
   const free = await service.run({ Cmd: LABEL, HostConfig: { SecurityOpt: ['apparmor=unconfined'] } });
   assert.equal(free.output.trim(), 'unconfined');
   const privileged = await service.run({ Cmd: LABEL, HostConfig: { Privileged: true } });
@@ -39,5 +41,8 @@ test('a profile that is not loaded is named in the error', async () => {
   const { Id } = created.json as { Id: string };
   const started = await service.api(`/containers/${Id}/start`, { method: 'POST' });
   const { message } = started.json as { message: string };
-  assert.match(message, /^failed to create task for container: .*apparmor.*profile/i);
+  const text = 'unable to apply apparmor profile: apparmor failed to apply profile: ';
+  assert.match(message, /^failed to create task for container: .*runc create failed: /);
+  assert.ok(message.includes(text), message);
+  assert.match(message, /no such file or directory/);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { worldFor } from '../integration/oci/world.ts';
@@ -50,6 +50,11 @@ test('gantry-oci: the life of a container on cgroup v2', async (t) => {
     [134_217_728, { current: 1, limit: 60 }],
   );
   assert.deepEqual(JSON.parse(await world.must(['ps', '-f', 'json', 'one'])), [pid]);
+  // Processes of a cgroup that hands out controllers live in its leaves: the exec follows init.
+  mkdirSync(join(group, 'init'));
+  writeFileSync(join(group, 'init/cgroup.procs'), String(pid));
+  writeFileSync(join(group, 'cgroup.subtree_control'), '+memory');
+  assert.equal(await world.must(['exec', 'one', 'cat', '/proc/self/cgroup']), '0::/init\n');
   await world.must(['kill', '--all', 'one', 'KILL']);
   await world.reaches('one', 'stopped');
   await world.must(['delete', 'one']);

@@ -263,10 +263,10 @@ export class Known {
     return known !== undefined;
   }
 
-  /** Lines of the list that have not been found. */
-  gone(): string[] {
+  /** Lines of the list that have not been found: of those for any host, or of those for cgroup v2 only. */
+  gone(elsewhere = false): string[] {
     return this.#entries
-      .filter((entry) => !this.#used.has(entry) && entry.elsewhere !== true)
+      .filter((entry) => !this.#used.has(entry) && (entry.elsewhere === true) === elsewhere)
       .map(
         ({ section, ours, theirs }) => `${section ?? 'result'}: ${String(ours)} against ${String(theirs)}`,
       );
