@@ -22,6 +22,18 @@ export interface OwnRuntime {
 
 export type Runtime = OwnRuntime | OciRuntime;
 
+const MAX_PATH_BYTES = 4095;
+
+/** Whether a runtime is named by the path of its program instead of a configured name. */
+export function isRuntimePath(name: string): boolean {
+  return name.startsWith('/') && !name.includes('\0') && Buffer.byteLength(name) <= MAX_PATH_BYTES;
+}
+
+/** The folder name below which a runtime keeps its own state. */
+export function stateFolder(name: string): string {
+  return name.startsWith('/') ? `path${name.replaceAll('/', '-').slice(-100)}` : name;
+}
+
 export interface RuntimesOptions {
   /** OCI runtimes, by name. */
   readonly definitions: Readonly<Record<string, RuntimeDefinition>>;
@@ -53,10 +65,15 @@ export class Runtimes {
     return this.#runtimes.has(name);
   }
 
-  /** '' and absent: the default. Errors: `invalidArgument` with the reference's text. */
+  /**
+   * '' and absent: the default; an absolute path: the OCI runtime that lies there. Errors: `invalidArgument`
+   * with the reference's text.
+   */
   get(name?: string): Runtime {
     const wanted = name || this.defaultName;
-    const runtime = this.#runtimes.get(wanted);
+    const runtime =
+      this.#runtimes.get(wanted) ??
+      (isRuntimePath(wanted) ? createOciRuntime(wanted, { path: wanted }) : undefined);
     if (runtime === undefined)
       throw new EngineError('invalidArgument', `unknown or invalid runtime name: ${wanted}`);
     return runtime;

@@ -1,6 +1,7 @@
 import * as messages from '#api/messages.ts';
 import { isIP } from 'node:net';
 import { isJsonObject } from '#base/json.ts';
+import { isRuntimePath } from '#runtime/runtimes.ts';
 import type { MountRequest } from '#volume/model.ts';
 import type { ContainerSettings, MachineFacts } from '../ports.ts';
 import type { DeviceMapping, HostConfig } from '../record.ts';
@@ -60,7 +61,8 @@ function consoleSize(fields: Fields): readonly [number, number] {
 
 function parseRuntime(fields: Fields, settings: ContainerSettings): string {
   const runtime = fields.text('Runtime') || settings.defaultRuntime;
-  if (!settings.runtimes.includes(runtime)) throw invalid(messages.unknownRuntime(runtime));
+  if (!settings.runtimes.includes(runtime) && !isRuntimePath(runtime))
+    throw invalid(messages.unknownRuntime(runtime));
   return runtime;
 }
 

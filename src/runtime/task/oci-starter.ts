@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { deniedCommand, execFailure, type RuntimeFailure, startFailure } from '../runc/errors.ts';
 import { plainFileMounts } from '../runc/file-mounts.ts';
 import type { OciRuntime } from '../runc/oci-runtime.ts';
+import { stateFolder } from '../runtimes.ts';
 import { writeJson } from '../shim/files.ts';
 import { CONTROL_FLAG, FIELD, type Fields, START_FLAG } from '../shim/protocol.ts';
 import { NETNS_FD } from '../shim/spawn.ts';
@@ -64,7 +65,7 @@ class OciStarter implements Starter {
     this.name = runtime.name;
     this.#context = context;
     this.#runtime = runtime;
-    this.#root = join(context.execRoot, 'runtimes', runtime.name);
+    this.#root = join(context.execRoot, 'runtimes', stateFolder(runtime.name));
   }
 
   stateOf(id: string): string {
