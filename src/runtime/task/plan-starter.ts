@@ -130,7 +130,7 @@ class PlanStarter implements Starter {
   }
 
   async exec({ task, request }: ExecWork): Promise<StartCall> {
-    return this.#exec({ task, request }, undefined);
+    return this.#exec({ task, request }, this.#leafOfInit(task));
   }
 
   #exec({ task, request }: ExecWork, initCgroup: string | undefined): StartCall {
@@ -151,12 +151,21 @@ class PlanStarter implements Starter {
   async execAgain(fields: Fields, work: ExecWork): Promise<StartCall | null> {
     const { list, step, errno } = failureOf(fields);
     if (list !== 'before' || step !== 'clone3' || errno !== EBUSY) return null;
-    const { process, meta } = work.task;
-    const text = readFileSync(`/proc/${process.pid}/cgroup`, 'utf8');
-    const path = /^0::(\/.*)$/m.exec(text)?.[1];
-    const alive = this.#context.kernel.processes.alive(process);
-    if (!alive || path === undefined || !path.startsWith(`${meta.cgroupPath}/`)) return null;
-    return this.#exec(work, path);
+    const path = this.#leafOfInit(work.task);
+    return path === undefined ? null : this.#exec(work, path);
+  }
+
+  /**
+   * Where init lives below the container's cgroup, when that hands out controllers and so takes no process.
+   * Looked for before an exec is asked for: a refused one would end the streams of its clients.
+   */
+  #leafOfInit({ process, meta }: LiveTask): string | undefined {
+    const { processes, cgroups } = this.#context.kernel;
+    if (cgroups.version !== 'v2' || !processes.alive(process)) return undefined;
+    const path = /^0::(\/.*)$/m.exec(cgroupsOf(process.pid))?.[1];
+    if (path?.startsWith(`${meta.cgroupPath}/`) !== true) return undefined;
+    const given = cgroups.read(meta.cgroupPath, '', 'cgroup.subtree_control') ?? '';
+    return given.trim() === '' ? undefined : path;
   }
 
   async execFailure(fields: Fields, { request }: ExecWork): Promise<StartError> {
@@ -187,6 +196,15 @@ function failureOf(fields: Fields): LaunchFailure {
     step: fields.text(FIELD.message),
     object: fields.text(FIELD.object),
   };
+}
+
+/** Empty when the process is gone. */
+function cgroupsOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 function sha256(bytes: Uint8Array): string {
