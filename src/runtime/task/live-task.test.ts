@@ -12,6 +12,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test('an end that is told before the start is known to have succeeded counts', async () => {
   const ends: ExitRecord[] = [];
   const context = {
+    execRoot: '/nowhere',
     kernel: { cgroups: { removeEmpty: async () => true }, processes: { alive: () => false } },
     handlers: { onExit: (_id: string, exit: ExitRecord) => void ends.push(exit) },
     log: { warn: () => undefined },
