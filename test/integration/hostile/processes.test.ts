@@ -12,6 +12,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { run, until } from '../../support/command.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
+import { OWN_RUNTIME } from '#runtime/runtimes.ts';
 import { busyboxArchive } from '../../support/images.ts';
 
 const SHIM = fileURLToPath(new URL('../../../dist/native/gantry-shim', import.meta.url));
@@ -30,7 +31,8 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gt-attacker-'));
   const source = fileURLToPath(new URL('attacker.c', import.meta.url));
   execFileSync('musl-gcc', ['-static', '-O1', '-o', join(folder, 'attacker'), source]);
-  daemon = await startDaemon();
+  // Our own launcher, whatever runtime other tests are asked to use: its rules are what is tried here.
+  daemon = await startDaemon({ config: { 'default-runtime': OWN_RUNTIME } });
   await daemon.loadImage((await busyboxArchive()).archive);
 });
 after(async () => {

@@ -50,7 +50,9 @@ async function places(world: World, tasks: TaskService, id: string): Promise<str
   return [...protectionIn(text), ...lines.filter((line) => /^\d+:|^\w+:\[\d+\]$/.test(line))];
 }
 
-describe('tasks of the launcher', { skip: cannotRun() || (!USES_OWN_RUNTIME && 'another runtime') }, () => {
+const ANOTHER_RUNTIME = USES_OWN_RUNTIME ? false : 'needs our own launcher';
+
+describe('tasks of the launcher', { skip: cannotRun() || ANOTHER_RUNTIME }, () => {
   test('an exec of the next daemon is as confined as the one before, and as init', async (t) => {
     const world = makeWorld(t);
     const first = world.service();
