@@ -10,6 +10,7 @@ import { readHostFacts } from '#runtime/host-facts.ts';
 import { buildRuntimeSpec, type SpecInput } from '#runtime/spec.ts';
 import { type CommandResult, run } from '../../support/command.ts';
 import { removeCgroups } from '../../support/leaks.ts';
+import { PLAIN_INPUT } from '../../support/spec-input.ts';
 import { PROBE } from './probe.ts';
 
 /**
@@ -97,36 +98,10 @@ export function place(t: Pick<TestContext, 'after'>): Place {
 const HOST = readHostFacts(createKernel());
 
 const BASE: Omit<SpecInput, 'id' | 'cgroupPath'> = {
+  ...PLAIN_INPUT,
   args: ['/bin/sh', '/probe'],
   env: ['PATH=/bin'],
-  cwd: '',
-  user: { uid: 0, gid: 0, additionalGids: [0], home: '/root' },
-  terminal: false,
   hostname: 'differential',
-  domainname: '',
-  rootfsReadonly: false,
-  network: { mode: 'private' },
-  pid: { mode: 'private' },
-  ipc: { mode: 'private' },
-  uts: 'private',
-  cgroupNamespace: 'host',
-  mounts: [],
-  networkFiles: [],
-  shmSizeBytes: 67108864,
-  security: {
-    privileged: false,
-    capabilities: { add: [], drop: [] },
-    noNewPrivileges: false,
-    seccomp: 'default',
-    apparmor: '',
-    maskedPaths: null,
-    readonlyPaths: null,
-  },
-  resources: {},
-  devices: { nodes: [], rules: [] },
-  sysctls: {},
-  oomScoreAdj: 0,
-  annotations: {},
   host: HOST,
 };
 

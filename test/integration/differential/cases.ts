@@ -3,6 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeSpec, SpecMount, SpecSyscall } from '#oci/runtime-spec.ts';
 import type { SecurityInput, SpecInput } from '#runtime/spec.ts';
+import { PLAIN_SECURITY } from '../../support/spec-input.ts';
 import { type Place, specOf } from './bundle.ts';
 import { SURROUNDINGS } from './surroundings.ts';
 
@@ -19,16 +20,7 @@ export interface Case {
 const MB = 1024 * 1024;
 const STACK = 4 * MB;
 const security = (change: Partial<SecurityInput>): Partial<SpecInput> => ({
-  security: {
-    privileged: false,
-    capabilities: { add: [], drop: [] },
-    noNewPrivileges: false,
-    seccomp: 'default',
-    apparmor: '',
-    maskedPaths: null,
-    readonlyPaths: null,
-    ...change,
-  },
+  security: { ...PLAIN_SECURITY, ...change },
 });
 
 const input = (name: string, given: Partial<SpecInput>): Case => ({ name, spec: (at) => specOf(at, given) });

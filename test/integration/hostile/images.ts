@@ -3,17 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeSpec, SpecMount } from '#oci/runtime-spec.ts';
+import { PLAIN_SECURITY } from '../../support/spec-input.ts';
 import { type Place, specOf } from '../differential/bundle.ts';
 import type { Canary } from './canary.ts';
-
-const SECURITY = {
-  capabilities: { add: [], drop: [] },
-  noNewPrivileges: false,
-  seccomp: 'default',
-  apparmor: '',
-  maskedPaths: null,
-  readonlyPaths: null,
-};
 
 export interface Hostile {
   readonly name: string;
@@ -229,7 +221,7 @@ export function specFor(
   { at, outside, privileged }: { readonly at: Place; readonly outside: Canary; readonly privileged: boolean },
 ): RuntimeSpec {
   const args = ['/bin/sh', '-c', 'echo started'];
-  const base = specOf(at, { args, security: { ...SECURITY, privileged } });
+  const base = specOf(at, { args, security: { ...PLAIN_SECURITY, privileged } });
   const change = prepare(at, outside);
   const process = base.process && { ...base.process, terminal, cwd: change.process?.cwd ?? base.process.cwd };
   const isAdded = change.mounts !== undefined && change.mounts.length < 3;

@@ -26,7 +26,9 @@ import {
   SLOT,
 } from '../../../src/runtime/launch-plan/operations.ts';
 
-const ROOT = join(import.meta.dirname, '../../..');
+import { SHIM_BINARY } from '../shim/shim-harness.ts';
+import { CLONE } from './sandbox.ts';
+
 const APPLETS = [
   'sh',
   'cat',
@@ -42,17 +44,6 @@ const APPLETS = [
   'kill',
 ];
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
-
-export const SHIM_BINARY = process.env['GANTRY_SHIM_BINARY'] ?? join(ROOT, 'dist/native/gantry-shim');
-
-export const CLONE = {
-  mount: 0x20000,
-  uts: 0x4000000,
-  ipc: 0x8000000,
-  user: 0x10000000,
-  pid: 0x20000000,
-  network: 0x40000000,
-} as const;
 
 /** Why these tests cannot run here, or false. */
 export function cannotLaunch(): string | false {

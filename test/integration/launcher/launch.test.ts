@@ -26,7 +26,6 @@ import {
 } from '../../../src/runtime/launch-plan/operations.ts';
 import {
   cannotLaunch,
-  CLONE,
   launch,
   launchBytes,
   makeRoot,
@@ -34,6 +33,7 @@ import {
   placeOf,
   smallPlan,
 } from './launch-command.ts';
+import { CLONE } from './sandbox.ts';
 
 const { errno, signals } = constants;
 const skip = cannotLaunch();

@@ -268,17 +268,19 @@ test('a directory that only the user may enter is entered after the change of th
   assert.equal(box.output({ inside: done, script: 'pwd' }), '/home\n');
 });
 
+/** A directory of the host, left open. */
+const leak: Operation = {
+  op: 'open',
+  slot: SPARE,
+  at: 0xffff,
+  path: '/etc',
+  flags: O_PATH,
+  mode: 0,
+  resolve: 0,
+};
+
 test('a descriptor of the host is no way out by the working directory', (t) => {
   const box = new Sandbox(t);
-  const leak: Operation = {
-    op: 'open',
-    slot: SPARE,
-    at: 0xffff,
-    path: '/etc',
-    flags: O_PATH,
-    mode: 0,
-    resolve: 0,
-  };
   for (let fd = 3; fd < 20; fd++) {
     const path = `/proc/self/fd/${fd}`;
     const { failure, stdout } = box.run({
@@ -315,15 +317,6 @@ test('a descriptor of the host is no way to a program', (t) => {
 
 test('the program finds no descriptor but its streams', (t) => {
   const box = new Sandbox(t);
-  const leak: Operation = {
-    op: 'open',
-    slot: SPARE,
-    at: 0xffff,
-    path: '/etc',
-    flags: O_PATH,
-    mode: 0,
-    resolve: 0,
-  };
   const lines = box.lines({ before: [leak], outside: mountProc, script: 'exec ls /proc/self/fd' });
   assert.deepEqual(lines, ['0', '1', '2', '3']); // 3: the directory that is listed
 });

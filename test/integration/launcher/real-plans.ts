@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { buildLaunchPlan, encodeLaunchPlan } from '#runtime/launch-plan.ts';
 import type { RuntimeSpec } from '#oci/runtime-spec.ts';
 import { type LaunchPlan, type Operation, SYNC } from '../../../src/runtime/launch-plan/operations.ts';
-import { CLONE, smallPlan } from './launch-command.ts';
+import { smallPlan } from './launch-command.ts';
+import { CLONE } from './sandbox.ts';
 
 const MANY = 300;
 const RECORDED = join(import.meta.dirname, '../../reference/oci-config-goldens.json');

@@ -19,9 +19,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { encodeLaunchPlan } from '../../../src/runtime/launch-plan/encode.ts';
 import { NO_SLOT, type Operation, SLOT } from '../../../src/runtime/launch-plan/operations.ts';
-
-const BINARY =
-  process.env['GANTRY_SHIM_BINARY'] ?? join(import.meta.dirname, '../../../dist/native/gantry-shim');
+import { SHIM_BINARY } from '../shim/shim-harness.ts';
 
 export const errno: Readonly<Record<string, number>> = constants.errno;
 export const ROOT = SLOT.rootfs;
@@ -179,7 +177,7 @@ export class Sandbox {
     const plan = openSync(file, 'r');
     const report = openSync(join(this.directory, 'report'), 'w+');
     try {
-      const result = spawnSync(BINARY, ['launch', '3', 'wait', 'report=4', ...given], {
+      const result = spawnSync(SHIM_BINARY, ['launch', '3', 'wait', 'report=4', ...given], {
         stdio: ['ignore', 'pipe', 'pipe', plan, report],
         encoding: 'utf8',
         timeout: 20_000,

@@ -21,6 +21,7 @@ import { buildRuntimeSpec, type SpecInput } from '#runtime/spec.ts';
 import { createTaskService } from '#runtime/task-service.ts';
 import { testRuntimes } from '../../support/runtimes.ts';
 import type { AttachStream, ExitRecord, RunningTask, StartRequest, TaskService } from '#runtime/task.ts';
+import { PLAIN_INPUT } from '../../support/spec-input.ts';
 
 export const SHIM = fileURLToPath(new URL('../../../dist/native/gantry-shim', import.meta.url));
 const APPLETS = [
@@ -131,40 +132,8 @@ export function joinWorld(execRoot: string, kernel: Kernel = createKernel()): Wo
 }
 
 function defaults(id: string, parent: string): Omit<SpecInput, 'host'> {
-  return {
-    id,
-    args: [],
-    env: [],
-    cwd: '',
-    user: { uid: 0, gid: 0, additionalGids: [0], home: '/root' },
-    terminal: false,
-    hostname: id.slice(0, 12),
-    domainname: '',
-    rootfsReadonly: false,
-    network: { mode: 'private' },
-    pid: { mode: 'private' },
-    ipc: { mode: 'private' },
-    uts: 'private',
-    cgroupNamespace: 'host',
-    cgroupPath: `${parent}/${id}`,
-    mounts: [],
-    networkFiles: [],
-    shmSizeBytes: 1 << 20,
-    security: {
-      privileged: false,
-      capabilities: { add: [], drop: [] },
-      noNewPrivileges: false,
-      seccomp: 'default',
-      apparmor: '',
-      maskedPaths: null,
-      readonlyPaths: null,
-    },
-    resources: {},
-    devices: { nodes: [], rules: [] },
-    sysctls: {},
-    oomScoreAdj: 0,
-    annotations: {},
-  };
+  const hostname = id.slice(0, 12);
+  return { ...PLAIN_INPUT, id, hostname, cgroupPath: `${parent}/${id}`, shmSizeBytes: 1 << 20 };
 }
 
 interface RunGiven extends RunOptions {

@@ -11,7 +11,8 @@ import {
   type Operation,
   SLOT,
 } from '../../../src/runtime/launch-plan/operations.ts';
-import { cannotLaunch, CLONE, makeRoot, smallPlan } from '../launcher/launch-command.ts';
+import { cannotLaunch, makeRoot, smallPlan } from '../launcher/launch-command.ts';
+import { CLONE } from '../launcher/sandbox.ts';
 import { FIELD, type FieldInput, FRAME, type Frame, intOf, textOf } from './shim-connection.ts';
 import { type Shim, startShim, until } from './shim-harness.ts';
 
