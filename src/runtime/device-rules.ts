@@ -36,3 +36,14 @@ export function deviceWrites(rules: readonly SpecDeviceCgroup[]): DeviceWrite[] 
 export function deviceProgram(rules: readonly SpecDeviceCgroup[]): Uint8Array {
   return encodeState(deviceState(rules));
 }
+
+/** Rules as the host's cgroups take them: lines to write on v1, a program on v2. */
+export type DeviceLimits = { readonly writes: readonly DeviceWrite[] } | { readonly program: Uint8Array };
+
+/** `version`: of the hierarchy that limits devices; with both side by side that is v1. */
+export function deviceLimits(
+  version: 'v1' | 'v2' | 'hybrid',
+  rules: readonly SpecDeviceCgroup[],
+): DeviceLimits {
+  return version === 'v2' ? { program: deviceProgram(rules) } : { writes: deviceWrites(rules) };
+}

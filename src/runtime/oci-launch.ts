@@ -6,7 +6,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { EngineError } from '#base/errors.ts';
 import type { CgroupLayout } from '#host/kernel.ts';
 import type { RuntimeSpec, SpecProcess, SpecSeccomp } from '#oci/runtime-spec.ts';
-import { deviceProgram, deviceWrites } from './device-rules.ts';
+import { deviceLimits } from './device-rules.ts';
 import {
   buildExecPlan,
   buildLaunchPlan,
@@ -96,8 +96,6 @@ function encoded(plan: LaunchPlan, preserved: number): EncodedPlan {
 
 /** Errors: `invalidArgument`, beginning with the JSON path. */
 export function containerPlan(spec: RuntimeSpec, launch: ContainerLaunch): EncodedPlan {
-  const rules = spec.linux?.resources?.devices ?? [];
-  const unified = launch.layout.version === 'v2';
   const plan = buildLaunchPlan(spec, {
     ...hostFacts(),
     ...compiled(spec.linux?.seccomp, launch.filters),
@@ -111,7 +109,7 @@ export function containerPlan(spec: RuntimeSpec, launch: ContainerLaunch): Encod
     ...(launch.home !== undefined && { home: launch.home }),
     inUserNamespace: isInUserNamespace(),
     kcore: existsSync('/proc/kcore'),
-    devices: unified ? { program: deviceProgram(rules) } : { writes: deviceWrites(rules) },
+    devices: deviceLimits(launch.layout.version, spec.linux?.resources?.devices ?? []),
   });
   return encoded(plan, launch.preserved);
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel } from '#host/real.ts';
-import { deviceProgram, deviceWrites } from '#runtime/device-rules.ts';
+import { deviceLimits } from '#runtime/device-rules.ts';
 import { buildLaunchPlan, encodeLaunchPlan } from '#runtime/launch-plan.ts';
 import type { ContainerSpec } from '#runtime/spec.ts';
 import { compileSeccomp } from '../../src/runtime/seccomp/compile.ts';
@@ -55,9 +55,7 @@ async function makeBundle(directory: string, name: string): Promise<ContainerSpe
 
 function compile(kernel: Kernel, spec: ContainerSpec, directory: string): Uint8Array {
   const { apparmor, selinux } = kernel.system.facts();
-  const rules = spec.linux.resources?.devices ?? [];
   const seccomp = spec.linux.seccomp;
-  const isV2 = kernel.cgroups.version === 'v2';
   return encodeLaunchPlan(
     buildLaunchPlan(spec, {
       id: 'bench',
@@ -66,7 +64,7 @@ function compile(kernel: Kernel, spec: ContainerSpec, directory: string): Uint8A
       selinux,
       root: { path: join(directory, 'rootfs') },
       bundle: directory,
-      devices: isV2 ? { program: deviceProgram(rules) } : { writes: deviceWrites(rules) },
+      devices: deviceLimits(kernel.cgroups.version, spec.linux.resources?.devices ?? []),
       ...(seccomp !== undefined && {
         seccomp: compileSeccomp(seccomp, process.arch === 'arm64' ? 'aarch64' : 'x86_64'),
       }),

@@ -1,5 +1,5 @@
 import type { CgroupLayout } from '#host/kernel.ts';
-import type { DeviceWrite } from '../device-rules.ts';
+import type { DeviceLimits } from '../device-rules.ts';
 
 /** `linux.seccomp`, compiled. */
 export interface CompiledSeccomp {
@@ -50,7 +50,7 @@ export interface LaunchContext extends HostContext {
   /** Directory that relative paths start from, and that hooks get to know; absolute. */
   readonly bundle: string;
   /** `linux.resources.devices`, compiled for this host's cgroups. */
-  readonly devices: { readonly writes: readonly DeviceWrite[] } | { readonly program: Uint8Array };
+  readonly devices: DeviceLimits;
   /**
    * What cgroup.subtree_control of v2 cgroups says, by their path (`/`, `/docker`): it is not written again,
    * since every write waits for cgroups on their way out. Default: nothing is known.

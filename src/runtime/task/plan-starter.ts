@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, isEngineError } from '#base/errors.ts';
-import { deviceProgram, deviceWrites } from '../device-rules.ts';
+import { deviceLimits } from '../device-rules.ts';
 import {
   buildExecPlan,
   buildLaunchPlan,
   cgroupsAbove,
   encodeLaunchPlan,
   errnoText,
-  type LaunchContext,
   type LaunchFailure,
   launchFailureText,
   type LaunchPlan,
@@ -74,7 +73,7 @@ class PlanStarter implements Starter {
       root: { slot: true, at: join(task.directory, 'rootfs') },
       netnsGiven: request.netns !== undefined,
       bundle: task.directory,
-      devices: this.#devices(request),
+      devices: deviceLimits(this.#context.kernel.cgroups.version, spec.linux.resources?.devices ?? []),
       enabledControllers: this.#enabledControllers(request),
       kcore: existsSync('/proc/kcore'),
       ...(seccomp === undefined ? {} : { seccomp }),
@@ -100,13 +99,6 @@ class PlanStarter implements Starter {
     const above = cgroups.version === 'v2' ? cgroupsAbove(cgroupPath) : [];
     const enabled = (path: string): string => cgroups.read(path, '', 'cgroup.subtree_control') ?? '';
     return Object.fromEntries(above.map((path) => [path, enabled(path).trim().split(' ')]));
-  }
-
-  #devices({ spec }: StartRequest): LaunchContext['devices'] {
-    const rules = spec.linux.resources?.devices ?? [];
-    return this.#context.kernel.cgroups.version === 'v2'
-      ? { program: deviceProgram(rules) }
-      : { writes: deviceWrites(rules) };
   }
 
   #filter(seccomp: StartRequest['spec']['linux']['seccomp']): SeccompProgram | undefined {
