@@ -137,11 +137,14 @@ static bool attach_work(struct connection *connection) {
 			connection->end_queued = true;
 		}
 	}
-	bool finished = connection->end_queued && connection->out_length == 0;
 	bool useless = !process || !connection->has_stdin || connection->end_queued || process->streams_ended;
 	bool abandoned = connection->dead && useless;
-	if (finished || abandoned || (connection->read_closed && !process)) {
+	if (abandoned || (connection->read_closed && !process)) {
 		connection_close(connection);
+		return false;
+	}
+	if (connection->end_queued && connection->out_length == 0) {
+		connection_leave(connection);
 		return false;
 	}
 	return true;

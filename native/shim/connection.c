@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "limits.h"
 #include "protocol.h"
@@ -22,7 +23,8 @@
 
 static struct connection table[MAX_CONNECTIONS];
 static uint8_t *buffers;
-static const struct role_work *roles[ROLE_ATTACH + 1];
+static const struct role_work *roles[ROLE_LEAVING + 1];
+static uint64_t leave_now_ns, leave_next_ns;
 static void listener_ready(struct source *source, uint32_t events);
 static struct source listener = {.fd = -1, .ready = listener_ready};
 
@@ -101,7 +103,20 @@ static void want_events(struct connection *connection) {
 	loop_want(&connection->source, events);
 }
 
+/* Its last bytes are for nobody. */
+static void work_leaving(struct connection *connection) {
+	connection->in_length = 0;
+	if (connection->read_closed || connection->dead)
+		connection_close(connection);
+	else
+		loop_want(&connection->source, EPOLLIN);
+}
+
 static void work(struct connection *connection) {
+	if (connection->role == ROLE_LEAVING) {
+		work_leaving(connection);
+		return;
+	}
 	if (!handle_frames(connection))
 		return;
 	if (!connection->dead && !connection_flush(connection))
@@ -188,6 +203,37 @@ void connection_close(struct connection *connection) {
 	madvise(connection->in, BUFFER_BYTES, MADV_DONTNEED);
 	if (roles[role] && roles[role]->closed)
 		roles[role]->closed(connection);
+}
+
+void connection_leave(struct connection *connection) {
+	enum role role = connection->role;
+	if (connection->read_closed || connection->dead || shutdown(connection->source.fd, SHUT_WR) < 0) {
+		connection_close(connection);
+		return;
+	}
+	connection->role = ROLE_LEAVING;
+	connection->leave_by_ns = steady_clock_ns() + LEAVE_LIMIT_NS;
+	work_leaving(connection);
+	if (roles[role] && roles[role]->closed)
+		roles[role]->closed(connection);
+}
+
+static void check_leaving(struct connection *connection) {
+	if (connection->role != ROLE_LEAVING)
+		return;
+	if (connection->leave_by_ns <= leave_now_ns) {
+		scratch_used();
+		connection_close(connection);
+	} else if (leave_next_ns == 0 || connection->leave_by_ns < leave_next_ns) {
+		leave_next_ns = connection->leave_by_ns;
+	}
+}
+
+uint64_t connection_deadline(uint64_t now_ns) {
+	leave_now_ns = now_ns;
+	leave_next_ns = 0;
+	connection_each(check_leaving);
+	return leave_next_ns;
 }
 
 void connection_give_back(struct connection *connection) {

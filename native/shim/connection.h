@@ -7,7 +7,8 @@
 #include "frame.h"
 #include "loop.h"
 
-enum role { ROLE_FREE, ROLE_GREETING, ROLE_CONTROL, ROLE_ATTACH };
+/* LEAVING: the peer has got its last frame and is about to close. */
+enum role { ROLE_FREE, ROLE_GREETING, ROLE_CONTROL, ROLE_ATTACH, ROLE_LEAVING };
 
 struct process;
 
@@ -31,6 +32,7 @@ struct connection {
 	uint64_t position; /* in the process's stream of frames */
 	uint32_t frame_left; /* rest of the frame at `position`, when only some frames are wanted */
 	bool end_queued;
+	uint64_t leave_by_ns; /* leaving: when it is closed whatever the peer does */
 };
 
 enum handled { HANDLED, HANDLED_BLOCKED, HANDLED_CLOSE };
@@ -53,6 +55,13 @@ struct connection *connection_add(int fd);
 /* Reads and handles what has been sent already. */
 void connection_take(struct connection *connection);
 void connection_close(struct connection *connection);
+/*
+ * Sends no more, and closes once the peer has closed: a socket closed with unread bytes costs the peer what it
+ * has not read.
+ */
+void connection_leave(struct connection *connection);
+/* Closes those whose peers stay too long; as stdio_deadline. */
+uint64_t connection_deadline(uint64_t now_ns);
 /* Handles buffered frames, sends what can be sent, closes what has to be closed. */
 void connection_work(struct connection *connection);
 void connection_queue(struct connection *connection, const struct writer *writer);

@@ -32,6 +32,7 @@
 #define SPILL_PUNCH_BYTES (16ull * MIB)
 #define READS_PER_WAKE 16
 #define HANG_UP_GRACE_NS 2000000000ull
+#define LEAVE_LIMIT_NS 10000000000ull /* for a client that has everything and stays */
 #define TERMINAL_RETRY_NS 500000000ull
 #define IDLE_AFTER_NS 1000000000ull
 #define GATHER_BELOW_BYTES (32 * 1024)

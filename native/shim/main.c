@@ -81,6 +81,7 @@ static int wait_ms(void) {
 	now_ns = steady_clock_ns();
 	next_ns = 0;
 	process_each(visit_deadline);
+	earliest(connection_deadline(now_ns));
 	earliest(oom_deadline(now_ns));
 	earliest(idle_deadline(now_ns));
 	return next_ns == 0 ? -1 : (int)((next_ns - now_ns) / 1000000 + 1);
@@ -91,7 +92,7 @@ static int wait_ms(void) {
  */
 static bool needed(void) {
 	const struct process *init = process_main();
-	if (connection_count(ROLE_ATTACH) > 0)
+	if (connection_count(ROLE_ATTACH) > 0 || connection_count(ROLE_LEAVING) > 0)
 		return true;
 	if (control_released())
 		return false;

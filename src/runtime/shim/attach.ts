@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
 import { Readable, Writable } from 'node:stream';
 import { LIMITS } from '#base/limits.ts';
 import type { AttachFrame, AttachOptions, AttachStream } from '../task.ts';
@@ -108,17 +107,15 @@ export class AttachChannel implements AttachStream {
       };
       return this.output.push(data);
     } else if (frame.type === FRAME.end || frame.type === FRAME.error) {
-      this.#socket?.end();
-      this.finish();
+      // The shim waits for this: it drops what was on its way there.
+      this.detach();
     }
     return true;
   }
 
   #makeInput(): Writable {
     const send = (type: number, payload: Uint8Array): Promise<void> =>
-      this.#bound.promise.then(async (socket) => {
-        // A write to a shim that has closed would cost the output that is not read yet: read first.
-        await setImmediate();
+      this.#bound.promise.then((socket) => {
         if (this.#ended || socket === null || socket.destroyed) return undefined;
         const { promise, resolve } = Promise.withResolvers<void>();
         // The callback comes when the kernel took the bytes: a process that does not read holds the client
@@ -134,7 +131,7 @@ export class AttachChannel implements AttachStream {
     return new Writable({
       highWaterMark: LIMITS.shimFrameBytes,
       write: (chunk: Buffer, _encoding, done) => void sendAll(chunk).then(() => done(), done),
-      // Half-closed, not by a frame: that cannot fail when the shim has closed already.
+      // Half-closed, not by a frame: that cannot fail when the shim was killed.
       final: (done) => void this.#bound.promise.then((socket) => socket?.end()).then(() => done(), done),
     });
   }

@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { FIELD, FRAME, intOf, textOf } from './shim-connection.ts';
-import { logLines, startShim } from './shim-harness.ts';
+import { isAlive, logLines, startShim, until } from './shim-harness.ts';
 
 const OUTPUT = 6;
 const ALL = 7;
+/** The shim waits ten seconds for a client to close. */
+const STAY_LIMIT_MS = 12_000;
 
 test('an attached client sees the first byte, both streams and the end; the log has the same', async (t) => {
   const shim = await startShim(t);
@@ -170,4 +173,32 @@ test('at the spill limit the process waits for the slow reader', async (t) => {
   slow.socket.resume();
   assert.equal((await slow.output()).stdout.length, 9_000_002);
   assert.equal(intOf(await shim.control.event(FRAME.exit), FIELD.exitCode), 0);
+});
+
+test('input that comes while the process ends costs nothing of its output', async (t) => {
+  const shim = await startShim(t);
+  await shim.start('exec sleep 1000');
+  for (let round = 0; round < 50; round++) {
+    const client = await shim.attach(ALL, `e${round}`);
+    const writer = setInterval(() => client.sendRaw(FRAME.stdin, Buffer.from('input')), 0);
+    try {
+      await shim.exec(`e${round}`, 'head -c 100000 /dev/zero; echo end', [[FIELD.flags, 1]]);
+      assert.equal((await client.output()).stdout.length, 100_004, `round ${round}`);
+    } finally {
+      clearInterval(writer);
+    }
+  }
+});
+
+test('a client that has everything and never closes does not hold the shim for ever', async (t) => {
+  const shim = await startShim(t);
+  const client = await shim.attach(ALL);
+  client.socket.allowHalfOpen = true;
+  await shim.start('echo end');
+  assert.equal((await client.output()).stdout.toString(), 'end\n');
+  await shim.control.request(FRAME.release);
+  client.sendRaw(FRAME.stdin, Buffer.from('for nobody'));
+  await delay(100);
+  assert.ok(isAlive(shim.pid));
+  assert.ok(await until(() => !isAlive(shim.pid), STAY_LIMIT_MS));
 });
