@@ -43,6 +43,8 @@ export const CRUN: Runtime = {
 const MARK = 'gt-diff-';
 /** An emulated machine needs tens of seconds for three starts at once. */
 const TIME_LIMIT_MS = 150_000;
+/** Of the caller's terminal; given in the specification, too, since crun does not ask for the caller's. */
+export const TERMINAL = { height: 33, width: 77 };
 const APPLETS = [
   ...['sh', 'cat', 'echo', 'sleep', 'true', 'id', 'ls', 'env', 'pwd', 'hostname', 'readlink', 'sort', 'stat'],
   ...[
@@ -116,41 +118,44 @@ export function specOf(at: Place, input: Partial<SpecInput> = {}): RuntimeSpec {
   return spec;
 }
 
+export interface Way {
+  /** At a terminal of 77 columns and 33 rows. */
+  readonly terminal?: boolean | undefined;
+}
+
 /** `run` in the foreground, from a bundle of its own. */
 export async function runBundle(
   at: Place,
   runtime: Runtime,
-  { spec, terminal = false }: { readonly spec: unknown; readonly terminal?: boolean | undefined },
+  { spec, terminal }: Way & { readonly spec: unknown },
 ): Promise<CommandResult> {
   const bundle = mkdtempSync(join(at.folder, 'bundle-'));
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
-  const id = basename(bundle);
-  const words = ['run', '--bundle', bundle, id];
-  const result = await (terminal ? atTerminal(at, runtime, words) : runtimeCommand(at, runtime, words));
+  const result = await runtimeCommand(at, runtime, {
+    words: ['run', '--bundle', bundle, basename(bundle)],
+    terminal,
+  });
   rmSync(bundle, { recursive: true, force: true });
   return result;
 }
 
-/** At a terminal of 77 columns and 33 rows. */
-async function atTerminal(at: Place, runtime: Runtime, words: readonly string[]): Promise<CommandResult> {
-  const root = join(at.folder, `state-${runtime.name}`);
-  const quoted = [...runtime.argv, '--root', root, ...words].map(
-    (word) => `'${word.replaceAll("'", `'\\''`)}'`,
-  );
-  const command = `stty rows 33 cols 77; exec ${quoted.join(' ')}`;
+async function atTerminal(argv: readonly string[]): Promise<CommandResult> {
+  const quoted = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+  const command = `stty rows ${TERMINAL.height} cols ${TERMINAL.width}; exec ${quoted.join(' ')}`;
   const options = { timeoutMs: TIME_LIMIT_MS, input: '' };
   const result = await run('script', ['-qec', command, '/dev/null'], options);
   // The end of the standard input is typed as a character, which the terminal shows wherever it comes.
-  return { ...result, stdout: result.stdout.replaceAll('^@', '') };
+  return { ...result, stdout: result.stdout.replaceAll('^@', '').replaceAll('\r', '') };
 }
 
 export function runtimeCommand(
   at: Place,
   runtime: Runtime,
-  words: readonly string[],
+  { words, terminal = false }: Way & { readonly words: readonly string[] },
 ): Promise<CommandResult> {
-  const [file = '', ...argv] = runtime.argv;
-  const root = join(at.folder, `state-${runtime.name}`);
+  const argv = [...runtime.argv, '--root', join(at.folder, `state-${runtime.name}`), ...words];
+  if (terminal) return atTerminal(argv);
+  const [file = '', ...rest] = argv;
   // crun gives its standard input to the container's root: that must not be the host's /dev/null.
-  return run(file, [...argv, '--root', root, ...words], { timeoutMs: TIME_LIMIT_MS, input: '' });
+  return run(file, rest, { timeoutMs: TIME_LIMIT_MS, input: '' });
 }

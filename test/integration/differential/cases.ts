@@ -13,7 +13,6 @@ export interface Case {
   readonly spec: (at: Place) => RuntimeSpec | Promise<RuntimeSpec>;
   /** What there is to compare besides the probe's output. */
   readonly more?: (at: Place) => string;
-  /** Run at a terminal, where crun never comes to its end. */
   readonly terminal?: boolean;
 }
 

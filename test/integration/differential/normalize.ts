@@ -85,18 +85,3 @@ export function compare(ours: Sections, theirs: Sections): Difference[] {
   return differences;
 }
 
-/**
- * The message of a failed runtime alone: without the time, without the runtime's word for what it was doing,
- * and without the mount call's arguments, which each version writes in its own way.
- */
-export function errorMessage(stderr: string, volatile: Volatile): string {
-  const line = stderr.trimEnd().split('\n').at(-1) ?? '';
-  const text = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line;
-  return text
-    .replaceAll('\\"', '"')
-    .replace(/^(runc|gantry-oci) \w+ failed: /, '')
-    .replace('error during container init: ', '')
-    .replaceAll(volatile.folder, '<folder>')
-    .replace(/(to rootfs at "[^"]*": mount ).*(: [^:]+)$/, '$1<arguments>$2')
-    .replaceAll(/usage: \d+/g, 'usage: N');
-}

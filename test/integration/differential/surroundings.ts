@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSpec, SpecHook } from '#oci/runtime-spec.ts';
 import type { Case } from './cases.ts';
-import { type Place, specOf } from './bundle.ts';
+import { type Place, specOf, TERMINAL } from './bundle.ts';
 
 const INIT = fileURLToPath(new URL('../../../dist/native/gantry-init', import.meta.url));
 const BUSYBOX = '/bin/busybox';
@@ -80,12 +80,19 @@ function withInit(at: Place): RuntimeSpec {
   return spec;
 }
 
+const AT_TERMINAL = { terminal: true, consoleSize: TERMINAL };
+
 export const SURROUNDINGS: readonly Case[] = [
-  { name: 'terminal', terminal: true, spec: (at) => withProcess(at, { terminal: true }) },
+  { name: 'terminal', terminal: true, spec: (at) => withProcess(at, AT_TERMINAL) },
   {
     name: 'terminal of a user',
     terminal: true,
-    spec: (at) => withProcess(at, { terminal: true, user: { uid: 1000, gid: 1000 } }),
+    spec: (at) => withProcess(at, { ...AT_TERMINAL, user: { uid: 1000, gid: 1000 } }),
+  },
+  {
+    name: "terminal of the caller's size",
+    terminal: true,
+    spec: (at) => withProcess(at, { terminal: true }),
   },
   { name: 'hooks', spec: withHooks, more: (at) => readFileSync(join(at.rootfs, 'hooks'), 'utf8') },
   { name: 'namespaces by path', spec: withJoined },
