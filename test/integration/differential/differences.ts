@@ -195,10 +195,17 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     reason:
-      "a process begins as with runc: HOME=/ for a user without an entry in /etc/passwd, a further one in a session of its own, at a terminal of the caller's size",
+      "a process begins as with runc: HOME=/ for a user without an entry in /etc/passwd, a further one in a session of its own, at a terminal that belongs to its user and has the caller's size",
     shows: [
       section('environment', { ours: /^HOME=\/$/ }),
       { against: 'crun', in: 'exec', section: 'session', ours: /^1 1 0$/, theirs: /^0 0 0$/ },
+      {
+        against: 'crun',
+        in: 'exec',
+        section: 'dev',
+        ours: /^\/dev\/pts\/0 .* 620 1000:5 /,
+        theirs: /^\/dev\/pts\/0 .* 620 0:5 /,
+      },
       section('terminal', { ours: /^33 77$| rows 33; columns 77; /, theirs: /^stty: standard input|^speed \d+ baud; line/ }),
     ],
   },

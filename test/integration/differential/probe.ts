@@ -26,7 +26,7 @@ section descriptors; for fd in /proc/$$/fd/*; do
 section environment; env | sort
 section identity; id; hostname; pwd; tty; umask; if [ $$ = 1 ]; then echo first; fi
 section terminal; if [ -t 0 ]; then stty size; stty -a | head -1
-  ls -l /dev/console /dev/pts; grep -c /dev/console /proc/self/mountinfo; readlink /proc/self/fd/0; fi
+  stat -c '%n %F %t:%T' /dev/console /dev/pts/0; grep -c /dev/console /proc/self/mountinfo; readlink /proc/self/fd/0; fi
 section oom; cat /proc/self/oom_score_adj
 section writable; for path in ${WRITTEN}; do
   if touch $path 2>/dev/null; then echo "$path yes"; else echo "$path no"; fi; done
