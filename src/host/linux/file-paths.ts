@@ -1,7 +1,7 @@
 import type { FilePath, FileStat } from '../kernel.ts';
-import { errnoNumber, kernelError } from './errno.ts';
+import { errnoName, errnoNumber, kernelError } from './errno.ts';
 import { parseStatx, STATX_BASIC, STATX_BYTES } from './file-stat.ts';
-import { bare, check, type Operation, type PlainCall } from './sys.ts';
+import { bare, check, type Operation, type PlainCall, type Sys } from './sys.ts';
 
 export const O = {
   RDONLY: 0,
@@ -65,7 +65,18 @@ export function* openInside(root: number, path: FilePath, flags: Flags): Operati
   return check(result, 'openat2', pathText(path));
 }
 
-/** The same, and what was opened, in one go. */
+/** What opening it would say: an errno's name, null when it can be opened. No exception: those cost most. */
+export function reach(sys: Sys, root: number, path: FilePath, noSymlinks: boolean): string | null {
+  const call = openCall(root, path, { flags: O.PATH, noSymlinks });
+  let result = sys.raw(...call);
+  for (let again = 1; again < RACE_RETRIES && result === -errnoNumber('EAGAIN'); again += 1)
+    result = sys.raw(...call);
+  if (result < 0) return errnoName(-result);
+  sys.raw('close', result);
+  return null;
+}
+
+/** As `openInside`, and what was opened, in one go. */
 export function* openWithFacts(
   root: number,
   path: FilePath,

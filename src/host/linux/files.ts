@@ -2,7 +2,7 @@ import type { Files, FileTree, SlowFileTree } from '../kernel.ts';
 import * as directories from './file-directory.ts';
 import { carryOutSteps, discard } from './file-steps.ts';
 import * as operations from './file-operations.ts';
-import { AT, O } from './file-paths.ts';
+import { AT, O, reach } from './file-paths.ts';
 import * as attributes from './file-xattr.ts';
 import { becomeOwner } from './owner.ts';
 import type { Call, Operation, Sys } from './sys.ts';
@@ -42,6 +42,7 @@ export function createFiles(sys: Sys): Files {
       steps.length === 0 ? Promise.resolve() : sys.later(carryOutSteps(steps), NO_DEADLINE),
     discard: (leaving) =>
       leaving.length === 0 ? Promise.resolve(true) : sys.later(discard(leaving), NO_DEADLINE),
+    reach: (root, path, { noSymlinks = false } = {}) => reach(sys, root, path, noSymlinks),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),
     fileSystemType: (path) => {
       const buffer = Buffer.alloc(STATFS_BYTES);

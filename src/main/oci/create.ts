@@ -4,6 +4,7 @@ import { errorMessage } from '#base/errors.ts';
 import { OCI_RUNTIME_VERSION, type RuntimeSpec } from '#oci/runtime-spec.ts';
 import { launchFailureText, validateSpec } from '#runtime/launch-plan.ts';
 import { containerPlan, type EncodedPlan } from '#runtime/oci-launch.ts';
+import { badMountTarget } from '#runtime/mount-targets.ts';
 import { readBundle } from './bundle.ts';
 import type { Context } from './context.ts';
 import { containerId } from './context.ts';
@@ -100,6 +101,16 @@ function rootOf(spec: RuntimeSpec, bundle: string): string {
   return rootfs;
 }
 
+function refuseBadTargets(kernel: Context['kernel'], { mounts = [] }: RuntimeSpec, rootfs: string): void {
+  const root = kernel.files.openRoot(rootfs);
+  try {
+    const bad = badMountTarget(kernel.files, root, mounts);
+    if (bad !== null) throw new Failure(bad);
+  } finally {
+    closeSync(root);
+  }
+}
+
 interface Request {
   readonly spec: RuntimeSpec;
   readonly bundle: string;
@@ -148,6 +159,7 @@ function requestOf(context: Context, { foreground }: Creation): Request {
     preserved: count,
     filters: FILTERS,
   });
+  refuseBadTargets(kernel, spec, rootfs);
   return { spec, bundle, rootfs, plan, preserved: count, console, foreground };
 }
 

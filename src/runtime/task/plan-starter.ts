@@ -14,6 +14,7 @@ import {
   type LaunchPlan,
   LISTS,
 } from '../launch-plan.ts';
+import { badMountTarget } from '../mount-targets.ts';
 import { execError, startError, type StartError } from '../runc/errors.ts';
 import type { OwnRuntime } from '../runtimes.ts';
 import type { SeccompProgram } from '../seccomp/compile.ts';
@@ -53,7 +54,9 @@ class PlanStarter implements Starter {
     return '';
   }
 
-  facts({ spec }: StartRequest): LaunchFacts {
+  facts({ spec, rootfsFd }: StartRequest): LaunchFacts {
+    const bad = badMountTarget(this.#context.kernel.files, rootfsFd, spec.mounts);
+    if (bad !== null) throw startError(`runc create failed: ${bad}`, spec.process.args[0] ?? '');
     const filter = this.#filter(spec.linux.seccomp);
     const { personality } = spec.linux;
     return {
