@@ -9,12 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../launcher/report.h"
 #include "attach.h"
 #include "clock.h"
 #include "console.h"
 #include "inherited.h"
 #include "oom.h"
 #include "process.h"
+#include "protocol.h"
 #include "record.h"
 #include "runtime.h"
 #include "starter.h"
@@ -59,10 +61,17 @@ static void end_unwanted(struct process *process) {
 	process->known_pid = 0;
 }
 
+/* Its clients wait for the second try, unless nobody will be there to end them. */
+static bool stays_reserved(const struct process *process, const struct start_failure *failure) {
+	bool is_asked_again = process != process_main() && (process->flags & EXEC_AGAIN) != 0;
+	bool is_busy = failure->operation && failure->operation->error == EBUSY;
+	return is_asked_again && is_busy && process_main()->state == PROCESS_RUNNING;
+}
+
 static void fail(struct process *process, int status, const struct start_failure *failure) {
 	end_unwanted(process);
 	process->pinned = true;
-	process->state = PROCESS_FAILED;
+	process->state = stays_reserved(process, failure) ? PROCESS_NEW : PROCESS_FAILED;
 	process->ending = true;
 	process->exit_code = status;
 	process->exited_ns = wall_clock_ns();

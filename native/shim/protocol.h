@@ -88,3 +88,4 @@ enum start_flag {
 	START_TERMINAL = 16,
 };
 enum attach_flag { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };
+	EXEC_AGAIN = 32,

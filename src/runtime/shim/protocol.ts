@@ -88,7 +88,7 @@ export const SHIM_STATE = { new: 0, starting: 1, running: 2, ended: 3, failed: 4
 /** In the field `flags`. */
 export const CONTROL_FLAG = { ociRuntime: 1 } as const;
 export const START_FLAG = { stdinOpen: 1, stdinOnce: 2, hideUnifiedCgroup: 4, terminal: 16 } as const;
-export const EXEC_FLAG = { stdinOpen: 1, noStreams: 8, terminal: 16 } as const;
+export const EXEC_FLAG = { stdinOpen: 1, noStreams: 8, terminal: 16, askedAgain: 32 } as const;
 export const ATTACH_FLAG = { stdin: 1, stdout: 2, stderr: 4 } as const;
 
 export interface Frame {

@@ -19,7 +19,7 @@ import { execError, startError, type StartError } from '../runc/errors.ts';
 import type { OwnRuntime } from '../runtimes.ts';
 import type { SeccompProgram } from '../seccomp/compile.ts';
 import type { LaunchFacts } from '../shim/launch-facts.ts';
-import { FIELD, type Fields, FRAME, PLAN_VERSION, START_FLAG } from '../shim/protocol.ts';
+import { EXEC_FLAG, FIELD, type Fields, FRAME, PLAN_VERSION, START_FLAG } from '../shim/protocol.ts';
 import type { StartRequest } from '../task.ts';
 import { bindSpec, sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
@@ -124,8 +124,9 @@ class PlanStarter implements Starter {
     return `unable to start container process: ${failure.step}${object}: ${errnoText(failure.errno)}`;
   }
 
-  async exec({ task, request }: ExecWork): Promise<StartCall> {
-    return this.#exec({ task, request }, this.#leafOfInit(task));
+  async exec(work: ExecWork): Promise<StartCall> {
+    const call = this.#exec(work, this.#leafOfInit(work.task));
+    return { ...call, flags: call.flags | EXEC_FLAG.askedAgain };
   }
 
   #exec({ task, request }: ExecWork, initCgroup: string | undefined): StartCall {
@@ -152,7 +153,7 @@ class PlanStarter implements Starter {
 
   /**
    * Where init lives below the container's cgroup, when that hands out controllers and so takes no process.
-   * Looked for before an exec is asked for: a refused one would end the streams of its clients.
+   * Looked for before an exec is asked for: a refused one takes time.
    */
   #leafOfInit({ process, meta }: LiveTask): string | undefined {
     const { processes, cgroups } = this.#context.kernel;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { encodeLaunchPlan } from '../../../src/runtime/launch-plan/encode.ts';
@@ -16,7 +17,9 @@ import { CLONE } from '../launcher/sandbox.ts';
 import { FIELD, type FieldInput, FRAME, type Frame, intOf, textOf } from './shim-connection.ts';
 import { type Shim, startShim, until } from './shim-harness.ts';
 
+const STDIN_OPEN = 1;
 const TERMINAL = 16;
+const ASKED_AGAIN = 32;
 
 function planField(plan: LaunchPlan): FieldInput {
   return [FIELD.plan, encodeLaunchPlan(plan)];
@@ -123,6 +126,35 @@ describe('launch plans', { skip: cannotLaunch() }, () => {
       [FIELD.plan, good],
     ]);
     assert.equal(askew.type, FRAME.started);
+  });
+
+  test('an exec that is busy and asked again keeps its client, with what that has sent', async (t) => {
+    const shim = await startContainer(t, ['/bin/sleep', '1000']);
+    // The root of the moment cannot be pivoted to.
+    const busy = execPlan(
+      ['/bin/true'],
+      [
+        { op: 'currentRoot', slot: 9 },
+        { op: 'pivot', root: 9 },
+      ],
+    );
+    const exec = (plan: LaunchPlan, flags: number): Promise<Frame> =>
+      shim.control.request(FRAME.exec, [planField(plan), [FIELD.execId, 'x'], [FIELD.flags, flags]]);
+    const client = await shim.attach(7, 'x');
+    client.sendRaw(FRAME.stdin, Buffer.from('input\n'));
+    const failed = await exec(busy, STDIN_OPEN | ASKED_AGAIN);
+    assert.deepEqual([failed.type, intOf(failed, FIELD.errno)], [FRAME.failed, constants.errno.EBUSY]);
+    const started = await exec(execPlan(['/bin/sh', '-c', 'read x; echo "got $x"']), STDIN_OPEN);
+    assert.equal(started.type, FRAME.started);
+    assert.equal((await client.output()).stdout.toString(), 'got input\n');
+
+    const ended = await shim.attach(7, 'x');
+    await exec(busy, STDIN_OPEN);
+    await ended.output();
+    const waits = await shim.attach(7, 'x');
+    await exec(busy, STDIN_OPEN | ASKED_AGAIN);
+    await shim.control.request(FRAME.signal, [[FIELD.signal, 9]]);
+    await waits.output();
   });
 
   test('a terminal: the size from the first moment, resized, hung up', async (t) => {
