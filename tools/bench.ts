@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { BenchEngine } from '../test/bench/engine.ts';
 import { MEASURES, type Measure } from '../test/bench/measures.ts';
@@ -32,14 +33,22 @@ async function busyboxArchive(): Promise<Buffer> {
   return archive;
 }
 
+/** What an engine cleans up after its answer must not lie in the other one's figure. */
+const REST_MS = 30;
+
+async function rested(one: Measure, engine: BenchEngine): Promise<number> {
+  await sleep(REST_MS);
+  return one.sample(engine);
+}
+
 async function measure(one: Measure, engines: readonly BenchEngine[], factor: number): Promise<Row> {
   const samples: Record<string, number[]> = Object.fromEntries(engines.map((engine) => [engine.label, []]));
   for (const engine of engines) await one.prepare?.(engine);
   try {
-    for (const engine of engines) await one.sample(engine);
+    for (const engine of engines) await rested(one, engine);
     const rounds = Math.max(2, Math.round(one.rounds * factor));
     for (let round = 0; round < rounds; round++) {
-      for (const engine of engines) samples[engine.label]?.push(await one.sample(engine));
+      for (const engine of engines) samples[engine.label]?.push(await rested(one, engine));
     }
   } finally {
     for (const engine of engines) await one.finish?.(engine);

@@ -1,50 +1,39 @@
-import { Agent, request } from 'node:http';
 import { run } from '../support/command.ts';
+import { type Answer, HttpClient } from './http-client.ts';
 
 /** An engine under measurement, reached by its socket only. */
 export class BenchEngine {
   readonly label: string;
   readonly socket: string;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  readonly #client: HttpClient;
 
   constructor(label: string, socket: string) {
     this.label = label;
     this.socket = socket;
+    this.#client = new HttpClient(socket);
   }
 
   /** One API call over kept connections; the body is read to its end. */
-  call(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
+  call(method: string, path: string, body?: unknown): Promise<Answer> {
     const payload =
-      body === undefined ? undefined : Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    const type = Buffer.isBuffer(body) ? 'application/x-tar' : 'application/json';
-    return new Promise((resolve, reject) => {
-      const outgoing = request(
-        {
-          socketPath: this.socket,
-          agent: this.#agent,
-          method,
-          path: `/v1.51${path}`,
-          headers: payload === undefined ? {} : { 'content-type': type, 'content-length': payload.length },
-        },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('error', reject);
-          response.on('end', () =>
-            resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
-          );
-        },
-      );
-      outgoing.on('error', reject);
-      outgoing.end(payload);
-    });
+      body === undefined
+        ? undefined
+        : Buffer.isBuffer(body)
+          ? { type: 'application/x-tar', bytes: body }
+          : { type: 'application/json', bytes: Buffer.from(JSON.stringify(body)) };
+    return this.#client.request(method, `/v1.51${path}`, payload);
   }
 
-  async must(method: string, path: string, body?: unknown): Promise<string> {
+  /** Errors: an answer that tells one. */
+  async answered(method: string, path: string, body?: unknown): Promise<Answer> {
     const answer = await this.call(method, path, body);
     if (answer.status >= 300)
       throw new Error(`${this.label}: ${method} ${path}: ${answer.status} ${answer.text}`);
-    return answer.text;
+    return answer;
+  }
+
+  async must(method: string, path: string, body?: unknown): Promise<string> {
+    return (await this.answered(method, path, body)).text;
   }
 
   async create(config: Record<string, unknown>): Promise<string> {
@@ -69,6 +58,6 @@ export class BenchEngine {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#client.close();
   }
 }

@@ -32,15 +32,14 @@ export async function removeProbe(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Milliseconds from just before the start request is written until the program's first statement. */
+/** Milliseconds from when the start request is written to the socket until the program's first statement. */
 export async function firstInstruction(engine: BenchEngine, folder: string): Promise<number> {
   const id = await engine.create({ Cmd: ['/probe/first'], HostConfig: { Binds: [`${folder}:/probe`] } });
   try {
-    const asked = process.hrtime.bigint();
-    await engine.must('POST', `/containers/${id}/start`);
+    const { askedAt } = await engine.answered('POST', `/containers/${id}/start`);
     await engine.must('POST', `/containers/${id}/wait?condition=not-running`);
     const begun = (await readFile(join(folder, 'begin'))).readBigInt64LE();
-    return Number(begun - asked) / 1e6;
+    return Number(begun - askedAt) / 1e6;
   } finally {
     await engine.remove(id);
   }
