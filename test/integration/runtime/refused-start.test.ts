@@ -1,0 +1,67 @@
+/** Starts that are refused before anything is made: no directory, no cgroup, no shim, no file in the tree. */
+import assert from 'node:assert/strict';
+import { existsSync, lstatSync, readdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { newContainerId } from '#base/ids.ts';
+import type { MountInput } from '#runtime/spec-input.ts';
+import { StartError } from '#runtime/runc/errors.ts';
+import { USES_OWN_RUNTIME } from '../../support/runtimes.ts';
+import { cannotRun, makeWorld, readAll, type World } from './support.ts';
+
+const HEAD =
+  'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ';
+const HINT =
+  ': Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
+const LOOP = 'too many levels of symbolic links';
+
+const tmpfs = (destination: string): MountInput => ({ type: 'tmpfs', destination, options: [] });
+
+/** The image, what is below the exec root, and the world's cgroups. */
+function everything(world: World): string[] {
+  const files = readdirSync(world.execRoot, { recursive: true, withFileTypes: true }).map((entry) => {
+    const path = join(entry.parentPath, entry.name);
+    const { mode, size, mtimeMs, ctimeMs } = lstatSync(path);
+    return `${path} ${mode} ${size} ${mtimeMs} ${ctimeMs}`;
+  });
+  const { cgroups } = world.kernel;
+  return [...files.toSorted(), `cgroup ${cgroups.exists(world.parent)}`];
+}
+
+const ANOTHER_RUNTIME = USES_OWN_RUNTIME ? false : 'needs our own launcher';
+
+describe('a start that is refused', { skip: cannotRun() || ANOTHER_RUNTIME }, () => {
+  test('a mount target in a circle, or through a file: by its member, and nothing is made', async (t) => {
+    const world = makeWorld(t);
+    const tasks = world.service();
+    for (const [name, target] of Object.entries({ one: 'two', two: '/tmp/one', past: 'missing/../one' }))
+      symlinkSync(target, join(world.rootfs, 'tmp', name));
+    const before = everything(world);
+    for (const [destination, says] of [
+      ['/tmp/one', LOOP],
+      ['/tmp/two/x', LOOP],
+      ['/tmp/past/x', LOOP],
+      ['/etc/passwd/x', `not a directory${HINT}`],
+    ] as const) {
+      const id = newContainerId();
+      const stream = await tasks.attach(id, null, { stdin: false, stdout: true, stderr: true });
+      const mounts = [tmpfs('/srv'), tmpfs(destination)];
+      await assert.rejects(world.run(tasks, ['true'], { id, spec: { mounts } }), (error) => {
+        assert.ok(error instanceof StartError, String(error));
+        assert.ok(error.message.startsWith(`${HEAD}mounts[`), error.message);
+        const end = `].destination: "${destination}": ${says}`;
+        assert.ok(error.message.endsWith(end), error.message);
+        return true;
+      });
+      assert.deepEqual(await readAll(stream), { stdout: '', stderr: '' });
+      assert.deepEqual(everything(world), before);
+    }
+    // What is in another mount is looked for at run time only, and then nothing is left.
+    const covered = [tmpfs('/tmp'), tmpfs('/tmp/one/x')];
+    const { id } = await world.run(tasks, ['true'], { spec: { mounts: covered } });
+    assert.equal((await world.exited(id)).exitCode, 0);
+    await tasks.delete(id);
+    await tasks.close();
+    assert.ok(!existsSync(join(world.rootfs, 'tmp/missing')));
+  });
+});
