@@ -110,7 +110,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     shows: [
       error('runc', /^1 (process|linux|root)[.[]\S+: /, /^1 /),
       execError('runc', /^255 exec failed: process\.\S+: /, /^255 exec failed: /),
-      error('crun', /^1 process\.(rlimits|apparmorProfile)\S*: /, /^1 (setrlimit `|AppArmor is not initialized)/),
+      error(
+        'crun',
+        /^1 process\.(rlimits|apparmorProfile)\S*: /,
+        /^1 (setrlimit `|AppArmor is not initialized)/,
+      ),
       error('crun', /^1 (process\.user|linux\.devices\[0\])\.\w+: /, /^0 $/),
       execError('crun', /^255 exec failed: process\.cwd: /, /^0 $/),
     ],
@@ -118,7 +122,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     reason: 'the words of newer runc',
     shows: [
-      error('runc', /: exec: "\/etc": is a directory: permission denied$/, /: exec: "\/etc": permission denied$/),
+      error(
+        'runc',
+        /: exec: "\/etc": is a directory: permission denied$/,
+        /: exec: "\/etc": permission denied$/,
+      ),
       error('runc', /: error running create\w+ hook #0: /, /: error running hook #0: /),
       execError(
         'runc',
@@ -171,10 +179,18 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
     reason: 'what is no program to execute is found, and called, as with runc: crun says EPERM for it',
     shows: [
-      error('crun', /^1 .*: exec: "": executable file not found in /, /^1 open executable: Operation not permitted$/),
+      error(
+        'crun',
+        /^1 .*: exec: "": executable file not found in /,
+        /^1 open executable: Operation not permitted$/,
+      ),
       error('crun', /^1 .*: exec: "plain": executable file not/, /^1 open executable: Permission denied$/),
       error('crun', /^1 .*: "\/etc": .* permission denied$/, /^1 open executable: Operation not permitted$/),
-      execError('crun', /^255 .*: "\/etc": .* permission denied$/, /^255 open executable: Operation not permitted$/),
+      execError(
+        'crun',
+        /^255 .*: "\/etc": .* permission denied$/,
+        /^255 open executable: Operation not permitted$/,
+      ),
     ],
   },
   {
@@ -206,7 +222,10 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         ours: /^\/dev\/pts\/0 .* 620 1000:5 /,
         theirs: /^\/dev\/pts\/0 .* 620 0:5 /,
       },
-      section('terminal', { ours: /^33 77$| rows 33; columns 77; /, theirs: /^stty: standard input|^speed \d+ baud; line/ }),
+      section('terminal', {
+        ours: /^33 77$| rows 33; columns 77; /,
+        theirs: /^stty: standard input|^speed \d+ baud; line/,
+      }),
     ],
   },
   {
@@ -218,7 +237,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
         theirs: /^(prestart|create\w+) created /,
       }),
       section('more', { ours: /^startContainer created /, theirs: /^startContainer starting / }),
-      error('crun', /^1 .*: error running createRuntime hook #0: exit status 1, /, /^255 error executing hook `\/bin\/false` /),
+      error(
+        'crun',
+        /^1 .*: error running createRuntime hook #0: exit status 1, /,
+        /^255 error executing hook `\/bin\/false` /,
+      ),
     ],
   },
   {
@@ -235,7 +258,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     reason:
-      "what is bound in /dev has the flags of the mount it comes from, as with runc: in a user namespace a device of the host, and /dev/console",
+      'what is bound in /dev has the flags of the mount it comes from, as with runc: in a user namespace a device of the host, and /dev/console',
     shows: [
       mounts(
         / \/\w+ \/dev\/\w+ rw(,nosuid)?(,relatime)? - devtmpfs /,
@@ -289,7 +312,10 @@ export class Known {
   /** Lines of the list that have not been found: of those for any host, or of those for cgroup v2 only. */
   gone(elsewhere = false): string[] {
     return this.#entries
-      .filter((entry) => !this.#used.has(entry) && entry.in === this.#where && (entry.elsewhere === true) === elsewhere)
+      .filter(
+        (entry) =>
+          !this.#used.has(entry) && entry.in === this.#where && (entry.elsewhere === true) === elsewhere,
+      )
       .map(
         ({ section, ours, theirs }) => `${section ?? 'result'}: ${String(ours)} against ${String(theirs)}`,
       );

@@ -109,7 +109,9 @@ function unlikeSections(peer: Peer, [mine, other]: readonly (Result | undefined)
   assert.ok(mine && other);
   assert.equal(mine.exit, other.exit, `${mine.stderr}\n--- ${other.stderr}`);
   for (const { stdout, stderr } of [mine, other]) assert.ok(stdout.includes('## session'), stdout + stderr);
-  const [ours, theirs] = [mine, other].map(({ stdout, at }) => filtered(sectionsOf(stdout, at), peer.without));
+  const [ours, theirs] = [mine, other].map(({ stdout, at }) =>
+    filtered(sectionsOf(stdout, at), peer.without),
+  );
   assert.ok(ours && theirs);
   const found = compare(ours, theirs).flatMap((one) => known.unexplained(one));
   return found.map((line) => `${peer.against}: ${line}`);

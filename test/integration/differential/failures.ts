@@ -162,7 +162,9 @@ export function failures(names: readonly string[], peers: readonly Peer[], optio
           [OURS, ...peers.map(({ runtime }) => runtime)].map((runtime) => ending(t, runtime, change)),
         );
         assert.ok(mine);
-        const rest = peers.flatMap((peer, i) => unlike({ peer, mine, other: others[i], known: known.get(peer) }));
+        const rest = peers.flatMap((peer, i) =>
+          unlike({ peer, mine, other: others[i], known: known.get(peer) }),
+        );
         assert.deepEqual(rest, []);
       });
     }

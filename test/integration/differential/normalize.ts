@@ -84,4 +84,3 @@ export function compare(ours: Sections, theirs: Sections): Difference[] {
   }
   return differences;
 }
-
