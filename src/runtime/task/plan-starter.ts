@@ -25,6 +25,7 @@ import { bindSpec, sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
 import type { LiveTask } from './live-task.ts';
 import type { ExecWork, StartCall, Starter, StartWork } from './starter.ts';
+import { isUnusual } from './unusual-spec.ts';
 
 /** In the task directory: the filter that an exec gets, too, also from a later daemon. */
 const FILTER = 'seccomp';
@@ -38,7 +39,8 @@ export function createPlanStarter(context: TaskContext, runtime: OwnRuntime): St
 
 class PlanStarter implements Starter {
   readonly name: string;
-  readonly controlFlags = 0;
+  readonly assignFlags = 0;
+  readonly takesNetworkLater = true;
   readonly shimVersion = PLAN_VERSION;
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
@@ -54,9 +56,11 @@ class PlanStarter implements Starter {
     return '';
   }
 
-  facts({ spec, rootfsFd }: StartRequest): LaunchFacts {
+  facts(request: StartRequest): LaunchFacts {
+    const { spec, rootfsFd } = request;
     const bad = badMountTarget(this.#context.kernel.files, rootfsFd, spec.mounts);
     if (bad !== null) throw startError(`runc create failed: ${bad}`, spec.process.args[0] ?? '');
+    if (isUnusual(spec)) encodeLaunchPlan(this.#planOf(request, '/', () => '/'));
     const filter = this.#filter(spec.linux.seccomp);
     const { personality } = spec.linux;
     return {
@@ -67,15 +71,21 @@ class PlanStarter implements Starter {
   }
 
   async start({ task, request, open }: StartWork): Promise<StartCall> {
-    const { spec, shmOf } = bindSpec(request, { open });
-    const seccomp = this.#filter(spec.linux.seccomp);
+    const seccomp = this.#filter(request.spec.linux.seccomp);
     if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
     task.filter = seccomp;
-    const plan = buildLaunchPlan(spec, {
-      ...this.#hostContext(task),
-      root: { slot: true, at: join(task.directory, 'rootfs') },
+    return this.#call(this.#planOf(request, task.directory, open), request.terminal);
+  }
+
+  #planOf(request: StartRequest, directory: string, open: StartWork['open']): LaunchPlan {
+    const { spec, shmOf } = bindSpec(request, { open });
+    const seccomp = this.#filter(spec.linux.seccomp);
+    return buildLaunchPlan(spec, {
+      ...this.#hostContext(request),
+      root: { slot: true, at: join(directory, 'rootfs') },
       netnsGiven: request.netns !== undefined,
-      bundle: task.directory,
+      networkLater: request.networkReady !== undefined,
+      bundle: directory,
       devices: deviceLimits(this.#context.kernel.cgroups.version, spec.linux.resources?.devices ?? []),
       enabledControllers: this.#enabledControllers(request),
       kcore: existsSync('/proc/kcore'),
@@ -83,7 +93,6 @@ class PlanStarter implements Starter {
       ...(request.home === undefined ? {} : { home: request.home }),
       ...(shmOf === undefined ? {} : { shmOf }),
     });
-    return this.#call(plan, request.terminal);
   }
 
   #call(plan: LaunchPlan, terminal: boolean): StartCall {
@@ -91,7 +100,7 @@ class PlanStarter implements Starter {
     return { fields: [[FIELD.plan, encodeLaunchPlan(plan)]], flags: terminal ? START_FLAG.terminal : 0 };
   }
 
-  #hostContext(task: LiveTask) {
+  #hostContext(task: { readonly id: string }) {
     const { cgroups, system } = this.#context.kernel;
     const { apparmor, selinux } = system.facts();
     return { id: task.id, cgroups: cgroups.layout(), apparmor, selinux, oomScoreAdj: 0 };

@@ -4,8 +4,9 @@ import { existsSync, lstatSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { newContainerId } from '#base/ids.ts';
-import type { MountInput } from '#runtime/spec-input.ts';
+import type { MountInput, SpecInput } from '#runtime/spec-input.ts';
 import { StartError } from '#runtime/runc/errors.ts';
+import { PLAIN_SECURITY } from '../../support/spec-input.ts';
 import { USES_OWN_RUNTIME } from '../../support/runtimes.ts';
 import { cannotRun, makeWorld, readAll, type World } from './support.ts';
 
@@ -29,6 +30,54 @@ function everything(world: World): string[] {
 }
 
 const ANOTHER_RUNTIME = USES_OWN_RUNTIME ? false : 'needs our own launcher';
+
+/** What nobody but the plan refuses, and what the refusal says. */
+const REFUSED: Readonly<Record<string, { readonly spec: Partial<SpecInput>; readonly says: RegExp }>> = {
+  'a target out of the root': {
+    spec: { mounts: [tmpfs('/srv/../../etc')] },
+    says: /^mounts\[\d+\]\.destination: "\/srv\/\.\.\/\.\.\/etc" leads out of the root$/,
+  },
+  'an unknown capability': {
+    spec: { security: { ...PLAIN_SECURITY, capabilities: { add: ['CAP_NOPE'], drop: [] } } },
+    says: /CAP_NOPE/,
+  },
+  'an unknown system call': {
+    spec: {
+      security: {
+        ...PLAIN_SECURITY,
+        seccomp: JSON.stringify({
+          defaultAction: 'SCMP_ACT_ALLOW',
+          syscalls: [{ names: ['nope'], action: 'SCMP_ACT_LOG' }],
+        }),
+      },
+    },
+    says: /^linux\.seccomp\.syscalls\[0\]\.names\[0\]: unknown system call "nope"$/,
+  },
+  'an unknown limit': {
+    spec: { resources: { ulimits: [{ name: 'nope', soft: 1, hard: 1 }] } },
+    says: /^process\.rlimits\[0\]\.type: invalid rlimit type: RLIMIT_NOPE$/,
+  },
+  'a soft limit above the hard one': {
+    spec: { resources: { ulimits: [{ name: 'nofile', soft: 2, hard: 1 }] } },
+    says: /^process\.rlimits\[0\]\.soft: 2 is more than the hard limit, 1$/,
+  },
+  'a sysctl of the host': {
+    spec: { sysctls: { 'kernel.panic': '1' } },
+    says: /^linux\.sysctl\["kernel\.panic"\]: /,
+  },
+  'too many mounts': {
+    spec: { mounts: Array.from({ length: 1100 }, (_, i) => tmpfs(`/srv/m${i}`)) },
+    says: /^mounts\[\d+\]: needs more than 1024 open files$/,
+  },
+  'more texts than a plan can have': {
+    spec: { env: Array.from({ length: 70_000 }, (_, i) => `V${i}=`) },
+    says: /^process\.env: with it the launch plan has more than \d+ texts$/,
+  },
+  'an environment larger than a plan': {
+    spec: { env: Array.from({ length: 50 }, (_, i) => `V${i}=${'x'.repeat(100_000)}`) },
+    says: /^process\.env: with it the launch plan is larger than \d+ bytes$/,
+  },
+};
 
 describe('a start that is refused', { skip: cannotRun() || ANOTHER_RUNTIME }, () => {
   test('a mount target in a circle, or through a file: by its member, and nothing is made', async (t) => {
@@ -63,5 +112,19 @@ describe('a start that is refused', { skip: cannotRun() || ANOTHER_RUNTIME }, ()
     await tasks.delete(id);
     await tasks.close();
     assert.ok(!existsSync(join(world.rootfs, 'tmp/missing')));
+  });
+
+  test('what cannot be carried out: by its member, and nothing is made', async (t) => {
+    const world = makeWorld(t);
+    const tasks = world.service();
+    const before = everything(world);
+    for (const [what, { spec, says }] of Object.entries(REFUSED)) {
+      await assert.rejects(world.run(tasks, ['true'], { spec }), (error) => {
+        assert.match(String((error as Error).message), says, what);
+        return true;
+      });
+      assert.deepEqual(everything(world), before, what);
+    }
+    await tasks.close();
   });
 });
