@@ -86,6 +86,6 @@ enum start_flag {
 	START_HIDE_UNIFIED = 4,
 	START_DETACHED = 8,
 	START_TERMINAL = 16,
+	EXEC_AGAIN = 32,
 };
 enum attach_flag { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };
-	EXEC_AGAIN = 32,
