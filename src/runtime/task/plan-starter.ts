@@ -39,8 +39,7 @@ export function createPlanStarter(context: TaskContext, runtime: OwnRuntime): St
 
 class PlanStarter implements Starter {
   readonly name: string;
-  readonly assignFlags = 0;
-  readonly takesNetworkLater = true;
+  readonly controlFlags = 0;
   readonly shimVersion = PLAN_VERSION;
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
@@ -84,7 +83,6 @@ class PlanStarter implements Starter {
       ...this.#hostContext(request),
       root: { slot: true, at: join(directory, 'rootfs') },
       netnsGiven: request.netns !== undefined,
-      networkLater: request.networkReady !== undefined,
       bundle: directory,
       devices: deviceLimits(this.#context.kernel.cgroups.version, spec.linux.resources?.devices ?? []),
       enabledControllers: this.#enabledControllers(request),
