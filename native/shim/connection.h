@@ -56,8 +56,8 @@ struct connection *connection_add(int fd);
 void connection_take(struct connection *connection);
 void connection_close(struct connection *connection);
 /*
- * Sends no more, and closes once the peer has closed: a socket closed with unread bytes costs the peer what it
- * has not read.
+ * Sends no more, and closes once the peer has closed: a socket closed with unread bytes costs the peer what
+ * it has not read.
  */
 void connection_leave(struct connection *connection);
 /* Closes those whose peers stay too long; as stdio_deadline. */

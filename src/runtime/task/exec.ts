@@ -15,6 +15,7 @@ export async function execInTask(
   request: ExecRequest,
 ): Promise<{ pid: number }> {
   const starter = starterOf(context, task.meta.runtime);
+  refuseOldShim(task, starter);
   const work = { task, request };
   const { execId } = request;
   task.execs.set(execId, { execId, pid: 0 });
@@ -35,6 +36,13 @@ export async function execInTask(
   } finally {
     starter.execDone(work);
   }
+}
+
+/** It lives as long as its container, and would refuse what it does not know in words of its own. */
+function refuseOldShim({ id, shimVersion }: LiveTask, { shimVersion: needed }: Starter): void {
+  if (shimVersion >= needed) return;
+  const why = `its shim speaks version ${shimVersion}, too old for this daemon`;
+  throw new EngineError('conflict', `no exec in container ${id} before its next start: ${why}`);
 }
 
 /**

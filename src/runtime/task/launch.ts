@@ -173,6 +173,7 @@ async function greet(
   if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
   const fields = new Fields(hello.payload);
   const version = fields.int(FIELD.version);
+  task.shimVersion = version;
   if (version < starter.shimVersion)
     throw new EngineError(
       'internal',

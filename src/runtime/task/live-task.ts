@@ -53,6 +53,8 @@ export class LiveTask {
   attachable = false;
   paused = false;
   shim = { pid: 0, startTime: 0 };
+  /** Of the protocol that it speaks: it may have been left by an earlier daemon. */
+  shimVersion = 0;
   /** Of a container that a launch plan started, once it is known; execs get it, too. */
   filter: SeccompProgram | undefined;
   readonly execs = new Map<string, ExecState>();

@@ -110,10 +110,16 @@ function stateOf(frames: readonly Frame[]): number {
   return hello === undefined ? SHIM_STATE.failed : new Fields(hello.payload).int(FIELD.state);
 }
 
+function versionOf(frames: readonly Frame[]): number {
+  const hello = frames.find((frame) => frame.type === FRAME.hello);
+  return hello === undefined ? 0 : new Fields(hello.payload).int(FIELD.version);
+}
+
 function adopt(context: TaskContext, task: LiveTask, frames: readonly Frame[]): 'live' | 'dropped' {
   const state = stateOf(frames);
   const init = frames.find((frame) => frame.type === FRAME.init);
   if (init === undefined || (state !== SHIM_STATE.running && state !== SHIM_STATE.ended)) return 'dropped';
+  task.shimVersion = versionOf(frames);
   const fields = new Fields(init.payload);
   if (state === SHIM_STATE.ended) {
     task.found(exitOf(fields, 1), processOf(fields));

@@ -17,6 +17,9 @@ import { CLONE } from '../launcher/sandbox.ts';
 import { FIELD, type FieldInput, FRAME, type Frame, intOf, textOf } from './shim-connection.ts';
 import { type Shim, startShim, until } from './shim-harness.ts';
 
+/** Of a plan, and of a number or slot in an operation. */
+const HEADER_BYTES = 32;
+const FIELD_BYTES = 8;
 const STDIN_OPEN = 1;
 const TERMINAL = 16;
 const ASKED_AGAIN = 32;
@@ -126,6 +129,35 @@ describe('launch plans', { skip: cannotLaunch() }, () => {
       [FIELD.plan, good],
     ]);
     assert.equal(askew.type, FRAME.started);
+  });
+
+  test('an operation with more or fewer fields than the shim knows: the whole plan is refused', async (t) => {
+    const shim = await startContainer(t, ['/bin/sleep', '1000']);
+    const good = encodeLaunchPlan(execPlan(['/bin/true']));
+    const end = HEADER_BYTES + good.readUInt32LE(HEADER_BYTES + 4);
+    const withFields = (change: number): Buffer => {
+      const first = good.subarray(0, change < 0 ? end - FIELD_BYTES : end);
+      const plan = Buffer.concat([first, Buffer.alloc(change < 0 ? 0 : FIELD_BYTES), good.subarray(end)]);
+      plan.writeUInt32LE(plan.length, 4);
+      plan.writeUInt16LE(good.readUInt16LE(HEADER_BYTES + 2) + change, HEADER_BYTES + 2);
+      plan.writeUInt32LE(end - HEADER_BYTES + change * FIELD_BYTES, HEADER_BYTES + 4);
+      return plan;
+    };
+    for (const change of [-1, 1]) {
+      const answer = await shim.control.request(FRAME.exec, [
+        [FIELD.plan, withFields(change)],
+        [FIELD.execId, `x${change + 1}`],
+      ]);
+      assert.deepEqual(
+        [
+          answer.type,
+          intOf(answer, FIELD.errno),
+          textOf(answer, FIELD.message),
+          textOf(answer, FIELD.object),
+        ],
+        [FRAME.failed, constants.errno.EINVAL, 'plan', 'a wrong number of fields'],
+      );
+    }
   });
 
   test('an exec that is busy and asked again keeps its client, with what that has sent', async (t) => {
