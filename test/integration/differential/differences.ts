@@ -258,13 +258,18 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     reason:
-      'what is bound in /dev has the flags of the mount it comes from, as with runc: in a user namespace a device of the host, and /dev/console',
+      'what is bound in /dev has the flags of the mount it comes from, as with runc: in a user namespace a device of the host, /dev/console, /dev/shm of the host',
     shows: [
       mounts(
         / \/\w+ \/dev\/\w+ rw(,nosuid)?(,relatime)? - devtmpfs /,
         / \/\w+ \/dev\/\w+ rw,nosuid,noexec(,relatime)? - devtmpfs /,
       ),
       mounts(/ \/dev\/console rw,nosuid,noexec,relatime - devpts /, / \/dev\/console rw,relatime - devpts /),
+      section('mountinfo', {
+        ours: / \/dev\/shm rw,nosuid,nodev - tmpfs /,
+        theirs: / \/dev\/shm rw - tmpfs /,
+        elsewhere: true,
+      }),
     ],
   },
 ];

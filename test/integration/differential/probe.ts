@@ -1,4 +1,7 @@
-/** A shell script that tells what a container looks like from inside, section by section. */
+/**
+ * A shell script that tells what a container looks like from inside, section by section; what the host's
+ * shared memory holds at that time is no part of it.
+ */
 const SYSCTLS = [
   'kernel/hostname kernel/domainname kernel/shmmax kernel/shmall kernel/msgmax kernel/sem kernel/shm_rmid_forced',
   'net/ipv4/ip_unprivileged_port_start net/ipv4/ping_group_range net/ipv4/ip_forward fs/mqueue/msg_max',
@@ -19,7 +22,7 @@ section maps; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups
 section attr; for name in current exec keycreate; do cat /proc/self/attr/$name 2>&1; done
 section personality; cat /proc/self/personality 2>&1
 section sysctl; for name in ${SYSCTLS}; do echo "$name $(cat /proc/sys/$name 2>&1)"; done
-section dev; find /dev | sort | while read path; do stat -c '%n %F %a %u:%g %t:%T' "$path"; readlink "$path"; done
+section dev; find /dev -path '/dev/shm/*' -prune -o -path '/dev/mqueue/*' -prune -o -print | sort | while read path; do stat -c '%n %F %a %u:%g %t:%T' "$path"; readlink "$path"; done
 section root; find / -xdev -maxdepth 2 | grep -v '^/bin/' | sort | while read path; do stat -c '%n %F %a %u:%g' "$path"; done
 section descriptors; for fd in /proc/$$/fd/*; do
   if [ "\${fd##*/}" -lt 3 ]; then echo "\${fd##*/}"; else echo "\${fd##*/} $(readlink $fd | sed 's/:.*//')"; fi; done
