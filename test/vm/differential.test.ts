@@ -1,6 +1,6 @@
 /**
- * Node takes seconds to start in an emulated machine, so this is a choice of each kind: what depends on cgroups
- * and on the kernel, and what is there once only.
+ * Node takes seconds to start in an emulated machine, so this is a choice of each kind: what depends on
+ * cgroups and on the kernel, and what is there once only.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

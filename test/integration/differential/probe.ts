@@ -22,7 +22,8 @@ section maps; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups
 section attr; for name in current exec keycreate; do cat /proc/self/attr/$name 2>&1; done
 section personality; cat /proc/self/personality 2>&1
 section sysctl; for name in ${SYSCTLS}; do echo "$name $(cat /proc/sys/$name 2>&1)"; done
-section dev; find /dev -path '/dev/shm/*' -prune -o -path '/dev/mqueue/*' -prune -o -print | sort | while read path; do stat -c '%n %F %a %u:%g %t:%T' "$path"; readlink "$path"; done
+section dev; find /dev -path '/dev/shm/*' -prune -o -path '/dev/mqueue/*' -prune -o -print | sort |
+  while read path; do stat -c '%n %F %a %u:%g %t:%T' "$path"; readlink "$path"; done
 section root; find / -xdev -maxdepth 2 | grep -v '^/bin/' | sort | while read path; do stat -c '%n %F %a %u:%g' "$path"; done
 section descriptors; for fd in /proc/$$/fd/*; do
   if [ "\${fd##*/}" -lt 3 ]; then echo "\${fd##*/}"; else echo "\${fd##*/} $(readlink $fd | sed 's/:.*//')"; fi; done
