@@ -149,10 +149,11 @@ describe('a shim of protocol version 1', { skip: cannotRun() }, () => {
     writeFileSync(path, `#!/bin/sh\n${process.execPath} ${FAKE} new >/dev/null &\n`);
     chmodSync(path, 0o755);
     const tasks = world.service(undefined, { shim: { path } });
-    await assert.rejects(
-      world.run(tasks, ['true'], { request: { runtime: 'gantry' } }),
-      /^EngineError: failed to create task for container: the shim speaks version 1, too old for this daemon$/,
-    );
+    const why = 'the shim speaks version 1, too old for this daemon';
+    await assert.rejects(world.run(tasks, ['true'], { request: { runtime: 'gantry' } }), {
+      kind: 'internal',
+      message: `failed to create task for container: ${why}`,
+    });
     assert.deepEqual(readdirSync(join(world.execRoot, 'tasks')), []);
     await waitFor(() => world.kernel.cgroups.processes(world.shimCgroup).length === 0);
     assert.deepEqual([...world.kernel.cgroups.processes(world.parent)], []);
