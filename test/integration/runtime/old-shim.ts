@@ -1,8 +1,8 @@
 /**
  * A shim of protocol version 1: says the bytes that a true one said (test/reference/shim-v1.json), with the
  * numbers of its own processes in the places of the recorded ones. `old-shim.ts running` in a task directory
- * has a container already, whose process ends with 7 on SIGTERM; `old-shim.ts new` waits for START on descriptor 3. The
- * requests that it got stand in the file `requests`, one line of JSON each.
+ * has a container already, whose process ends with 7 on SIGTERM; `old-shim.ts new` waits for START on
+ * descriptor 3. The requests that it got stand in the file `requests`, one line of JSON each.
  */
 import { spawn } from 'node:child_process';
 import { appendFileSync, readFileSync, rmSync, renameSync, writeFileSync } from 'node:fs';
