@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,7 +55,18 @@ static void overwrite(const char *base) {
 	close(held);
 }
 
-static void look_at_descriptors(const char *base) {
+/* Whether a file is on one of these file systems, "8:1,0:22": those that the host has mounted. */
+static bool is_on(const char *systems, dev_t device) {
+	char wanted[32];
+	int length = snprintf(wanted, sizeof(wanted), "%u:%u", major(device), minor(device));
+	for (const char *at = systems; (at = strstr(at, wanted)); at += length)
+		if ((at == systems || at[-1] == ',') && (at[length] == 0 || at[length] == ','))
+			return true;
+	return false;
+}
+
+/* Of a process that has nothing of the host any more, only what is the host's would tell something. */
+static void look_at_descriptors(const char *base, const char *systems) {
 	char path[96], link[352], target[256];
 	snprintf(path, sizeof(path), "%s/fd", base);
 	DIR *directory = opendir(path);
@@ -63,7 +75,12 @@ static void look_at_descriptors(const char *base) {
 	for (struct dirent *entry; (entry = readdir(directory));) {
 		snprintf(link, sizeof(link), "%s/%s", path, entry->d_name);
 		link_of(link, target, sizeof(target));
-		if (target[0] == '/' && strncmp(target, "/dev/", 5) != 0 && strncmp(target, "/proc", 5) != 0)
+		struct stat facts;
+		if (systems) {
+			/* Standard input, until the container's own takes its place. */
+			if (target[0] == '/' && strcmp(target, "/dev/null") != 0 && stat(link, &facts) == 0 && is_on(systems, facts.st_dev))
+				printf("host descriptor %s\n", target);
+		} else if (target[0] == '/' && strncmp(target, "/dev/", 5) != 0 && strncmp(target, "/proc", 5) != 0)
 			printf("descriptor %s\n", target);
 	}
 	closedir(directory);
@@ -109,7 +126,7 @@ static void trace(pid_t pid, const char *secret) {
 }
 
 int main(int argc, char **argv) {
-	const char *secret = argc > 2 ? argv[2] : NULL;
+	const char *secret = argc > 2 ? argv[2] : NULL, *systems = argc > 3 ? argv[3] : NULL;
 	int tries_to_trace = argc > 1 && strcmp(argv[1], "trace") == 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* The container's own programs are its own. */
@@ -130,7 +147,7 @@ int main(int argc, char **argv) {
 			if (tries_to_trace)
 				trace(pid, secret);
 			look_for(secret, base);
-			look_at_descriptors(base);
+			look_at_descriptors(base, systems);
 			overwrite(base);
 		}
 		closedir(directory);

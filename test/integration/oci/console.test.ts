@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { errorCode } from '#base/errors.ts';
 import { createKernel } from '#host/real.ts';
-import { must, until } from '../../support/command.ts';
+import { PLAIN_ENV, until } from '../../support/command.ts';
 import { cannotRun, GANTRY_OCI, type World, worldFor } from './world.ts';
 
 const skip = cannotRun();
@@ -135,6 +137,14 @@ test("in the foreground the terminal is shown on the caller's own", { skip }, as
   const bundle = shell(world);
   // `script` gives the command a terminal of its own.
   const command = `stty rows 31 cols 97; ${GANTRY_OCI} --root ${world.root} run -b ${bundle} one`;
-  const output = await must('script', ['-qec', command, '/dev/null'], { input: 'typed\n' });
-  assert.match(output, /31 97\r\nready\r\n[\s\S]*got typed\r\n\/dev\/pts\/0/);
+  // Typed when it is waited for: a terminal echoes at once, wherever its output is.
+  const child = spawn('script', ['-qec', command, '/dev/null'], { env: PLAIN_ENV });
+  t.after(() => child.kill('SIGKILL'));
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (!output.includes('ready') && (output + text).includes('ready')) child.stdin.write('typed\n');
+    output += text;
+  });
+  const [exit] = (await once(child, 'close')) as [number | null];
+  assert.deepEqual([exit, output], [0, '31 97\r\nready\r\ntyped\r\ngot typed\r\n/dev/pts/0\r\n']);
 });
