@@ -193,10 +193,20 @@ function planKeys({ builder, process, context, namespaces, sysctls }: Launch): n
   return proc;
 }
 
+/** Labels and settings. */
+function planWrites({ builder, context, process, sysctls }: Launch, proc: number | null): void {
+  builder.child.push(...planLabels(context, process, proc));
+  for (const { path, value, from } of sysctls) {
+    if (proc !== null) builder.child.push({ op: 'writeProc', proc, path, value: Buffer.from(value), from });
+  }
+}
+
 /** From here on others in its pid namespace see the process. Slot of the root, which is `/` now. */
 function planLateEntry(launch: Launch, pid: Joined): number {
   const { builder, process, context, mounts } = launch;
   const { child } = builder;
+  // Through a procfs in which nothing is masked: it is closed before anybody can look.
+  planWrites(launch, planKeys(launch));
   if (process.terminal !== true) child.push(planStdio(null));
   planAppearance(builder, pid, context.preservedDescriptors ?? 0);
   const root = builder.slot(pid.from);
@@ -206,10 +216,10 @@ function planLateEntry(launch: Launch, pid: Joined): number {
 }
 
 function planChild(launch: Launch, hostRoot: number, start: number | null): ProcessScene {
-  const { builder, spec, process, context, namespaces, sysctls } = launch;
+  const { builder, spec, process, context, namespaces } = launch;
   const { child } = builder;
   const { latePid } = namespaces;
-  let proc = latePid === undefined ? planKeys(launch) : null;
+  const proc = latePid === undefined ? planKeys(launch) : null;
   if (namespaces.isNew('network')) child.push({ op: 'loopbackUp', from: 'linux.namespaces' });
   const scene: ProcessScene = {
     process,
@@ -229,14 +239,10 @@ function planChild(launch: Launch, hostRoot: number, start: number | null): Proc
   if (context.noPivot === undefined) child.push({ op: 'pivot', root: hostRoot, from });
   else child.push({ op: 'moveRoot', root: hostRoot, hide: context.noPivot.hide, from });
   const root = latePid === undefined ? hostRoot : planLateEntry(launch, latePid);
-  if (latePid !== undefined) proc = planKeys(launch);
   child.push({ op: 'makePath', root, path: process.cwd, from: 'process.cwd' });
   planStreams(launch, root);
   planFinalRoot(launch, root);
-  child.push(...planLabels(context, process, proc));
-  for (const { path, value, from } of sysctls) {
-    if (proc !== null) child.push({ op: 'writeProc', proc, path, value: Buffer.from(value), from });
-  }
+  if (latePid === undefined) planWrites(launch, proc);
   planHiddenPaths(launch, root);
   child.push(...planPersonality(spec.linux?.personality), ...late.child);
   if (start !== null) child.push({ op: 'tell', point: SYNC.created }, { op: 'waitStart', slot: start });
