@@ -9,6 +9,7 @@ import { attend } from './foreground.ts';
 import { homeInside } from './home.ts';
 import { type Console, FILTERS, launch, type Launched } from './launcher.ts';
 import { Failure } from './messages.ts';
+import { withOwnSize } from './own-terminal.ts';
 import { processOfFlags } from './process-flags.ts';
 import { type Saved, statusOf } from './state.ts';
 
@@ -82,7 +83,8 @@ async function launchExec(context: Context, saved: Saved, process_: SpecProcess)
   });
   const init = kernel.openProcess(saved);
   if (init === null) throw new Failure('cannot exec in a stopped container');
-  const request = { process: process_, console, init };
+  const shown = console === 'here' ? withOwnSize(kernel, process_) : process_;
+  const request = { process: shown, console, init };
   try {
     const launched = await launchOnce(context, saved, request);
     if (launched !== null) return launched;

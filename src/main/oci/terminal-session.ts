@@ -1,14 +1,10 @@
 import { ReadStream } from 'node:tty';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ProgramKernel } from '#host/program.ts';
+import { ownTerminal } from './own-terminal.ts';
 
 const SILENCE_MS = 200;
 const LOOK_MS = 20;
-
-/** The terminal that our own user sits at, if there is one. */
-function ownTerminal(kernel: ProgramKernel): number | null {
-  return [2, 1, 0].find((fd) => kernel.terminals.size(fd) !== null) ?? null;
-}
 
 /** Copies between the process's terminal and our standard streams until the process is gone. */
 export class TerminalSession {
