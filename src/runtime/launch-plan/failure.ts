@@ -99,7 +99,7 @@ function mountText(plan: LaunchPlan, operation: Operation, failure: LaunchFailur
   const detail = opened
     ? `stat ${failure.object}: ${why}`
     : `mount src=${source}, dst=${target}${said}: ${why}`;
-  // Only the kernel sees that links lead in a circle, so the member is named as where a spec is checked.
+  // Links in a circle that lie in another mount: the member is named as where a spec is checked.
   const circle = failure.errno === ELOOP && IN_ROOT.has(operation.op);
   const member = circle && operation.from !== undefined ? `${operation.from}.destination: ` : '';
   const what = `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(target)}`;
