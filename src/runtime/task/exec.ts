@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { EXEC_FLAG, FIELD, Fields, type FieldValue, FRAME } from '../shim/protocol.ts';
@@ -7,6 +8,9 @@ import type { TaskContext } from './context.ts';
 import { type LiveTask, processOf } from './live-task.ts';
 import type { ExecWork, StartCall, Starter } from './starter.ts';
 import { starterOf } from './starters.ts';
+
+/** Of the kernel's flags of a process. */
+const PF_EXITING = 0x4;
 
 /** A further process in a running task, started the way the task was. */
 export async function execInTask(
@@ -25,7 +29,7 @@ export async function execInTask(
     if (again !== null) answer = await ask(context, again, { starter, work });
     if (!answer.hasStarted) {
       const failure = await starter.execFailure(answer.fields, work);
-      throw isGone(context, { task, failure }) ? notRunning(task, failure) : failure;
+      throw isGone(context, task) ? notRunning(task, failure) : failure;
     }
     const { pid } = processOf(answer.fields);
     task.execs.set(execId, { execId, pid });
@@ -46,14 +50,22 @@ function refuseOldShim({ id, shimVersion }: LiveTask, { shimVersion: needed }: S
 }
 
 /**
- * Whether an exec failed because the first process is about to be gone, before its exit is known here: it has
- * left its namespaces already (ESRCH of setns) when it can still be seen.
+ * Whether an exec failed because the first process is about to be gone, before its exit is known here: on its
+ * way out it leaves its namespaces and ends everybody in them when it can still be seen.
  */
-function isGone(
-  { kernel }: TaskContext,
-  { task, failure }: { readonly task: LiveTask; readonly failure: Error },
-): boolean {
-  return !kernel.processes.alive(task.process) || /setns.*: no such process$/.test(failure.message);
+function isGone({ kernel }: TaskContext, { process }: LiveTask): boolean {
+  return !kernel.processes.alive(process) || isEnding(process.pid);
+}
+
+function isEnding(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // After the name, which may hold anything: state, five numbers, flags.
+    const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
+    return (flags & PF_EXITING) !== 0;
+  } catch {
+    return true;
+  }
 }
 
 function notRunning({ id }: LiveTask, cause: unknown): EngineError {
