@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
 import { findLeaks } from '../support/leaks.ts';
@@ -41,6 +41,8 @@ const REFUSED: readonly (readonly [string[], number, string])[] = [
     125,
     'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /nosuchsrc',
   ],
+  [['--ipc', 'nope', 'busybox', 'true'], 125, 'docker: Error response from daemon: invalid IPC mode: nope'],
+  [['--pid', 'nope', 'busybox', 'true'], 125, 'docker: --pid: invalid PID mode'],
   [
     ['-m', '5m', 'busybox', 'true'],
     125,
@@ -179,6 +181,56 @@ e2e('a seccomp profile with a misspelled system call is refused at the start', {
   await writeFile(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }));
   assert.equal((await daemon.docker(run)).exit, 0);
 });
+
+/** Parts of a create request that pass until the start, and what the start says. */
+const REFUSED_STARTS: readonly (readonly [object, RegExp])[] = [
+  [{ Ulimits: [{ Name: 'nope', Soft: 1, Hard: 1 }] }, /process\.rlimits\[0\]\.type: invalid rlimit type/],
+  [{ Tmpfs: { '/etc/passwd/x': '' } }, /mounts\[\d+\]\.destination: "\/etc\/passwd\/x": not a directory/],
+  [{ Tmpfs: { '/one/x': '' } }, /mounts\[\d+\]\.destination: "\/one\/x": too many levels of symbolic/],
+  [
+    { Tmpfs: Object.fromEntries(Array.from({ length: 1100 }, (_, i) => [`/m${i}`, ''])) },
+    /mounts\[\d+\]: needs more than 1024 open files/,
+  ],
+];
+
+e2e(
+  'what only the start can refuse is refused by its member, and nothing is left',
+  { skip: USES_OWN_RUNTIME ? false : 'needs our own launcher' },
+  async (daemon) => {
+    await writeFile(
+      `${daemon.root}/circle.tar`,
+      tarOf([
+        { path: 'one', type: 'symlink', target: 'two' },
+        { path: 'two', type: 'symlink', target: 'one' },
+        { path: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\n' },
+      ]),
+    );
+    await daemon.mustDocker(['import', `${daemon.root}/circle.tar`, 'circle']);
+    const create = async (HostConfig: object): Promise<string> => {
+      const body = { Image: 'circle', Cmd: ['/true'], HostConfig };
+      const made = await daemon.api('/containers/create', { method: 'POST', body });
+      assert.equal(made.status, 201, made.body.toString());
+      return (made.json as { Id: string }).Id;
+    };
+    const refused = async (id: string): Promise<string> => {
+      const answer = await daemon.api(`/containers/${id}/start`, { method: 'POST' });
+      assert.ok(answer.status >= 400, String(answer.status));
+      return (answer.json as { message: string }).message;
+    };
+    for (const [host, says] of REFUSED_STARTS) {
+      const id = await create(host);
+      assert.match(await refused(id), says);
+      await daemon.mustDocker(['rm', id]);
+      assert.deepEqual(await findLeaks(daemon), [], String(says));
+    }
+    const id = await create({});
+    const lower = await daemon.mustDocker(['inspect', '-f', '{{.GraphDriver.Data.LowerDir}}', id]);
+    await Promise.all(lower.split(':').map((path) => rm(path, { recursive: true })));
+    assert.match(await refused(id), /no such file or directory/);
+    await daemon.mustDocker(['rm', id]);
+    assert.deepEqual(await findLeaks(daemon), []);
+  },
+);
 
 e2e('broken and hostile archives leave host files alone', {}, async (daemon) => {
   const canary = `${daemon.root}/canary`;
