@@ -66,7 +66,11 @@ export function* openInside(root: number, path: FilePath, flags: Flags): Operati
 }
 
 /** What opening it would say: an errno's name, null when it can be opened. No exception: those cost most. */
-export function reach(sys: Sys, root: number, path: FilePath, noSymlinks: boolean): string | null {
+export function reach(
+  sys: Sys,
+  root: number,
+  { path, noSymlinks }: { readonly path: FilePath; readonly noSymlinks: boolean },
+): string | null {
   const call = openCall(root, path, { flags: O.PATH, noSymlinks });
   let result = sys.raw(...call);
   for (let again = 1; again < RACE_RETRIES && result === -errnoNumber('EAGAIN'); again += 1)

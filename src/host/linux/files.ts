@@ -42,7 +42,7 @@ export function createFiles(sys: Sys): Files {
       steps.length === 0 ? Promise.resolve() : sys.later(carryOutSteps(steps), NO_DEADLINE),
     discard: (leaving) =>
       leaving.length === 0 ? Promise.resolve(true) : sys.later(discard(leaving), NO_DEADLINE),
-    reach: (root, path, { noSymlinks = false } = {}) => reach(sys, root, path, noSymlinks),
+    reach: (root, path, { noSymlinks = false } = {}) => reach(sys, root, { path, noSymlinks }),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),
     fileSystemType: (path) => {
       const buffer = Buffer.alloc(STATFS_BYTES);

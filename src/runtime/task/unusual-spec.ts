@@ -4,8 +4,8 @@ import type { ContainerSpec } from '../spec.ts';
 const USUAL = { entries: 200, texts: 2000, characters: 256 * 1024 } as const;
 
 /**
- * Whether making the plan may refuse something that nobody has checked before. The plan is made while the shim
- * is born; of such a spec it is made before that, too, so that a refusal comes before anything is made.
+ * Whether making the plan may refuse something that nobody has checked before. The plan is made while the
+ * shim is born; of such a spec it is made before that, too, so that a refusal comes before anything is made.
  */
 export function isUnusual({ process, mounts, linux }: ContainerSpec): boolean {
   const { rlimits = [], env = [], args } = process;
