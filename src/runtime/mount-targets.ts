@@ -18,7 +18,7 @@ const REASONS: Readonly<Record<Reason, string>> = {
 };
 /** As the kernel's. */
 const MAX_LINKS = 40;
-/** Names looked at for all mounts together: links can be long and many. The launcher has bounds of its own. */
+/** Names looked at for all mounts together: links can be long and many. The launcher has its own bounds. */
 const MAX_STEPS = 2000;
 /** Names of files are bytes; so each is one character. */
 const BYTES = 'latin1';
