@@ -71,6 +71,10 @@ export async function createExec(
   const user = await execUser(room, entry, config.user);
   const exec = await room.execs.add({ id: newExecId(), containerId: entry.record.id, config, user });
   tellExec(room, entry, { exec, action: 'exec_create' });
+  const { attach } = config;
+  // After the answer, while the client makes the next request of it.
+  if (attach.stdin || attach.stdout || attach.stderr)
+    setImmediate(() => room.deps.tasks.attachAhead(exec.containerId, exec.id, attach));
   return { Id: exec.id };
 }
 

@@ -42,6 +42,7 @@ export type TaskPort = Pick<
   | 'start'
   | 'exec'
   | 'attach'
+  | 'attachAhead'
   | 'resize'
   | 'signal'
   | 'pids'

@@ -136,7 +136,10 @@ export class HttpClient {
         }
       };
       socket.on('data', (piece: Buffer) => guarded(() => arriving.take(piece))());
-      socket.on('end', guarded(() => arriving.ended()));
+      socket.on(
+        'end',
+        guarded(() => arriving.ended()),
+      );
       socket.on('error', reject);
       socket.on('close', () => reject(new Error('the connection was closed')));
       socket.write(bytes);

@@ -7,12 +7,14 @@ import type { Exec } from './exec-model.ts';
 
 /** Ended execs are remembered for a while, for clients that ask for the exit code. */
 const KEEP_MS = 5 * 60_000;
+const SWEEP_MS = 10_000;
 
 type Wanted = Pick<Exec, 'id' | 'containerId' | 'config' | 'user'>;
 
 export class ExecTable {
   readonly files: ExecFiles;
   readonly #execs = new Map<string, Exec>();
+  #sweptAtMs = 0;
 
   constructor(files: ExecFiles) {
     this.files = files;
@@ -21,7 +23,7 @@ export class ExecTable {
   /** Its file is there when this returns. Errors: `conflict` when too many wait for their start. */
   async add(of: Wanted): Promise<Exec> {
     this.#sweep();
-    const waiting = this.ofContainer(of.containerId).filter((exec) => !exec.started).length;
+    const waiting = this.#waitingIn(of.containerId);
     if (waiting >= LIMITS.waitingExecs) throw new EngineError('conflict', messages.tooManyExecs(waiting));
     // It counts from now on, so that many at once cannot slip through.
     const exec = this.restore(of);
@@ -77,8 +79,17 @@ export class ExecTable {
     for (const exec of this.ofContainer(id)) this.#execs.delete(exec.id);
   }
 
+  #waitingIn(id: ContainerId): number {
+    let waiting = 0;
+    for (const exec of this.#execs.values()) if (!exec.started && exec.containerId === id) waiting += 1;
+    return waiting;
+  }
+
   #sweep(): void {
-    const limit = Date.now() - KEEP_MS;
+    const now = Date.now();
+    if (now - this.#sweptAtMs < SWEEP_MS) return;
+    this.#sweptAtMs = now;
+    const limit = now - KEEP_MS;
     for (const [id, exec] of this.#execs)
       if (exec.endedAtMs > 0 && exec.endedAtMs < limit) {
         this.#execs.delete(id);

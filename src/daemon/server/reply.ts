@@ -23,8 +23,9 @@ export class Reply {
 
   /** Ends with a newline, as the reference's encoder does. */
   json(status: number, value: unknown): void {
-    const body = Buffer.from(`${JSON.stringify(value)}\n`);
-    this.#response.writeHead(status, { 'content-type': JSON_TYPE, 'content-length': body.length }).end(body);
+    const body = `${JSON.stringify(value)}\n`;
+    const headers = { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) };
+    this.#response.writeHead(status, headers).end(body);
   }
 
   text(status: number, text: string): void {

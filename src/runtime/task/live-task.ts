@@ -9,7 +9,9 @@ import { readExit, readShimLog, type TaskMeta, writeExit } from '../shim/files.t
 import { FIELD, type Fields, FRAME, type Frame } from '../shim/protocol.ts';
 import { connectShim } from '../shim/spawn.ts';
 import type { ExecState, ExitRecord, RunningTask } from '../task.ts';
+import type { AttachAhead } from './attach-ahead.ts';
 import { runningRoot, type TaskContext } from './context.ts';
+import { ExecPlans } from './exec-plans.ts';
 import { killStragglers } from './stragglers.ts';
 
 export interface ProcessFacts {
@@ -58,6 +60,9 @@ export class LiveTask {
   /** Of a container that a launch plan started, once it is known; execs get it, too. */
   filter: SeccompProgram | undefined;
   readonly execs = new Map<string, ExecState>();
+  readonly execPlans = new ExecPlans();
+  /** Of the exec that was created last. */
+  attachAhead: AttachAhead | null = null;
   /** Of an ended task: nothing of it is in the kernel any more. */
   settled: Promise<void> = Promise.resolve();
   readonly #context: TaskContext;

@@ -93,9 +93,9 @@ class PlanStarter implements Starter {
     });
   }
 
-  #call(plan: LaunchPlan, terminal: boolean): StartCall {
+  #call(plan: LaunchPlan, terminal: boolean, bytes = encodeLaunchPlan(plan)): StartCall {
     this.#plan = plan;
-    return { fields: [[FIELD.plan, encodeLaunchPlan(plan)]], flags: terminal ? START_FLAG.terminal : 0 };
+    return { fields: [[FIELD.plan, bytes]], flags: terminal ? START_FLAG.terminal : 0 };
   }
 
   #hostContext(task: { readonly id: string }) {
@@ -140,14 +140,17 @@ class PlanStarter implements Starter {
     const facts = task.meta.launch;
     if (facts === undefined) throw new EngineError('internal', `task ${task.id}: how it was started is lost`);
     const seccomp = (task.filter ??= readFilter(task.directory, facts));
+    const process = sized(request.process, request);
     const target = { ...facts, cgroupsPath: task.meta.cgroupPath };
-    const plan = buildExecPlan(sized(request.process, request), target, {
-      ...this.#hostContext(task),
-      ...(seccomp === undefined ? {} : { seccomp }),
-      ...(request.home === undefined ? {} : { home: request.home }),
-      ...(initCgroup === undefined ? {} : { initCgroup }),
-    });
-    return this.#call(plan, request.terminal);
+    const { plan, bytes } = task.execPlans.get(JSON.stringify([process, request.home, initCgroup]), () =>
+      buildExecPlan(process, target, {
+        ...this.#hostContext(task),
+        ...(seccomp === undefined ? {} : { seccomp }),
+        ...(request.home === undefined ? {} : { home: request.home }),
+        ...(initCgroup === undefined ? {} : { initCgroup }),
+      }),
+    );
+    return this.#call(plan, request.terminal, bytes);
   }
 
   /** A service manager inside has moved everybody out of the container's cgroup: the exec follows init. */
