@@ -1,7 +1,7 @@
 /**
  * `node tools/profile-run.ts [--runs N] [--network MODE] [--runtime PATH] [--pause MS]`: where the
- * time of one `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of its own; a
- * wrapper around the kernel interface takes the times. Prints medians of each call.
+ * time of one `run --rm busybox true` goes. The engine runs inside of this process, in a network namespace of
+ * its own; a wrapper around the kernel interface takes the times. Prints medians of each call.
  */
 import { spawnSync } from 'node:child_process';
 import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';

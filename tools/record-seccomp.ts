@@ -1,7 +1,7 @@
 /**
  * Records what runc and libseccomp make of seccomp profiles, as data for tests: each profile of
- * `test/reference/seccomp/profiles.json` and the default one as the filter that runc loads (as strace sees it),
- * and the numbers that libseccomp knows. Wants root, runc, strace, a C compiler and libseccomp-dev.
+ * `test/reference/seccomp/profiles.json` and the default one as the filter that runc loads (as strace sees
+ * it), and the numbers that libseccomp knows. Wants root, runc, strace, a C compiler and libseccomp-dev.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,9 @@ int main(void) {
 }
 `;
 
-/** Reads `default`, then lines of `action name count {argument operator value value}`, and exports for arm64. */
+/**
+ * Reads `default`, then lines of `action name count {argument operator value value}`, and exports for arm64.
+ */
 const EXPORTER = `#include <seccomp.h>
 #include <stdio.h>
 int main(void) {
@@ -100,7 +102,10 @@ function recordNumbers(folder: string): void {
   writeFileSync(join(TARGET, 'libseccomp-numbers.txt'), head + lines);
 }
 
-/** The last filter that a trace of raw numbers shows: `BPF_STMT(code, k)` and `BPF_JUMP(code, k, jt, jf)`, a code as `1|2|4`. */
+/**
+ * The last filter that a trace of raw numbers shows: `BPF_STMT(code, k)` and `BPF_JUMP(code, k, jt, jf)`, a
+ * code as `1|2|4`.
+ */
 function filterIn(trace: string): Buffer {
   const call = trace.split('\n').findLast((line) => line.includes('filter=[BPF_'));
   if (call === undefined) throw new Error('no filter was loaded');

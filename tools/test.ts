@@ -3,8 +3,8 @@
  * left behind. A file that fails beside others runs once more alone: if it passes then, it is reported as
  * flaky and counts as passed.
  *
- * Containers are started by our own launcher. `GANTRY_TEST_RUNTIME=runc npm test [-- PATH…]` runs the same files
- * with an OCI runtime; a few of them run with runc every time.
+ * Containers are started by our own launcher. `GANTRY_TEST_RUNTIME=runc npm test [-- PATH…]` runs the same
+ * files with an OCI runtime; a few of them run with runc every time.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

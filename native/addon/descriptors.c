@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FDS = 64, MESSAGE_BYTES = 4096 };
+enum { FDS = 253, MESSAGE_BYTES = 4096 };
 
 union control {
   char bytes[CMSG_SPACE(FDS * sizeof(int))];

@@ -295,7 +295,7 @@ static void start(struct connection *connection, const struct frame *frame) {
 	struct process *process = process_main();
 	if (process->state != PROCESS_NEW || released)
 		refuse(connection, frame->tag, EALREADY, "start");
-	else if (!prepare(process, frame))
+	else if (!inherited_is_assigned() || !prepare(process, frame))
 		refuse(connection, frame->tag, EINVAL, "start");
 	else
 		launch(connection, frame, process);
@@ -370,11 +370,12 @@ static int cancel(const struct process *process) {
 	return 0;
 }
 
-static void greet(struct connection *connection, const struct frame *frame) {
-	bool is_new = process_main()->state == PROCESS_NEW;
-	if (is_new && (field_int(frame, FIELD_FLAGS, 0) & CONTROL_RUNTIME) != 0)
+static void assign(struct connection *connection, const struct frame *frame) {
+	const char *step = "assigned";
+	int error = inherited_is_assigned() || released ? EALREADY : inherited_assign(frame, &step);
+	if (!error && (field_int(frame, FIELD_FLAGS, 0) & ASSIGN_RUNTIME) != 0)
 		prewarm_cgroups();
-	hello(connection, frame->tag);
+	answer(connection, frame->tag, error, step);
 }
 
 static void release(struct connection *connection, uint16_t tag) {
@@ -385,7 +386,8 @@ static void release(struct connection *connection, uint16_t tag) {
 	}
 	released = true;
 	listen_close();
-	record_remove_shim();
+	if (inherited_is_assigned())
+		record_remove_shim();
 	if (process->state == PROCESS_NEW) {
 		process->state = PROCESS_FAILED;
 		stdio_close(process);
@@ -401,10 +403,14 @@ static enum handled control_frame(struct connection *connection, const struct fr
 	int error = ESRCH;
 	switch (frame->type) {
 	case FRAME_CONTROL:
-		greet(connection, frame);
-		break;
 	case FRAME_STATUS:
 		hello(connection, frame->tag);
+		break;
+	case FRAME_ASSIGN:
+		assign(connection, frame);
+		break;
+	case FRAME_NETWORK_READY:
+		answer(connection, frame->tag, starter_network_ready(process_main()), "network ready");
 		break;
 	case FRAME_START:
 		start(connection, frame);

@@ -5,20 +5,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "connection.h"
 #include "error.h"
+#include "limits.h"
 #include "protocol.h"
+#include "record.h"
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
 
 static char oom_score[16] = "0";
-static bool has_rootfs, has_netns;
-static unsigned held_ports, held_connections;
+static bool has_rootfs, has_netns, assigned;
+static char *shown_name;
+static size_t name_room;
+/* As they were given: root, ports, connections. Untouched, and so no memory, but for those that are used. */
+static int gifts[1 + MAX_PORTS + MAX_CONNECTIONS];
+static unsigned first_port, held_ports;
 
 void inherited_remember_oom_score(void) {
 	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
@@ -35,42 +42,111 @@ void inherited_remember_oom_score(void) {
 }
 
 /* A missing descriptor's number is filled, so that nothing else can take it. */
-void inherited_hold(unsigned ports, unsigned connections) {
-	has_rootfs = fcntl(FD_ROOTFS, F_GETFD) >= 0;
-	has_netns = fcntl(FD_NETNS, F_GETFD) >= 0;
-	for (int fd = 0; fd <= FD_NETNS; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
-			continue;
-		if (fd == FD_CONTROL)
+void inherited_hold(char *name) {
+	shown_name = name;
+	name_room = strlen(name);
+	for (int fd = 0; fd <= FD_GIFTS; fd++) {
+		bool inherited = fd != FD_ROOTFS && fd != FD_NETNS && fcntl(fd, F_GETFD) >= 0;
+		if (!inherited && fd == FD_CONTROL)
 			die("descriptor 3", EBADF);
-		int filler = open("/dev/null", O_RDWR);
-		if (filler != fd && (dup2(filler, fd) < 0 || close(filler) < 0))
+		int filler = inherited ? -1 : open("/dev/null", O_RDWR);
+		if (!inherited && filler != fd && (dup2(filler, fd) < 0 || close(filler) < 0))
 			die("fill descriptor", errno);
-	}
-	held_ports = ports;
-	held_connections = connections;
-	for (unsigned fd = FD_CONTROL; fd < FD_PORTS + ports + connections; fd++)
-		if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+		if (fd >= FD_CONTROL && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 			die("inherited descriptor", errno);
-	syscall(SYS_close_range, FD_PORTS + ports + connections, ~0u, 0);
+	}
+	syscall(SYS_close_range, FD_GIFTS + 1, ~0u, 0);
+}
+
+/* They were sent before the request that counts them. */
+static int take_gifts(unsigned count) {
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(MAX_GIFTS_BYTES)];
+	} control;
+	for (unsigned taken = 0; taken < count;) {
+		char byte;
+		struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+		struct msghdr message = {
+			.msg_iov = &vector,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control),
+		};
+		if (recvmsg(FD_GIFTS, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
+			return errno ? errno : EPROTO;
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+			return EPROTO;
+		unsigned got = (unsigned)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		if (got > count - taken || (message.msg_flags & MSG_CTRUNC) != 0)
+			return EPROTO;
+		memcpy(gifts + taken, CMSG_DATA(header), got * sizeof(int));
+		taken += got;
+	}
+	return 0;
+}
+
+static int enter_directory(const struct frame *frame) {
+	char path[MAX_PATH_BYTES + 1];
+	if (!field_text(frame, FIELD_DIRECTORY, path, sizeof(path)) || path[0] != '/')
+		return EINVAL;
+	int fd = chdir(path) < 0 ? -1 : open("shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* Clients that waited before there was a shim: they are attached before anything can start. */
+static void serve_connections(const int *fds, unsigned count) {
+	for (unsigned i = 0; i < count; i++)
+		connection_take(connection_add(fds[i]));
+}
+
+int inherited_assign(const struct frame *frame, const char **step) {
+	char id[MAX_EXEC_ID + 1];
+	uint64_t ports = field_int(frame, FIELD_PORTS, 0), clients = field_int(frame, FIELD_CLIENTS, 0);
+	unsigned roots = field_int(frame, FIELD_ROOTS, 0) != 0;
+	*step = "counts";
+	if (ports > MAX_PORTS || clients >= MAX_CONNECTIONS || !field_text(frame, FIELD_ID, id, sizeof(id)))
+		return EINVAL;
+	*step = "directory";
+	int error = enter_directory(frame);
+	if (error)
+		return error;
+	*step = "descriptors";
+	error = take_gifts(roots + (unsigned)ports + (unsigned)clients);
+	if (!error && roots && dup3(gifts[0], FD_ROOTFS, O_CLOEXEC) < 0)
+		error = errno;
+	if (error)
+		return error;
+	if (roots)
+		close(gifts[0]);
+	has_rootfs = roots;
+	first_port = roots;
+	held_ports = (unsigned)ports;
+	strncpy(shown_name, id, name_room);
+	assigned = true;
+	record_shim();
+	listen_open();
+	serve_connections(gifts + roots + ports, (unsigned)clients);
+	return 0;
+}
+
+bool inherited_is_assigned(void) {
+	return assigned;
 }
 
 void inherited_drop_ports(void) {
-	if (held_ports > 0)
-		syscall(SYS_close_range, FD_PORTS, FD_PORTS + held_ports - 1, 0);
-	held_ports = 0;
+	for (; held_ports > 0; held_ports--)
+		close(gifts[first_port + held_ports - 1]);
 }
 
 void inherited_drop_rootfs(void) {
 	if (has_rootfs)
 		close(FD_ROOTFS);
 	has_rootfs = false;
-}
-
-/* Their clients waited before there was a shim: they are attached before anything can start. */
-void inherited_serve_connections(unsigned ports) {
-	for (unsigned fd = FD_PORTS + ports; fd < FD_PORTS + ports + held_connections; fd++)
-		connection_take(connection_add((int)fd));
 }
 
 int inherited_rootfs(void) {

@@ -15,6 +15,7 @@
 #define MAX_ARGUMENTS 64
 #define MAX_PORTS 65536u /* sockets that hold published ports */
 #define MAX_NETNS_PATH 64u
+#define MAX_GIFTS_BYTES (253 * sizeof(int)) /* descriptors in one message: the kernel takes no more */
 #define MAX_ATTRS_BYTES (16u * KIB)
 #define MAX_REQUEST_BYTES (4u * MIB + 256u * KIB)
 #define MAX_RUNTIME_BYTES (256u * KIB) /* argv and environment of an OCI runtime */

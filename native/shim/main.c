@@ -103,8 +103,8 @@ static bool needed(void) {
 	return !init->streams_ended;
 }
 
-static noreturn void serve(unsigned ports, unsigned connections) {
-	inherited_hold(ports, connections);
+static noreturn void serve(char *name) {
+	inherited_hold(name);
 	detach();
 	inherited_remember_oom_score();
 	loop_open();
@@ -113,33 +113,23 @@ static noreturn void serve(unsigned ports, unsigned connections) {
 	connections_open();
 	control_open();
 	attach_open();
-	record_shim();
-	listen_open();
-	inherited_serve_connections(ports);
 	connection_add(FD_CONTROL);
 	while (needed()) {
 		stdio_gather();
 		loop_once(wait_ms());
 	}
 	listen_close();
-	record_remove_shim();
+	if (inherited_is_assigned())
+		record_remove_shim();
 	_exit(0);
 }
 
-static unsigned count_of(const char *text, unsigned limit) {
-	char *end;
-	unsigned long count = strtoul(text, &end, 10);
-	if (*text == 0 || *end || count > limit)
-		die("number of descriptors", EINVAL);
-	return (unsigned)count;
-}
-
 int main(int argc, char **argv) {
-	if (argc >= 3 && argc <= 5 && strcmp(argv[1], "serve") == 0)
-		serve(argc > 3 ? count_of(argv[3], MAX_PORTS) : 0, argc > 4 ? count_of(argv[4], MAX_CONNECTIONS - 1) : 0);
+	if (argc == 3 && strcmp(argv[1], "serve") == 0)
+		serve(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "overlay") == 0)
 		return overlay_main(argv[2], argv[3]);
 	if (argc > 2 && strcmp(argv[1], "launch") == 0)
 		return launch_main(argc - 2, argv + 2);
-	die("usage: gantry-shim serve ID [PORTS [CONNECTIONS]] | overlay DIRECTORY OPTIONS | launch PLAN_FD...", EINVAL);
+	die("usage: gantry-shim serve NAME | overlay DIRECTORY OPTIONS | launch PLAN_FD...", EINVAL);
 }

@@ -17,7 +17,7 @@ static void reset(struct process *process, enum process_state state) {
 	process->ring.spill_fd = -1;
 	process->state = state;
 	process->pidfd = -1;
-	process->error_fd = process->reports = -1;
+	process->error_fd = process->reports = process->network_ready = -1;
 	process->in.fd = process->out.fd = process->err.fd = process->console.fd = -1;
 }
 

@@ -34,6 +34,7 @@ struct process {
 	bool ended_early; /* with `early_status`, before its start was told */
 	int early_status;
 	int reports; /* where the starter tells how far it is */
+	int network_ready; /* where it is told that its network is there */
 	int pidfd;
 	uint64_t start_time, started_ns, exited_ns;
 	int exit_code, signal;

@@ -1,11 +1,11 @@
 /* The numbers of docs/flows/shim-protocol.md. They only ever grow. */
 #pragma once
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 #define FRAME_HEADER_BYTES 8
 #define FIELD_HEADER_BYTES 8
 
-enum descriptor { FD_CONTROL = 3, FD_ROOTFS = 4, FD_NETNS = 5, FD_PORTS = 6 };
+enum descriptor { FD_CONTROL = 3, FD_ROOTFS = 4, FD_NETNS = 5, FD_GIFTS = 6 };
 
 enum frame_type {
 	FRAME_CONTROL = 0x01,
@@ -18,6 +18,8 @@ enum frame_type {
 	FRAME_STATUS = 0x15,
 	FRAME_RELEASE = 0x16,
 	FRAME_CANCEL = 0x17,
+	FRAME_ASSIGN = 0x18,
+	FRAME_NETWORK_READY = 0x19,
 	FRAME_STDIN = 0x20,
 	FRAME_STDIN_EOF = 0x21,
 	FRAME_STDOUT = 0x30,
@@ -77,9 +79,14 @@ enum field_number {
 	FIELD_STDIO_UID = 39,
 	FIELD_STDIO_GID = 40,
 	FIELD_NETNS_PATH = 41,
+	FIELD_DIRECTORY = 42,
+	FIELD_ID = 43,
+	FIELD_ROOTS = 44,
+	FIELD_PORTS = 45,
+	FIELD_CLIENTS = 46,
 };
 
-enum control_flag { CONTROL_RUNTIME = 1 };
+enum assign_flag { ASSIGN_RUNTIME = 1 };
 enum start_flag {
 	START_STDIN = 1,
 	START_STDIN_ONCE = 2,
@@ -87,5 +94,6 @@ enum start_flag {
 	START_DETACHED = 8,
 	START_TERMINAL = 16,
 	EXEC_AGAIN = 32,
+	START_NETWORK_LATER = 64,
 };
 enum attach_flag { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4 };

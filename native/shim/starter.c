@@ -37,8 +37,15 @@ static noreturn void refuse(int report, int error, const char *reason) {
 	_exit(1);
 }
 
+/* What a launch talks through, beside the streams. */
+struct channels {
+	int reports[2];
+	int network_ready[2]; /* -1 when its network is there before it begins */
+};
+
 static noreturn void run_starter(const struct process *process, const struct field *field,
-	const struct child_streams *streams, int report) {
+	const struct child_streams *streams, const struct channels *channels) {
+	int report = channels->reports[1];
 	static struct plan plan;
 	const uint8_t *bytes = field->data;
 	int given[SLOT_FIRST];
@@ -61,20 +68,34 @@ static noreturn void run_starter(const struct process *process, const struct fie
 	given[SLOT_IN] = streams->in;
 	given[SLOT_OUT] = streams->out;
 	given[SLOT_ERR] = streams->err;
+	given[SLOT_NETWORK_READY] = channels->network_ready[0];
 	launch_execute(&plan, given, SLOT_FIRST, report);
+}
+
+static int channels_open(struct channels *channels, const struct process *process) {
+	channels->network_ready[0] = channels->network_ready[1] = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channels->reports) < 0)
+		return errno;
+	bool later = process == process_main() && (process->flags & START_NETWORK_LATER) != 0;
+	if (!later || pipe2(channels->network_ready, O_CLOEXEC | O_NONBLOCK) == 0)
+		return 0;
+	int error = errno;
+	close(channels->reports[0]);
+	close(channels->reports[1]);
+	return error;
 }
 
 int starter_spawn(struct process *process, const struct frame *frame, const char **step) {
 	struct child_streams streams = {-1, -1, -1};
+	struct channels channels;
 	struct field field;
-	int reports[2];
 	*step = "plan";
 	if (!field_find(frame, FIELD_PLAN, &field))
 		return EINVAL;
 	*step = "streams";
 	int error = child_streams_open(process, &streams);
-	if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reports) < 0)
-		error = errno;
+	if (!error)
+		error = channels_open(&channels, process);
 	if (error) {
 		child_streams_close(&streams);
 		return error;
@@ -82,18 +103,31 @@ int starter_spawn(struct process *process, const struct frame *frame, const char
 	*step = "fork";
 	pid_t pid = fork();
 	if (pid == 0)
-		run_starter(process, &field, &streams, reports[1]);
+		run_starter(process, &field, &streams, &channels);
 	error = errno;
 	child_streams_close(&streams);
-	close(reports[1]);
+	close(channels.reports[1]);
+	if (channels.network_ready[0] >= 0)
+		close(channels.network_ready[0]);
+	process->reports = channels.reports[0];
+	process->network_ready = channels.network_ready[1];
 	if (pid < 0) {
-		close(reports[0]);
+		starter_close(process);
 		return error;
 	}
-	fcntl(reports[0], F_SETFL, O_NONBLOCK);
-	process->reports = reports[0];
+	fcntl(process->reports, F_SETFL, O_NONBLOCK);
 	process->runtime_pid = pid;
 	return 0;
+}
+
+/* Nothing waits for it before the last part of a start. */
+int starter_network_ready(struct process *process) {
+	if (process->network_ready < 0)
+		return ESRCH;
+	int error = write(process->network_ready, "", 1) < 0 ? errno : 0;
+	close(process->network_ready);
+	process->network_ready = -1;
+	return error;
 }
 
 /* A second number replaces the first: that process was a step on the way. */
@@ -128,7 +162,9 @@ const struct launch_failure *starter_failure(const struct process *process) {
 void starter_close(struct process *process) {
 	if (process->reports >= 0)
 		close(process->reports);
-	process->reports = -1;
+	if (process->network_ready >= 0)
+		close(process->network_ready);
+	process->reports = process->network_ready = -1;
 	struct launch_failure *failure = failure_of(process);
 	if (failure->error || failure->status)
 		memset(failure, 0, sizeof(*failure));

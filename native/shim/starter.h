@@ -11,4 +11,6 @@ int starter_spawn(struct process *process, const struct frame *frame, const char
 void starter_collect(struct process *process);
 /* After the starter's end: why it failed, NULL when it told nothing. */
 const struct launch_failure *starter_failure(const struct process *process);
+/* What was made while it worked is there. 0 or an errno. */
+int starter_network_ready(struct process *process);
 void starter_close(struct process *process);

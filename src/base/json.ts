@@ -50,8 +50,8 @@ interface JsonWithSource {
 }
 
 /**
- * As `parseJson`, but an integer that a number cannot hold exactly is kept as it was written: an object with the
- * member `rawJSON`, which `JSON.stringify` writes as the same integer again.
+ * As `parseJson`, but an integer that a number cannot hold exactly is kept as it was written: an object with
+ * the member `rawJSON`, which `JSON.stringify` writes as the same integer again.
  */
 export function parseJsonExactly(text: string, what: string): JsonValue {
   const value = parseJson(text, what);

@@ -137,30 +137,37 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
   entry.sandbox = null;
   const planned = Promise.withResolvers<readonly number[]>();
-  const network = prepareNetwork(room, entry, { namespace, directory, onPlanned: planned.resolve });
+  const opened = Promise.withResolvers<number>();
+  const work = prepareTask(room, record, { namespace, directory, joinedIds });
+  const network = prepareNetwork(room, entry, {
+    namespace,
+    directory,
+    onPlanned: planned.resolve,
+    onNamespace: opened.resolve,
+  });
   network.then(() => planned.resolve([]), planned.reject);
-  planned.promise.catch(() => undefined);
+  network.catch(opened.reject);
+  for (const { promise } of [planned, opened]) promise.catch(() => undefined);
   if (joinedIds.network === null) {
     rollback.push(async () => {
       await network.catch(() => undefined);
       await deps.networks.sandbox.release(record.id);
     });
   }
-  const work = prepareTask(room, record, { namespace, directory, joinedIds });
   void namespace.during(Promise.allSettled([network, work]));
   const { root, input, spec } = await unlessGivenUp(work, cancel, (late) => void late.root.close());
   try {
     const heldPorts = await planned.promise;
     const isOwn = hasOwnNetwork(record);
-    // It may come while the shim is born; the host's, or another container's, is there already.
+    // Its own is connected while the start is at work; the host's, or another container's, is there already.
     if (!isOwn) await network;
-    const netns = network.then(namespaceOf);
-    netns.catch(() => undefined);
+    const networkReady = network.then(() => undefined);
+    networkReady.catch(() => undefined);
     const task = await deps.tasks.start({
       id: record.id,
       spec,
       rootfsFd: root.fd,
-      ...(isOwn && { netns }),
+      ...(isOwn && { netns: opened.promise, networkReady }),
       ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
       heldPorts,
       cancel,
@@ -186,10 +193,6 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
 
 function hasOwnNetwork({ hostConfig: { NetworkMode } }: ContainerRecord): boolean {
   return NetworkMode !== 'host' && joined(NetworkMode) === null;
-}
-
-function namespaceOf(sandbox: Sandbox | null): number {
-  return sandbox?.netnsFd ?? -1;
 }
 
 interface TaskParts {
@@ -247,6 +250,8 @@ async function prepareNetwork(
   parts: Pick<TaskParts, 'namespace' | 'directory'> & {
     /** Gets the sockets that hold published ports. */
     readonly onPlanned: (held: readonly number[]) => void;
+    /** Gets the container's namespace when all files that go with it are there. */
+    readonly onNamespace: (netns: number) => void;
   },
 ): Promise<Sandbox | null> {
   const { namespace, directory } = parts;
@@ -291,6 +296,11 @@ async function prepareNetwork(
       exposedPorts: isOnBridge ? Object.keys(config.ExposedPorts ?? {}) : undefined,
       publishAll: isOnBridge && host.PublishAllPorts,
       onPlanned,
+      onNamespace: (netns) =>
+        void noted.then(
+          () => parts.onNamespace(netns),
+          () => undefined,
+        ),
     });
     await noted;
     return sandbox;

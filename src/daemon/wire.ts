@@ -33,6 +33,9 @@ import type { Backends } from './server/backends.ts';
 import { createSystemBackend } from './system-info.ts';
 import { openUserNamespaces } from './user-namespaces.ts';
 
+/** Ready for the next start; about 30 kB. A burst of starts makes the others itself. */
+const SPARE_SHIMS = 1;
+
 export interface Engine {
   readonly backends: Backends;
   /** Takes over what ran on; before the first request. */
@@ -256,6 +259,7 @@ function openTasks({ options, runtimes, containersNow }: TaskParts): TaskService
     runtimes,
     execRoot: config.execRoot,
     shim: sealProgram(shimPath()),
+    spareShims: SPARE_SHIMS,
     shimCgroup: `/gantry-${instance.slice(0, 6)}/shims`,
     log: log.with({ room: 'runtime' }),
     handlers: {

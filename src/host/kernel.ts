@@ -276,9 +276,9 @@ export interface Firewall {
   forgetConnections(filter: ConnectionFilter): number;
 }
 
-/** What belongs to a new network namespace: made in this order, all of it or nothing. */
+/** What connects a network namespace: made in this order. */
 export interface NetworkSetup {
-  /** In this process's namespace; a peer goes into the new one by `NEW_NETWORK`. */
+  /** In this process's namespace. */
   readonly outside?: readonly LinkOperation[];
   /** Inside, before `inside`. A setting that the kernel does not have is skipped. */
   readonly sysctls?: readonly (readonly [name: string, value: string])[];
@@ -287,10 +287,12 @@ export interface NetworkSetup {
 
 export interface Namespaces {
   /**
-   * A new network namespace, kept by the returned descriptor alone. Nothing is up in it but what the options
-   * say. It belongs to `userns` when that is given. All of it is done on another thread.
+   * A new network namespace, kept by the returned descriptor alone; made on another thread. It belongs to
+   * `userns` when that is given.
    */
-  createNetwork(options?: NetworkSetup & { readonly userns?: number }): Promise<number>;
+  createNetwork(options?: { readonly userns?: number }): Promise<number>;
+  /** On another thread. What was made before something is refused stays. */
+  connectNetwork(netns: number, setup: NetworkSetup): Promise<void>;
   /** A new user namespace with these mappings, kept by the returned descriptor alone. */
   createUser(mappings: IdMappings): Promise<number>;
   /** Opens the network namespace of a process. */

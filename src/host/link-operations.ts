@@ -1,8 +1,5 @@
 /** Links, addresses, routes and neighbours as plain data: what a network plan consists of. */
 
-/** Instead of a descriptor, in `NetworkSetup.outside`: the namespace that is being made. */
-export const NEW_NETWORK = -2;
-
 export interface Link {
   readonly index: number;
   readonly name: string;

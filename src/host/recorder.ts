@@ -12,7 +12,6 @@ import type {
   System,
   SystemFacts,
 } from './kernel.ts';
-import { type LinkOperation, NEW_NETWORK } from './link-operations.ts';
 import { modelError, ModelNetwork } from './recorder-network.ts';
 
 /** One call as the kernel's user made it. */
@@ -189,16 +188,10 @@ function modelFirewall(world: World): Firewall {
 
 function modelNamespaces(world: World): Namespaces {
   return {
-    createNetwork: async (setup) => {
-      const netns = world.add(new ModelNetwork());
-      const made = (operation: LinkOperation): LinkOperation =>
-        operation.kind === 'addVeth' && operation.peer.netns === NEW_NETWORK
-          ? { ...operation, peer: { ...operation.peer, netns } }
-          : operation;
-      const { outside = [], inside = [] } = setup ?? {};
-      for (const operation of outside) world.of().applyLink(made(operation), (fd) => world.of(fd));
+    createNetwork: () => Promise.resolve(world.add(new ModelNetwork())),
+    connectNetwork: async (netns, { outside = [], inside = [] }) => {
+      for (const operation of outside) world.of().applyLink(operation, (fd) => world.of(fd));
       for (const operation of inside) world.of(netns).applyLink(operation, (fd) => world.of(fd));
-      return netns;
     },
     createUser: () => Promise.resolve(world.numbers.take()),
     openNetwork: () => world.add(world.of()),

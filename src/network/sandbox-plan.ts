@@ -1,4 +1,4 @@
-import { NEW_NETWORK, type LinkOperation } from '#host/link-operations.ts';
+import type { LinkOperation } from '#host/link-operations.ts';
 import { formatAddress, formatPrefix, macFromIpv4, type Address } from './address.ts';
 import type { BridgePlan } from './bridge-plan.ts';
 import type { EndpointFacts } from './model.ts';
@@ -41,7 +41,7 @@ export function endpointFacts(input: EndpointInput): EndpointFacts {
  * On the host's side: one message makes the pair, puts our end on the bridge and the other into the
  * namespace.
  */
-export function planHostSide(input: EndpointInput, facts: EndpointFacts): LinkOperation[] {
+export function planHostSide(input: EndpointInput, facts: EndpointFacts, netns: number): LinkOperation[] {
   return [
     {
       kind: 'addVeth',
@@ -51,7 +51,7 @@ export function planHostSide(input: EndpointInput, facts: EndpointFacts): LinkOp
       mtu: input.bridge.mtu,
       // A container that calls its own published port: the frame leaves by the port that it came in.
       hairpin: true,
-      peer: { netns: NEW_NETWORK, name: CONTAINER_LINK, mac: facts.macAddress },
+      peer: { netns, name: CONTAINER_LINK, mac: facts.macAddress },
     },
   ];
 }

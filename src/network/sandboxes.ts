@@ -4,7 +4,7 @@ import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { randomId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import { Rollback } from '#base/rollback.ts';
-import type { Kernel } from '#host/kernel.ts';
+import type { Kernel, NetworkSetup } from '#host/kernel.ts';
 import { isUnspecified, parseAddress, parseMac, type Address } from './address.ts';
 import type { AddressRest } from './address-rest.ts';
 import type { BridgePlan } from './bridge-plan.ts';
@@ -73,10 +73,6 @@ export function forwardsOf(facts: SandboxFacts): PortForward[] {
   );
 }
 
-function inUserNamespace({ userns }: SandboxRequest): { userns?: number } {
-  return userns === undefined ? {} : { userns };
-}
-
 /** Every container's network: made, handed to its shim, taken back. */
 export class Sandboxes {
   readonly #options: SandboxesOptions;
@@ -120,9 +116,9 @@ export class Sandboxes {
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
     const facts: SandboxFacts = { ...keyed, endpoints };
+    const making = this.#make(request);
     request.onPlanned?.(facts, []);
-    const setup = { ...inUserNamespace(request), inside: LOOPBACK_UP };
-    const netnsFd = await this.#options.kernel.namespaces.createNetwork(setup);
+    const netnsFd = await this.#connect(request, making, () => ({ inside: LOOPBACK_UP }));
     return this.#enter(facts, { netnsFd, held: [], addresses: [] });
   }
 
@@ -207,11 +203,16 @@ export class Sandboxes {
     request: SandboxRequest,
     context: { facts: SandboxFacts; bridge: BridgeNetwork },
   ): Promise<Sandbox> {
-    const { kernel, guard, claims, closeFd, settings, log } = this.#options;
+    const { guard, claims, closeFd, settings, log } = this.#options;
     const { bridge } = context;
     await using rollback = new Rollback((error) =>
       log.warn('undoing a network failed', { error: errorMessage(error) }),
     );
+    const making = this.#make(request);
+    let connecting = false;
+    rollback.push(async () => {
+      if (!connecting) await making.then(closeFd, () => undefined);
+    });
     const addresses = this.#allocate(request, bridge);
     rollback.push(() => addresses.forEach(({ pool, address }) => pool.release(address, { rest: false })));
     const [ipv4, ipv6] = addresses;
@@ -237,18 +238,40 @@ export class Sandboxes {
       endpoints: { [bridge.name]: endpoint },
       ports: published.ports,
     };
-    const making = kernel.namespaces.createNetwork({
-      ...inUserNamespace(request),
-      outside: planHostSide(input, endpoint),
+    request.onPlanned?.(facts, published.held);
+    connecting = true;
+    const netnsFd = await this.#connect(request, making, (netns) => ({
+      outside: planHostSide(input, endpoint, netns),
       sysctls: planSysctls(endpoint),
       inside: planInside(endpoint),
-    });
-    request.onPlanned?.(facts, published.held);
-    const netnsFd = await making;
+    }));
     rollback.push(() => closeFd(netnsFd));
     guard?.publish(request.containerId, forwardsOf(facts));
     rollback.commit();
     return this.#enter(facts, { netnsFd, held: published.held, addresses });
+  }
+
+  /** While the kernel makes the namespace, what goes into it is planned. */
+  #make({ userns }: SandboxRequest): Promise<number> {
+    const making = this.#options.kernel.namespaces.createNetwork(userns === undefined ? {} : { userns });
+    making.catch(() => undefined);
+    return making;
+  }
+
+  async #connect(
+    request: SandboxRequest,
+    making: Promise<number>,
+    setup: (netns: number) => NetworkSetup,
+  ): Promise<number> {
+    const netns = await making;
+    try {
+      request.onNamespace?.(netns);
+      await this.#options.kernel.namespaces.connectNetwork(netns, setup(netns));
+      return netns;
+    } catch (error) {
+      this.#options.closeFd(netns);
+      throw error;
+    }
   }
 
   #allocate(request: SandboxRequest, bridge: BridgeNetwork): { pool: IpamPool; address: Address }[] {

@@ -15,8 +15,8 @@ function line({ type, major, minor, access }: DeviceException): string {
 }
 
 /**
- * `linux.resources.devices` for cgroup v1, in order: the default first, which also forgets what was inherited.
- * To the rules come those that every container has. Errors: `invalidArgument` with the JSON path.
+ * `linux.resources.devices` for cgroup v1, in order: the default first, which also forgets what was
+ * inherited. To the rules come those that every container has. Errors: `invalidArgument` with the JSON path.
  */
 export function deviceWrites(rules: readonly SpecDeviceCgroup[]): DeviceWrite[] {
   const { allowsByDefault, exceptions } = deviceState(rules);

@@ -297,3 +297,31 @@ test('an exec may be born in the cgroup of init, and its CPUs change when it is 
   const bad = { ...PROCESS, execCPUAffinity: { initial: '3-1' } };
   assert.throws(() => buildExecPlan(bad, target, { ...context, cgroups: V2 }), /is no list of CPUs/);
 });
+
+describe('a network that is connected while the launch is at work', () => {
+  const order = (change: Change): (OperationName | 'ready')[] =>
+    planWith(change, { netnsGiven: true, networkLater: true }).child.flatMap((each) =>
+      each.op === 'waitStart'
+        ? ['ready' as const]
+        : ['writeProc', 'capabilities'].includes(each.op)
+          ? [each.op]
+          : [],
+    );
+
+  test('is waited for last, but before the credentials', () => {
+    assert.deepEqual(order({}).slice(0, 2), ['ready', 'capabilities']);
+  });
+
+  test('is waited for before settings of it', () => {
+    const linux = {
+      namespaces: [...NAMESPACES, { type: 'network' as const }],
+      sysctl: { 'net.ipv4.ip_forward': '1' },
+    };
+    assert.deepEqual(order({ linux }).slice(0, 3), ['ready', 'writeProc', 'capabilities']);
+  });
+
+  test('is not waited for where it is there', () => {
+    const { child } = planWith({}, { netnsGiven: true });
+    assert.ok(!child.some(({ op }) => op === 'waitStart'));
+  });
+});

@@ -22,7 +22,7 @@ import {
   planMappings,
   readNamespaces,
 } from './launch-plan/namespaces.ts';
-import { type LaunchPlan, NO_SLOT, SYNC } from './launch-plan/operations.ts';
+import { type LaunchPlan, NO_SLOT, type Operation, SLOT, SYNC } from './launch-plan/operations.ts';
 import { insideRoot } from './launch-plan/paths.ts';
 import {
   planExecute,
@@ -215,8 +215,19 @@ function planLateEntry(launch: Launch, pid: Joined): number {
   return root;
 }
 
+/** For what another process puts into the network namespace while this one is at work. */
+function networkWait({ networkLater = false }: LaunchContext): Operation[] {
+  const slot = SLOT.networkReady;
+  return networkLater
+    ? [
+        { op: 'waitStart', slot },
+        { op: 'close', slot },
+      ]
+    : [];
+}
+
 function planChild(launch: Launch, hostRoot: number, start: number | null): ProcessScene {
-  const { builder, spec, process, context, namespaces } = launch;
+  const { builder, spec, process, context, namespaces, sysctls } = launch;
   const { child } = builder;
   const { latePid } = namespaces;
   const proc = latePid === undefined ? planKeys(launch) : null;
@@ -242,9 +253,12 @@ function planChild(launch: Launch, hostRoot: number, start: number | null): Proc
   child.push({ op: 'makePath', root, path: process.cwd, from: 'process.cwd' });
   planStreams(launch, root);
   planFinalRoot(launch, root);
+  const wait = latePid === undefined ? networkWait(context) : [];
+  // Settings of the network may be about a link.
+  if (sysctls.length > 0) child.push(...wait.splice(0));
   if (latePid === undefined) planWrites(launch, proc);
   planHiddenPaths(launch, root);
-  child.push(...planPersonality(spec.linux?.personality), ...late.child);
+  child.push(...planPersonality(spec.linux?.personality), ...wait, ...late.child);
   if (start !== null) child.push({ op: 'tell', point: SYNC.created }, { op: 'waitStart', slot: start });
   child.push(...planHooks(spec, context, 'startContainer'));
   return scene;
@@ -269,6 +283,8 @@ export function buildLaunchPlan(spec: RuntimeSpec, context: LaunchContext): Laun
   const [start, network] = [fifo(context.startFifo), fifo(context.networkFifo)];
   if (network !== null) child.push({ op: 'waitStart', slot: network });
   if (network !== null && namespaces.latePid !== undefined) child.push({ op: 'close', slot: network });
+  // Nobody in the pid namespace that is joined may see what is waited for.
+  if (namespaces.latePid !== undefined) child.push(...networkWait(context));
   const root = planRoot(builder, spec, context);
   const scene = planChild(launch, root, start);
   child.push(planExecute(scene));

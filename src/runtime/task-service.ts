@@ -10,7 +10,8 @@ import type { SpecNamespaceType } from '#oci/runtime-spec.ts';
 import { SeccompCache } from './seccomp/cache.ts';
 import { AttachChannel } from './shim/attach.ts';
 import { FIELD, FRAME } from './shim/protocol.ts';
-import { connectShim } from './shim/spawn.ts';
+import { ShimSource } from './shim/spare.ts';
+import { connectShim, type ShimProgram } from './shim/spawn.ts';
 import { type TaskContext, taskDirectory } from './task/context.ts';
 import { AttachAhead } from './task/attach-ahead.ts';
 import { execInTask } from './task/exec.ts';
@@ -33,7 +34,12 @@ import type {
 
 export { runningRoot } from './task/context.ts';
 
-export type TaskServiceOptions = Omit<TaskContext, 'seccomp' | 'madeCgroups'>;
+export type TaskServiceOptions = Omit<TaskContext, 'seccomp' | 'shims'> & {
+  /** What is executed as the shim. */
+  readonly shim: ShimProgram;
+  /** How many shims are kept ready for starts to come. Default 0. */
+  readonly spareShims?: number;
+};
 
 const SIGKILL = 9;
 /** How long a killed task may take to be reported as ended. */
@@ -60,7 +66,10 @@ function refuseHostUser(fd: number, type: SpecNamespaceType): void {
 }
 
 export function createTaskService(options: TaskServiceOptions): TaskService {
-  return new Tasks({ ...options, seccomp: new SeccompCache(LIMITS.seccompPrograms), madeCgroups: new Set() });
+  const { shim, spareShims = 0, ...rest } = options;
+  const { kernel, shimCgroup } = rest;
+  const shims = new ShimSource({ kernel, program: shim, cgroup: shimCgroup, spares: spareShims });
+  return new Tasks({ ...rest, shims, seccomp: new SeccompCache(LIMITS.seccompPrograms) });
 }
 
 class Tasks implements TaskService {
@@ -105,6 +114,7 @@ class Tasks implements TaskService {
       throw error;
     } finally {
       this.#starting.delete(request.id);
+      this.#context.shims.prepare();
     }
   }
 
@@ -278,6 +288,7 @@ class Tasks implements TaskService {
   }
 
   async close(): Promise<void> {
+    this.#context.shims.close();
     for (const task of this.#tasks.values()) task.leave();
     for (const set of [...this.#waiting.values()]) for (const channel of [...set]) channel.finish();
   }

@@ -31,6 +31,8 @@ export interface StartRequest {
    * spec names another. The caller closes it. A rejection is the start's.
    */
   readonly netns?: Promise<number>;
+  /** What belongs into `netns`, which may be made while the start is at work. A rejection is the start's. */
+  readonly networkReady?: Promise<void>;
   /**
    * Open user namespace for the spec's `user` entry, unless that names a task's. The caller closes it.
    */

@@ -8,7 +8,10 @@ import { imageArchive } from '../support/images.ts';
 import { USES_OWN_RUNTIME } from '../support/runtimes.ts';
 
 const GANTRYD = join(import.meta.dirname, '../../bin/gantryd');
-/** What the start script needs, and the OCI runtime where one is meant; `ip`, `nft`, `mount`, `tar` and all others are absent. */
+/**
+ * What the start script needs, and the OCI runtime where one is meant; `ip`, `nft`, `mount`, `tar` and all
+ * others are absent.
+ */
 const OCI_RUNTIME = USES_OWN_RUNTIME ? [] : ['runc', 'exe'];
 const ON_PATH = ['sh', ...OCI_RUNTIME.slice(0, 1), 'readlink', 'dirname', 'uname'];
 const EXPECTED = [

@@ -1,6 +1,6 @@
 /**
- * The launcher's decoder under mutated plans, and the shim's other pure parts, with sanitizers; and all of them
- * under valgrind.
+ * The launcher's decoder under mutated plans, and the shim's other pure parts, with sanitizers; and all of
+ * them under valgrind.
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /*
- * Job: put, send, trim and spill at random, and compare with what must come out. `ring-fuzz ROUNDS [SEED]`, in a
- * directory where a spill file may be made.
+ * Job: put, send, trim and spill at random, and compare with what must come out. `ring-fuzz ROUNDS [SEED]`,
+ * in a directory where a spill file may be made.
  */
 #include <errno.h>
 #include <stdint.h>

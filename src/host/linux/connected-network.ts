@@ -1,9 +1,8 @@
 /*
- * A network namespace with everything in it, made by one batch of calls on one thread: it leaves ours, keeps
- * a socket of ours, makes the links from there, then sets up the inside. The main thread never waits for the
- * kernel's lock over all links, which others hold for milliseconds.
+ * Everything that a network namespace gets, made by one batch of calls on one thread: the links from ours,
+ * then the inside from there. The main thread never waits for the kernel's lock over all links, which others
+ * hold for milliseconds.
  */
-import { NEW_NETWORK } from '../link-operations.ts';
 import type { NetworkSetup } from '../kernel.ts';
 import { check, type Call, type Sys } from './sys.ts';
 import { errnoNumber, kernelError } from './errno.ts';
@@ -70,13 +69,6 @@ function openSocket(batch: Batch, after?: number): number {
   return socket;
 }
 
-/** Where the descriptor of the namespace stands in the message. */
-function placeOfNamespace(message: Buffer): number {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(NEW_NETWORK);
-  return message.indexOf(bytes);
-}
-
 /** Numbers of links that exist only once the batch runs. */
 function fillIndexes(batch: Batch, { socket, requests, message }: Talk): void {
   const names = new Map<string, Buffer>();
@@ -126,54 +118,36 @@ function writeSysctls(batch: Batch, sysctls: NonNullable<NetworkSetup['sysctls']
 }
 
 interface Where {
+  readonly netns: number;
   /** The number of a link that is there already, in our own namespace. */
   readonly indexOf: (name: string) => number;
-  /** A namespace to fill, instead of a new one. */
-  readonly existing: number | null;
 }
 
-/** Gives a descriptor of the namespace, a new one also of an existing namespace. */
-export async function connectNetwork(
-  sys: Sys,
-  setup: NetworkSetup,
-  { indexOf, existing }: Where,
-): Promise<number> {
+export async function connectNetwork(sys: Sys, setup: NetworkSetup, where: Where): Promise<void> {
   const batch = new Batch();
-  const outside = (setup.outside ?? []).flatMap((operation) => encodeLinkOperation(operation, indexOf));
+  const outside = (setup.outside ?? []).flatMap((operation) => encodeLinkOperation(operation, where.indexOf));
   const inside = (setup.inside ?? []).flatMap((operation) => encodeLinkOperation(operation, () => 0));
-  const ourSocket = outside.length === 0 ? null : openSocket(batch);
-  const left =
-    existing === null ? batch.add('unshare', CLONE_NEWNET) : batch.add('setns', existing, CLONE_NEWNET);
-  // What takes its 0 as an argument is skipped when the thread is still in our own namespace.
-  const netns = batch.add('openat', AT.FDCWD, '/proc/thread-self/ns/net', O.RDONLY | O.CLOEXEC, [left]);
   const sides: Side[] = [];
-  if (ourSocket !== null) {
-    const message = joinRequests(outside);
-    const place = placeOfNamespace(message);
-    if (place >= 0) batch.add('store', message, place, [netns]);
-    sides.push(talk(batch, { socket: ourSocket, requests: outside, message }));
+  if (outside.length > 0) {
+    const socket = openSocket(batch);
+    sides.push(talk(batch, { socket, requests: outside, message: joinRequests(outside) }));
   }
-  const sysctls = writeSysctls(batch, setup.sysctls ?? [], left);
+  const entered = batch.add('setns', where.netns, CLONE_NEWNET);
+  // What takes its 0 as an argument is skipped when the thread is still in our own namespace.
+  const sysctls = writeSysctls(batch, setup.sysctls ?? [], entered);
   if (inside.length > 0) {
-    const socket = openSocket(batch, left);
+    const socket = openSocket(batch, entered);
     const message = joinRequests(inside);
     fillIndexes(batch, { socket, requests: inside, message });
     sides.push(talk(batch, { socket, requests: inside, message }));
   }
   const results = await sys.onOwnThread(batch.calls);
-  check(results[left] ?? 0, existing === null ? 'unshare' : 'setns', 'net');
-  const fd = check(results[netns] ?? 0, 'openat', '/proc/thread-self/ns/net');
-  try {
-    for (const side of sides) checkSide(side, results);
-    for (const { name, opened, written } of sysctls) {
-      // A kernel without IPv6 has no such setting, which is what the setting asks for.
-      if (results[opened] === -errnoNumber('ENOENT')) continue;
-      check(results[opened] ?? 0, 'open', name);
-      check(results[written] ?? 0, 'write', name);
-    }
-    return fd;
-  } catch (error) {
-    sys.raw('close', fd);
-    throw error;
+  check(results[entered] ?? 0, 'setns', 'net');
+  for (const side of sides) checkSide(side, results);
+  for (const { name, opened, written } of sysctls) {
+    // A kernel without IPv6 has no such setting, which is what the setting asks for.
+    if (results[opened] === -errnoNumber('ENOENT')) continue;
+    check(results[opened] ?? 0, 'open', name);
+    check(results[written] ?? 0, 'write', name);
   }
 }

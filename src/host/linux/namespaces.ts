@@ -22,15 +22,16 @@ export function createNamespaces(sys: Sys): Namespaces {
   }
 
   return {
-    createNetwork: async ({ userns, ...setup } = {}) => {
-      const indexOf = (name: string): number => linkIndex(sys, name);
-      if (userns === undefined) return await connectNetwork(sys, setup, { indexOf, existing: null });
-      const existing = check(await sys.native.createNetworkIn(userns), 'unshare', 'net');
-      try {
-        return await connectNetwork(sys, setup, { indexOf, existing });
-      } finally {
-        sys.raw('close', existing);
-      }
+    createNetwork: async ({ userns } = {}) => {
+      const { native } = sys;
+      return check(
+        await (userns === undefined ? native.createNetwork() : native.createNetworkIn(userns)),
+        'unshare',
+        'net',
+      );
+    },
+    connectNetwork: async (netns, setup) => {
+      await connectNetwork(sys, setup, { netns, indexOf: (name) => linkIndex(sys, name) });
     },
     createUser: async ({ uids, gids }) =>
       check(await sys.native.createUser(mapText(uids), mapText(gids)), 'unshare', 'user'),

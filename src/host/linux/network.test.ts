@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { closeSync, readdirSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
 import type { FirewallOperation, TableAddress } from '../firewall-operations.ts';
-import { NEW_NETWORK } from '../link-operations.ts';
 import { createKernel } from '../real.ts';
 import { socketAddress } from './socket-address.ts';
 import { interfaceIs, protocolIs, stateIs, statusIs, testSys } from './test-support.ts';
@@ -99,17 +98,17 @@ test('bridge, veth into another namespace, addresses, routes', async (t) => {
   assert.throws(() => links.apply([{ kind: 'setUp', link: 'gone' }], host), code('ENODEV'));
 });
 
-test('a network with everything in it, or none', async (t) => {
+test('a network is connected, or what was refused is said', async (t) => {
   const host = await network(t);
   links.apply([{ kind: 'addBridge', name: 'br0' }], host);
-  const make = (link: string): Promise<number> => {
-    const made: Promise<number>[] = [];
+  const connect = (box: number, link: string): Promise<void> => {
+    const made: Promise<void>[] = [];
     // The thread that makes it is born where we are.
     namespaces.inNetwork(host, () => {
       const pair = { kind: 'addVeth', name: link, bridge: 'br0', alias: 'owner', hairpin: true } as const;
       made.push(
-        namespaces.createNetwork({
-          outside: [{ ...pair, peer: { netns: NEW_NETWORK, name: 'eth0', mac: '02:42:ac:1e:00:02' } }],
+        namespaces.connectNetwork(box, {
+          outside: [{ ...pair, peer: { netns: box, name: 'eth0', mac: '02:42:ac:1e:00:02' } }],
           sysctls: [
             ['net/ipv4/conf/eth0/arp_notify', '1'],
             ['net/no/such', '1'],
@@ -125,16 +124,17 @@ test('a network with everything in it, or none', async (t) => {
     });
     return made[0] ?? Promise.reject(new Error('not made'));
   };
-  const box = await make('veth0');
-  t.after(() => closeSync(box));
+  const box = await network(t);
+  await connect(box, 'veth0');
   const veth = links.find('veth0', host);
   assert.deepEqual([veth?.up, veth?.alias, veth?.master], [true, 'owner', links.find('br0', host)?.index]);
   assert.equal(kernel.system.readSysctl('net/ipv4/conf/eth0/arp_notify', box), '1');
   assert.equal(links.find('lo', box)?.up, true);
   assert.ok(links.addresses(box).some(({ address }) => address === '172.30.0.2'));
   assert.ok(links.routes(box).some(({ gateway }) => gateway === '172.30.0.1'));
+  const other = await network(t);
   const open = readdirSync('/proc/self/fd').length;
-  await assert.rejects(make('veth0'), code('EEXIST'));
+  await assert.rejects(connect(other, 'veth0'), code('EEXIST'));
   assert.equal(readdirSync('/proc/self/fd').length, open);
 });
 

@@ -77,8 +77,8 @@ function checked(flag: Flag, given: string): string {
 
 /**
  * Options as callers of runc write them: `--name value`, `--name=value`, one dash as good as two, `--` ends
- * them. They may stand behind the words unless `wordsEnd` is set: then the first word ends them, too (the rest
- * is somebody else's command line).
+ * them. They may stand behind the words unless `wordsEnd` is set: then the first word ends them, too (the
+ * rest is somebody else's command line).
  */
 export function parseFlags(
   table: readonly Flag[],

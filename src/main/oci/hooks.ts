@@ -35,7 +35,9 @@ function environment(list: readonly string[] | undefined): Record<string, string
   );
 }
 
-/** `timeoutMs` may be Infinity; a timer alone takes no more than MAX_TIMER_MS, and fires at once beyond it. */
+/**
+ * `timeoutMs` may be Infinity; a timer alone takes no more than MAX_TIMER_MS, and fires at once beyond it.
+ */
 async function withTimeout(exited: Promise<ExitStatus>, timeoutMs: number): Promise<ExitStatus | null> {
   const stop = new AbortController();
   const late = async (): Promise<null> => {

@@ -47,6 +47,8 @@ export interface LaunchContext extends HostContext {
    * makes and somebody else configures.
    */
   readonly networkFifo?: string;
+  /** The network namespace is filled while the launch is at work: waited for, late, at SLOT.networkReady. */
+  readonly networkLater?: boolean;
   /** Directory that relative paths start from, and that hooks get to know; absolute. */
   readonly bundle: string;
   /** `linux.resources.devices`, compiled for this host's cgroups. */
@@ -63,8 +65,8 @@ export interface LaunchContext extends HostContext {
   /** This process runs in a user namespace of its own, where nobody makes device nodes. */
   readonly inUserNamespace?: boolean;
   /**
-   * MS_MOVE and chroot instead of pivot_root, for a root on a ramdisk. `hide`: mount points of every whole procfs
-   * and sysfs of the host; they would let a user namespace inside mount one without what is masked.
+   * MS_MOVE and chroot instead of pivot_root, for a root on a ramdisk. `hide`: mount points of every whole
+   * procfs and sysfs of the host; they would let a user namespace inside mount one without what is masked.
    */
   readonly noPivot?: { readonly hide: readonly string[] };
   /** The hooks that follow the start are part of the plan; not with `startFifo`. Default: without it, yes. */

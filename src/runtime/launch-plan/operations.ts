@@ -132,7 +132,9 @@ export const OPERATIONS = {
   attachRoot: { code: 43, fields: { slot: 'slot', path: 'text' } },
   /** fchdir(root), pivot_root(".", "."), umount2(".", MNT_DETACH), chdir("/"); old root rslave before. */
   pivot: { code: 44, fields: { root: 'slot' } },
-  /** Without pivot: takes away or covers the mounts at `hide` (host paths), MS_MOVE of root over /, chroot. */
+  /**
+   * Without pivot: takes away or covers the mounts at `hide` (host paths), MS_MOVE of root over /, chroot.
+   */
   moveRoot: { code: 45, fields: { root: 'slot', hide: 'list' } },
   /** Bind of the path onto itself, recursive, read-only (top mount). Absent paths are skipped by ENOENT. */
   makeReadonly: { code: 46, fields: { root: 'slot', path: 'text' } },
@@ -216,7 +218,10 @@ export const OPERATIONS = {
   noNewPrivileges: { code: 93, fields: {} },
   /** `program`: struct sock_filter, each. */
   seccomp: { code: 94, fields: { flags: 'number', program: 'bytes' } },
-  /** Joins the session keyring of that name, made when absent; `permissions` as keyctl(2) has them, 0: as they are. */
+  /**
+   * Joins the session keyring of that name, made when absent; `permissions` as keyctl(2) has them, 0: as they
+   * are.
+   */
   keyring: { code: 95, fields: { name: 'text', permissions: 'number' } },
   /**
    * chdir, then getcwd must lie inside of the root. `attempt` 1: EACCES and EPERM are put off; 2: nothing
@@ -281,6 +286,8 @@ export const SLOT = {
   in: 3,
   out: 4,
   err: 5,
+  /** A pipe: a byte in it says that what belongs into the network namespace is there. */
+  networkReady: 6,
   first: 8,
 } as const;
 

@@ -69,11 +69,8 @@ export class ControlConnection {
   }
 
   /** The first frame of a connection: becomes a control connection and tells the shim's state. */
-  hello(flags = 0): Promise<Frame[]> {
-    return this.request(FRAME.control, [
-      [FIELD.version, PROTOCOL_VERSION],
-      [FIELD.flags, flags],
-    ]);
+  hello(): Promise<Frame[]> {
+    return this.request(FRAME.control, [[FIELD.version, PROTOCOL_VERSION]]);
   }
 
   destroy(): void {

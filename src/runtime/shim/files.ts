@@ -188,8 +188,8 @@ export async function writeExit(directory: string, pid: number, exit: ExitRecord
 }
 
 /**
- * `execs` and the lines before them, `execs.old`: what ended, also while no daemon was there. A torn last line
- * is skipped, later lines win.
+ * `execs` and the lines before them, `execs.old`: what ended, also while no daemon was there. A torn last
+ * line is skipped, later lines win.
  */
 export async function readEndedExecs(directory: string): Promise<Map<string, EndedExec>> {
   const ended = new Map<string, EndedExec>();

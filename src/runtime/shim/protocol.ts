@@ -7,7 +7,7 @@ import { LIMITS } from '#base/limits.ts';
  * `u16 number, u16 zero, u32 length, bytes`, or raw data.
  */
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 /** Shims of this version on take launch plans; older ones are left from an earlier release. */
 export const PLAN_VERSION = 2;
 
@@ -22,6 +22,8 @@ export const FRAME = {
   status: 0x15,
   release: 0x16,
   cancel: 0x17,
+  assign: 0x18,
+  networkReady: 0x19,
   stdin: 0x20,
   stdinEof: 0x21,
   stdout: 0x30,
@@ -80,14 +82,25 @@ export const FIELD = {
   stdioUid: 39,
   stdioGid: 40,
   netnsPath: 41,
+  directory: 42,
+  id: 43,
+  roots: 44,
+  ports: 45,
+  clients: 46,
 } as const;
 
 /** States of a shim, in the field `state`. */
 export const SHIM_STATE = { new: 0, starting: 1, running: 2, ended: 3, failed: 4 } as const;
 
 /** In the field `flags`. */
-export const CONTROL_FLAG = { ociRuntime: 1 } as const;
-export const START_FLAG = { stdinOpen: 1, stdinOnce: 2, hideUnifiedCgroup: 4, terminal: 16 } as const;
+export const ASSIGN_FLAG = { ociRuntime: 1 } as const;
+export const START_FLAG = {
+  stdinOpen: 1,
+  stdinOnce: 2,
+  hideUnifiedCgroup: 4,
+  terminal: 16,
+  networkLater: 64,
+} as const;
 export const EXEC_FLAG = { stdinOpen: 1, noStreams: 8, terminal: 16, askedAgain: 32 } as const;
 export const ATTACH_FLAG = { stdin: 1, stdout: 2, stderr: 4 } as const;
 

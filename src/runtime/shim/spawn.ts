@@ -1,6 +1,5 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
-import { join } from 'node:path';
 import type { Kernel } from '#host/kernel.ts';
 import { isKernelError } from '#host/kernel-error.ts';
 
@@ -11,68 +10,52 @@ export interface ShimProgram {
   renew?(): void;
 }
 
-export interface ShimSpawnOptions {
-  readonly program: ShimProgram;
-  readonly id: string;
-  readonly directory: string;
-  /** Cgroup outside of the daemon's, so that stopping the daemon's leaves the shim alone. */
-  readonly cgroup: string;
-  readonly rootfsFd: number;
-  /** Sockets bound to published ports: the shim keeps them, so that no other program gets the ports. */
-  readonly heldPorts: readonly number[];
-  /** The shim's ends of further connections; the caller closes its copies. */
-  readonly connections: readonly number[];
-}
-
-const COMPLAINTS_FD = 2;
-const CONTROL_FD = 3;
-const ROOTFS_FD = 4;
+export const CONTROL_FD = 3;
 /**
  * Number of the network namespace's descriptor in the shim; `/proc/<shim>/fd/5` is its path for the OCI
  * runtime.
  */
 export const NETNS_FD = 5;
-const FIRST_PORT_FD = 6;
+const GIFTS_FD = 6;
+/** Room for the id of the container, which the list of processes shows once there is one. */
+const UNNAMED = 'unassigned'.padEnd(64, '-');
+/** The kernel takes no more in one message. */
+const FDS_PER_MESSAGE = 253;
 
+type SpawnKernel = Pick<Kernel, 'processes' | 'sockets'>;
+
+/** A shim that is no container's yet. */
 export interface NewShim {
   /** Its first control connection. What is written there before it lives waits for it. */
   readonly socket: Socket;
+  /** Where it finds the descriptors that its container gives it. Whoever takes the shim closes it. */
+  readonly gifts: number;
   /** Until the spawned half has ended; the shim itself is nobody's child. */
   readonly born: Promise<void>;
+  /** Inode of its end of the connection: by this it is known before it has said anything. */
+  readonly end: number;
 }
 
-export function spawnShim(kernel: Pick<Kernel, 'processes' | 'sockets'>, options: ShimSpawnOptions): NewShim {
+/** `cgroup`: outside of the daemon's, so that stopping the daemon's leaves the shim alone. */
+export function spawnShim(kernel: SpawnKernel, program: ShimProgram, cgroup: string): NewShim {
   const [ours, theirs] = kernel.sockets.pair();
+  const [gifts, wishes] = kernel.sockets.pair();
   const socket = new Socket({ fd: ours, readable: true, writable: true });
-  return { socket, born: giveBirth(kernel, options, theirs) };
-}
-
-async function giveBirth(
-  kernel: Pick<Kernel, 'processes' | 'sockets'>,
-  options: ShimSpawnOptions,
-  theirs: number,
-): Promise<void> {
-  let complaints = -1;
-  try {
-    complaints = openSync(join(options.directory, 'shim.log'), 'a', 0o600);
-    const fds = new Map([
-      [COMPLAINTS_FD, complaints],
+  const end = fstatSync(theirs).ino;
+  const born = execute(kernel, program, {
+    argv: ['gantry-shim', 'serve', UNNAMED],
+    env: {},
+    cwd: '/',
+    fds: new Map([
       [CONTROL_FD, theirs],
-      [ROOTFS_FD, options.rootfsFd],
-    ]);
-    const { heldPorts, connections } = options;
-    [...heldPorts, ...connections].forEach((fd, i) => fds.set(FIRST_PORT_FD + i, fd));
-    await execute(kernel, options.program, {
-      argv: ['gantry-shim', 'serve', options.id, String(heldPorts.length), String(connections.length)],
-      env: {},
-      cwd: options.directory,
-      fds,
-      cgroup: options.cgroup,
-    });
-  } finally {
+      [GIFTS_FD, wishes],
+    ]),
+    cgroup,
+  }).finally(() => {
     closeSync(theirs);
-    if (complaints >= 0) closeSync(complaints);
-  }
+    closeSync(wishes);
+  });
+  return { socket, gifts, born, end };
 }
 
 async function execute(
@@ -86,6 +69,16 @@ async function execute(
     if (program.renew === undefined || !isKernelError(error, 'ETXTBSY')) throw error;
     program.renew();
     await processes.spawn({ ...rest, path: program.path });
+  }
+}
+
+/** Once for each new shim, before the request that counts them; the caller closes its copies. */
+export function giveDescriptors({ sockets }: SpawnKernel, shim: NewShim, fds: readonly number[]): void {
+  try {
+    for (let at = 0; at < fds.length; at += FDS_PER_MESSAGE)
+      sockets.sendFds(shim.gifts, fds.slice(at, at + FDS_PER_MESSAGE));
+  } finally {
+    closeSync(shim.gifts);
   }
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
-import type { ShimProgram } from '../shim/spawn.ts';
+import type { ShimSource } from '../shim/spare.ts';
 import type { Runtimes } from '../runtimes.ts';
 import type { SeccompCache } from '../seccomp/cache.ts';
 import type { TaskHandlers } from '../task.ts';
@@ -11,11 +11,9 @@ export interface TaskContext {
   readonly kernel: Pick<Kernel, 'processes' | 'sockets' | 'cgroups' | 'files' | 'mounts' | 'system'>;
   readonly runtimes: Runtimes;
   readonly seccomp: SeccompCache;
-  /** Cgroups that this process has made, in every hierarchy. */
-  readonly madeCgroups: Set<string>;
   /** On a tmpfs. Tasks live in `tasks/<id>`, the OCI runtimes' own state in `runtimes/<name>`. */
   readonly execRoot: string;
-  readonly shim: ShimProgram;
+  readonly shims: ShimSource;
   /** Cgroup of all shims, outside of the daemon's own: `/gantry-<6 hex>/shims`. */
   readonly shimCgroup: string;
   readonly handlers: TaskHandlers;

@@ -4,13 +4,14 @@ import { Socket } from 'node:net';
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
+import { isKernelError } from '#host/kernel-error.ts';
 import type { SpecIdMapping, SpecNamespaceType } from '#oci/runtime-spec.ts';
 import type { AttachChannel } from '../shim/attach.ts';
 import { createTaskDirectory, type TaskMeta } from '../shim/files.ts';
 import { FIELD, Fields, type FieldValue, FRAME, START_FLAG } from '../shim/protocol.ts';
-import { type NewShim, spawnShim } from '../shim/spawn.ts';
+import { giveDescriptors, type NewShim } from '../shim/spawn.ts';
 import type { StartRequest } from '../task.ts';
-import { bounded } from './bounded.ts';
+import { bounded, type Bounds } from './bounded.ts';
 import { type TaskContext, taskDirectory } from './context.ts';
 import { killCgroup, LiveTask, processOf } from './live-task.ts';
 import { oomDirectories } from './oom.ts';
@@ -28,6 +29,8 @@ export interface LaunchOptions {
   readonly openNamespace: (id: string, type: SpecNamespaceType) => number;
 }
 
+/** As much of an id as the shim takes. */
+const SHOWN_ID_LENGTH = 64;
 const NO_TASK = 'failed to create task for container';
 
 /** From intent to running. On any failure nothing is left: no process, no cgroup, no directory. */
@@ -52,20 +55,9 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   );
   rollback.push(() => abandon(context, task));
   createTaskDirectory(directory, meta, hostId(request.spec.linux.gidMappings));
-  makeShimCgroup(context);
   await start(context, { starter, task, options });
   rollback.commit();
   return task;
-}
-
-/**
- * Making what is there already waits for the kernel's lock over all groups, so it is done once; but it is
- * done, since a daemon that was killed while it made the group has left a part of it.
- */
-function makeShimCgroup({ kernel, shimCgroup, madeCgroups }: TaskContext): void {
-  if (madeCgroups.has(shimCgroup) && kernel.cgroups.exists(shimCgroup)) return;
-  kernel.cgroups.create(shimCgroup);
-  madeCgroups.add(shimCgroup);
 }
 
 interface StartParts {
@@ -75,8 +67,8 @@ interface StartParts {
 }
 
 /**
- * While the shim is born the way of starting prepares what it can; the greeting and the request to start are
- * sent together where nothing of the request depends on the greeting.
+ * While the shim gets its container the way of starting prepares what it can; the greeting and the request
+ * to start are sent together where nothing of the request depends on the greeting.
  */
 async function start(context: TaskContext, { starter, task, options }: StartParts): Promise<void> {
   const { request } = options;
@@ -93,23 +85,30 @@ async function start(context: TaskContext, { starter, task, options }: StartPart
       return `/proc/${process.pid}/fd/${fd}`;
     },
   };
-  const { socket, born } = spawn(context, task, options);
+  const { socket, born, end, assignment } = assign(context, task, options);
+  task.shim = { ...task.shim, end };
   born.catch(() => socket.destroy());
   const prepared = starter.start(work);
   prepared.catch(() => undefined);
   try {
     const control = task.connect(socket);
-    const greeting = greet(context, task, { starter, options });
+    const greeting = greet(context, task, { starter, options, assignment });
     greeting.then(greeted.resolve, greeted.reject);
+    const network = networkReady(context, request);
     // Where the spawn fails nobody greets; its own error says why.
     const [call, netns] = await Promise.race([
-      Promise.all([prepared, networkOf(context, request)]),
+      Promise.all([prepared, networkOf(context, request), starter.takesNetworkLater || network]),
       born.then(() => new Promise<never>(() => undefined)),
     ]);
     const answer = control.request(FRAME.start, startFields(context, request, { ...call, netns }));
     answer.catch(() => undefined);
     await born;
     await greeting;
+    if (starter.takesNetworkLater && request.networkReady !== undefined) {
+      await network;
+      // A start that has failed meanwhile waits for nothing; its answer says why.
+      control.request(FRAME.networkReady).catch(() => undefined);
+    }
     await finish(context, answer, { starter, work });
   } catch (error) {
     // Without a shim nobody greets, and what is prepared may open descriptors until it knows.
@@ -123,45 +122,79 @@ async function start(context: TaskContext, { starter, task, options }: StartPart
 
 async function networkOf(context: TaskContext, request: StartRequest): Promise<number | null> {
   if (request.netns === undefined) return null;
-  const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
-  const late = `${NO_TASK}: no network within ${limitMs / 1000} s: context deadline exceeded`;
-  return await bounded(request.netns, { limitMs, late, cancel: request.cancel });
+  return await bounded(request.netns, networkBounds(context, request));
 }
 
-function spawn(context: TaskContext, task: LiveTask, options: LaunchOptions): NewShim {
-  const { request } = options;
-  const connections: number[] = [];
+async function networkReady(context: TaskContext, request: StartRequest): Promise<void> {
+  if (request.networkReady !== undefined)
+    await bounded(request.networkReady, networkBounds(context, request));
+}
+
+function networkBounds(context: TaskContext, { cancel }: StartRequest): Bounds {
+  const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
+  return {
+    limitMs,
+    late: `${NO_TASK}: no network within ${limitMs / 1000} s: context deadline exceeded`,
+    cancel,
+  };
+}
+
+interface AssignedShim extends NewShim {
+  /** What it is told next: whose it is. */
+  readonly assignment: readonly (readonly [number, FieldValue])[];
+}
+
+/** A shim for this task, with the descriptors that it is to have. */
+function assign(context: TaskContext, task: LiveTask, options: LaunchOptions): AssignedShim {
+  const { rootfsFd, heldPorts = [] } = options.request;
+  const clients: number[] = [];
   for (const channel of options.takeWaiting()) {
     const [ours, theirs] = context.kernel.sockets.pair();
-    connections.push(theirs);
+    clients.push(theirs);
     void channel.bind(new Socket({ fd: ours, readable: true, writable: true }), null);
   }
-  const shim = spawnShim(context.kernel, {
-    program: context.shim,
-    id: request.id,
-    directory: task.directory,
-    cgroup: context.shimCgroup,
-    rootfsFd: request.rootfsFd,
-    heldPorts: request.heldPorts ?? [],
-    connections,
-  });
-  const close = (): void => {
-    for (const fd of connections) closeSync(fd);
-  };
-  shim.born.then(close, close);
-  return shim;
+  const assignment = [
+    [FIELD.id, task.id.slice(0, SHOWN_ID_LENGTH)],
+    [FIELD.directory, task.directory],
+    [FIELD.roots, 1],
+    [FIELD.ports, heldPorts.length],
+    [FIELD.clients, clients.length],
+  ] as const;
+  const fds = [rootfsFd, ...heldPorts, ...clients];
+  try {
+    return { ...takeShim(context, fds), assignment };
+  } finally {
+    for (const fd of clients) closeSync(fd);
+  }
 }
 
-type GreetParts = Pick<StartParts, 'starter' | 'options'>;
+/** The spare one may have been killed, which nobody has seen yet. */
+function takeShim(context: TaskContext, fds: readonly number[]): NewShim {
+  for (;;) {
+    const shim = context.shims.take();
+    try {
+      giveDescriptors(context.kernel, shim, fds);
+      return shim;
+    } catch (error) {
+      shim.socket.destroy();
+      if (!isKernelError(error, 'EPIPE') && !isKernelError(error, 'ECONNRESET')) throw error;
+    }
+  }
+}
+
+type GreetParts = Pick<StartParts, 'starter' | 'options'> & Pick<AssignedShim, 'assignment'>;
 
 /** The shim's number, and the moment from which clients may attach. */
 async function greet(
   context: TaskContext,
   task: LiveTask,
-  { starter, options }: GreetParts,
+  { starter, options, assignment }: GreetParts,
 ): Promise<number> {
   const { control } = task;
-  const [hello] = await bounded(control.hello(starter.controlFlags), {
+  const said = control.hello();
+  const assigned = control.request(FRAME.assign, [...assignment, [FIELD.flags, starter.assignFlags]]);
+  assigned.catch(() => undefined);
+  const [hello] = await bounded(said, {
     limitMs: Math.min(LIMITS.shimHelloMs, context.startLimitMs ?? Infinity),
     late: `${NO_TASK}: the shim does not answer`,
     cancel: options.request.cancel,
@@ -180,7 +213,8 @@ async function greet(
       `${NO_TASK}: the shim speaks version ${version}, too old for this daemon`,
     );
   const { pid, startTime } = processOf(fields);
-  task.shim = { pid, startTime };
+  task.shim = { ...task.shim, pid, startTime };
+  await assigned;
   task.attachable = true;
   await options.onAttachable(task);
   return pid;
@@ -251,7 +285,7 @@ const SIGKILL = 9;
 export async function abandon(context: TaskContext, task: LiveTask): Promise<void> {
   if ((await task.release()) !== 'released') {
     if (task.shim.pid > 0) context.kernel.processes.signal(task.shim, SIGKILL);
-    await killStragglers(context, task.directory);
+    await killStragglers(context, task.directory, task.shim.end);
     await killCgroup(context, task.meta.cgroupPath);
   }
   await task.removeKernelObjects();

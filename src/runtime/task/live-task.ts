@@ -54,7 +54,7 @@ export class LiveTask {
   /** True from the moment the shim takes attach connections. */
   attachable = false;
   paused = false;
-  shim = { pid: 0, startTime: 0 };
+  shim: { pid: number; startTime: number /** See `NewShim`. */; end?: number } = { pid: 0, startTime: 0 };
   /** Of the protocol that it speaks: it may have been left by an earlier daemon. */
   shimVersion = 0;
   /** Of a container that a launch plan started, once it is known; execs get it, too. */

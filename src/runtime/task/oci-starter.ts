@@ -5,7 +5,7 @@ import { plainFileMounts } from '../runc/file-mounts.ts';
 import type { OciRuntime } from '../runc/oci-runtime.ts';
 import { stateFolder } from '../runtimes.ts';
 import { writeJson } from '../shim/files.ts';
-import { CONTROL_FLAG, FIELD, type Fields, START_FLAG } from '../shim/protocol.ts';
+import { ASSIGN_FLAG, FIELD, type Fields, START_FLAG } from '../shim/protocol.ts';
 import { NETNS_FD } from '../shim/spawn.ts';
 import { bindSpec, sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
@@ -55,7 +55,8 @@ export function createOciStarter(context: TaskContext, runtime: OciRuntime): Sta
 
 class OciStarter implements Starter {
   readonly name: string;
-  readonly controlFlags = CONTROL_FLAG.ociRuntime;
+  readonly assignFlags = ASSIGN_FLAG.ociRuntime;
+  readonly takesNetworkLater = false;
   readonly shimVersion = 1;
   readonly #context: TaskContext;
   readonly #runtime: OciRuntime;

@@ -39,7 +39,8 @@ export function createPlanStarter(context: TaskContext, runtime: OwnRuntime): St
 
 class PlanStarter implements Starter {
   readonly name: string;
-  readonly controlFlags = 0;
+  readonly assignFlags = 0;
+  readonly takesNetworkLater = true;
   readonly shimVersion = PLAN_VERSION;
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
@@ -73,7 +74,9 @@ class PlanStarter implements Starter {
     const seccomp = this.#filter(request.spec.linux.seccomp);
     if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
     task.filter = seccomp;
-    return this.#call(this.#planOf(request, task.directory, open), request.terminal);
+    const call = this.#call(this.#planOf(request, task.directory, open), request.terminal);
+    const later = request.networkReady === undefined ? 0 : START_FLAG.networkLater;
+    return { ...call, flags: call.flags | later };
   }
 
   #planOf(request: StartRequest, directory: string, open: StartWork['open']): LaunchPlan {
@@ -83,6 +86,7 @@ class PlanStarter implements Starter {
       ...this.#hostContext(request),
       root: { slot: true, at: join(directory, 'rootfs') },
       netnsGiven: request.netns !== undefined,
+      networkLater: request.networkReady !== undefined,
       bundle: directory,
       devices: deviceLimits(this.#context.kernel.cgroups.version, spec.linux.resources?.devices ?? []),
       enabledControllers: this.#enabledControllers(request),

@@ -32,8 +32,10 @@ export interface Starter {
   readonly name: string;
   /** Where the OCI runtime keeps its own state of a container; '' without one. */
   stateOf(id: string): string;
-  /** Bits of CONTROL's field `flags`. */
-  readonly controlFlags: number;
+  /** Bits of ASSIGN's field `flags`. */
+  readonly assignFlags: number;
+  /** A start can begin while its network is still connected. */
+  readonly takesNetworkLater: boolean;
   /** The oldest version of the shim's protocol that will do. */
   readonly shimVersion: number;
   /** What an exec will have to know; written before anything happens. Errors: of a spec that is refused. */

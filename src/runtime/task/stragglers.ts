@@ -2,6 +2,7 @@ import { readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
+import { CONTROL_FD } from '../shim/spawn.ts';
 import type { TaskContext } from './context.ts';
 
 const SIGKILL = 9;
@@ -17,8 +18,11 @@ const LIMIT_MS = 5000;
 
 type Context = Pick<TaskContext, 'kernel' | 'shimCgroup'>;
 
-/** Ends the shim of a task directory and what it started that has not reached the container's cgroup. */
-export async function killStragglers(context: Context, directory: string): Promise<void> {
+/**
+ * Ends the shim of a task directory and what it started that has not reached the container's cgroup. `end`:
+ * of a shim that may not have gone there yet.
+ */
+export async function killStragglers(context: Context, directory: string, end = 0): Promise<void> {
   const { cgroups, processes } = context.kernel;
   const place = placeOf(directory);
   if (place === null || !cgroups.exists(context.shimCgroup)) return;
@@ -29,7 +33,8 @@ export async function killStragglers(context: Context, directory: string): Promi
       .processes(context.shimCgroup)
       .map((pid) => processes.identity(pid))
       .filter((found) => found !== null)
-      .filter((found) => isIn(found.pid, place) && processes.alive(found));
+      .filter(({ pid }) => isIn(pid, place) || hasEnd(pid, end))
+      .filter((found) => processes.alive(found));
     if (left.length === 0) return;
     if (Date.now() > deadline) throw new EngineError('internal', 'what a start left behind does not end');
     for (const found of left) processes.signal(found, SIGKILL);
@@ -84,6 +89,15 @@ async function argumentsOf({ kernel }: Context, pid: number): Promise<string[]> 
 function isIn(pid: number, directory: string): boolean {
   try {
     return readlinkSync(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, '') === directory;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether its descriptor 3 is that socket. */
+function hasEnd(pid: number, end: number): boolean {
+  try {
+    return end > 0 && readlinkSync(`/proc/${pid}/fd/${CONTROL_FD}`) === `socket:[${end}]`;
   } catch {
     return false;
   }

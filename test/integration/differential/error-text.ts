@@ -44,7 +44,10 @@ function objectsOf(text: string): string[] {
   return [...found].map(([, quoted, path]) => (quoted ?? path ?? '').replace(/^\/(proc\/(?=self))?/, ''));
 }
 
-/** Whether our message, in runc's wording, tells the same as crun's: the kind of failure, and whatever crun names. */
+/**
+ * Whether our message, in runc's wording, tells the same as crun's: the kind of failure, and whatever crun
+ * names.
+ */
 export function tellsTheSame(ours: string, crun: string): boolean {
   if (ours === '' && crun === '') return true;
   const failure = failureOf(ours);

@@ -146,7 +146,7 @@ describe('a shim of protocol version 1', { skip: cannotRun() }, () => {
     const world = makeWorld(t);
     const path = join(world.execRoot, 'old-shim');
     // The spawned half ends at once, as the true one does.
-    writeFileSync(path, `#!/bin/sh\n${process.execPath} ${FAKE} new >/dev/null &\n`);
+    writeFileSync(path, `#!/bin/sh\ncd ${world.execRoot}\n${process.execPath} ${FAKE} new >/dev/null &\n`);
     chmodSync(path, 0o755);
     const tasks = world.service(undefined, { shim: { path } });
     const why = 'the shim speaks version 1, too old for this daemon';

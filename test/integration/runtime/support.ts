@@ -52,6 +52,7 @@ export function cannotRun(): string | false {
 export interface ServiceOptions {
   readonly startLimitMs?: number;
   readonly shim?: { readonly path: string };
+  readonly spareShims?: number;
 }
 
 export interface World {

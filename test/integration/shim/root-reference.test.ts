@@ -18,7 +18,7 @@ test('after EXIT and until RELEASE the shim holds the root file system', {
   const { root } = makeRoot(t);
   const fd = openSync(root, 'r');
   t.after(() => closeSync(fd));
-  const shim = await startShim(t, { descriptors: [fd] });
+  const shim = await startShim(t, { rootfs: fd });
   const held = (): string => readlinkSync(`/proc/${shim.pid}/fd/${ROOT_FS}`);
   const plan = encodeLaunchPlan(smallPlan({ root, command: ['/bin/true'] }));
   const started = await shim.control.request(FRAME.start, [[FIELD.plan, plan]]);

@@ -111,10 +111,8 @@ export async function runcContainer(t: TestContext, options: ContainerOptions): 
   mkdirSync(join(directory, 'rootfs'));
   const rootfs = await kernel.mounts.cloneTree(image);
   const network = options.hasNetwork ? await kernel.namespaces.createNetwork() : undefined;
-  const shim = await startShim(t, { directory, descriptors: [rootfs, network ?? 'ignore'] }).finally(() => {
-    closeSync(rootfs);
-    if (network !== undefined) closeSync(network);
-  });
+  const shim = await startShim(t, { directory, rootfs }).finally(() => closeSync(rootfs));
+  t.after(() => network === undefined || closeSync(network));
   t.after(() => remove(directory, cgroup));
   const networkPath = network === undefined ? undefined : `/proc/${shim.pid}/fd/5`;
   writeFileSync(join(directory, 'config.json'), JSON.stringify(spec(options, cgroup, networkPath)));
@@ -135,6 +133,7 @@ export async function runcContainer(t: TestContext, options: ContainerOptions): 
         [FIELD.logPath, join(directory, 'c-json.log')],
         [FIELD.flags, options.flags ?? 0],
         ...(options.terminal ? [[FIELD.consoleSocket, 'console.sock'] as const] : []),
+        ...(network === undefined ? [] : [[FIELD.netnsPath, `/proc/${process.pid}/fd/${network}`] as const]),
         ...more,
       ]),
     exec: (id, args, { terminal = false, flags = 1 } = {}) => {

@@ -128,10 +128,10 @@ describe('the shim with runc', { skip: cannotRun() }, () => {
 
   test('the network namespace is the descriptor of the shim', async (t) => {
     const container = await runcContainer(t, { args: ['readlink', '/proc/self/ns/net'], hasNetwork: true });
-    const expected = readlinkSync(`/proc/${container.shim.pid}/fd/5`);
-    assert.notEqual(expected, readlinkSync('/proc/self/ns/net'));
     const client = await container.shim.attach(ALL);
     await container.start();
+    const expected = readlinkSync(`/proc/${container.shim.pid}/fd/5`);
+    assert.notEqual(expected, readlinkSync('/proc/self/ns/net'));
     assert.equal((await client.output()).stdout.toString().trim(), expected);
   });
 

@@ -12,6 +12,8 @@ export const FRAME = {
   status: 0x15,
   release: 0x16,
   cancel: 0x17,
+  assign: 0x18,
+  networkReady: 0x19,
   stdin: 0x20,
   stdinEof: 0x21,
   stdout: 0x30,
@@ -66,6 +68,10 @@ export const FIELD = {
   index: 35,
   code: 36,
   object: 37,
+  netnsPath: 41,
+  directory: 42,
+  id: 43,
+  roots: 44,
 } as const;
 
 export type FieldInput = readonly [number: number, value: string | number | bigint | Uint8Array];

@@ -8,11 +8,13 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { createKernel } from '#host/real.ts';
 import { FIELD, type FieldInput, FRAME, type Frame, intOf, ShimConnection } from './shim-connection.ts';
 
 export const SHIM_BINARY =
   process.env['GANTRY_SHIM_BINARY'] ?? join(import.meta.dirname, '../../../dist/native/gantry-shim');
 const END_LIMIT_MS = 5000;
+const { sockets } = createKernel();
 
 export interface Shim {
   readonly directory: string;
@@ -28,8 +30,8 @@ export interface Shim {
 }
 
 export interface ShimOptions {
-  /** Descriptors 4 and 5: the root file system and the network namespace. */
-  readonly descriptors?: readonly (number | 'ignore')[];
+  /** The container's root. */
+  readonly rootfs?: number;
   /** An existing task directory; the caller removes it. */
   readonly directory?: string;
 }
@@ -52,11 +54,13 @@ export function fakeRuntime(pidFile: string, script: string): FieldInput[] {
 export async function startShim(t: TestContext, options: ShimOptions = {}): Promise<Shim> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'gantry-shim-test-'));
   const complaints = openSync(join(directory, 'complaints'), 'a');
-  const child = spawn(SHIM_BINARY, ['serve', 'test-container'], {
-    cwd: directory,
+  const [gifts, theirs] = sockets.pair();
+  const child = spawn(SHIM_BINARY, ['serve', 'unassigned'], {
+    cwd: '/',
     env: {},
-    stdio: ['ignore', complaints, complaints, 'pipe', ...(options.descriptors ?? [])],
+    stdio: ['ignore', complaints, complaints, 'pipe', 'ignore', 'ignore', theirs],
   });
+  closeSync(theirs);
   const control = new ShimConnection(child.stdio[3] as Socket);
   t.after(async () => {
     try {
@@ -68,6 +72,14 @@ export async function startShim(t: TestContext, options: ShimOptions = {}): Prom
   await once(child, 'exit');
   closeSync(complaints);
   const [hello] = await control.hello();
+  const roots = options.rootfs === undefined ? [] : [options.rootfs];
+  if (roots.length > 0) sockets.sendFds(gifts, roots);
+  closeSync(gifts);
+  await control.request(FRAME.assign, [
+    [FIELD.id, 'test-container'],
+    [FIELD.directory, directory],
+    [FIELD.roots, roots.length],
+  ]);
   const connectShim = async (): Promise<ShimConnection> => {
     const socket = connect(join(directory, 'shim.sock'));
     await once(socket, 'connect');
@@ -130,7 +142,9 @@ async function endShim(directory: string, control: ShimConnection): Promise<void
   control.socket.destroy();
   const ended = pid === 0 || (await until(() => !isAlive(pid)));
   if (!ended) process.kill(pid, 'SIGKILL');
-  const complaints = readFileSync(join(directory, 'complaints'), 'utf8');
+  const complaints = ['complaints', 'shim.log']
+    .map((name) => readFileSync(join(directory, name), 'utf8'))
+    .join('');
   if (!ended) throw new Error(`the shim did not end: ${complaints}`);
   if (complaints !== '') throw new Error(`the shim complained: ${complaints}`);
 }
