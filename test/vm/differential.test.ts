@@ -15,7 +15,7 @@ import { must } from '../support/command.ts';
 const STARTS = new Set([
   ...['default', 'privileged', 'read-only', 'user', 'no new privileges, user', 'memory', 'cpu', 'limits'],
   ...['device', 'tmpfs', 'own cgroup namespace', 'bind recursively read-only', 'user namespace', 'hooks'],
-  ...['host namespaces', 'terminal', 'terminal of a user'],
+  ...['host namespaces', 'bind to a deep new path', 'terminal', 'terminal of a user'],
 ]);
 const FAILURES = [
   ...['exit code', 'missing command', 'not executable', 'cwd is a file', 'user that the mapping has not'],

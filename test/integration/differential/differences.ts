@@ -246,11 +246,11 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     reason:
-      "directories that are made on the way to a target have the mode 755, and the root is a slave of the host's mount, as with runc",
+      "directories that are made on the way to a target have the mode 755, and the root, and what is bound into it, is a slave of the host's mount, as with runc",
     shows: [
       section('mountinfo', {
         ours: / master:N - /,
-        theirs: /^on=outside \S+ \S+\/rootfs \/ /,
+        theirs: /^on=(outside|\/) \S+ \S+\/(rootfs|volume|file) \/\S* r[ow],\S+ - /,
         elsewhere: true,
       }),
       section('root', { ours: / directory 755 /, theirs: / directory 1755 / }),
