@@ -68,8 +68,9 @@ export async function createExec(
   transition(entry.record, 'exec');
   const config = parseBody(body);
   // Already now, so that an unknown user is an error of the request.
-  const user = await execUser(room, entry, config.user);
-  const exec = await room.execs.add({ id: newExecId(), containerId: entry.record.id, config, user });
+  const looking = execUser(room, entry, config.user);
+  const id = newExecId();
+  const exec = await room.execs.add({ id, containerId: entry.record.id, config, user: await looking });
   tellExec(room, entry, { exec, action: 'exec_create' });
   const { attach } = config;
   // After the answer, while the client makes the next request of it.

@@ -8,9 +8,12 @@ export const JSON_TYPE = 'application/json';
 /** Writes answers: whole ones, and streams that go on until the client leaves. */
 export class Reply {
   readonly #response: ServerResponse;
+  readonly #headers: Map<string, string>;
 
-  constructor(response: ServerResponse) {
+  /** `headers`: of every answer. */
+  constructor(response: ServerResponse, headers: readonly (readonly [string, string])[] = []) {
     this.#response = response;
+    this.#headers = new Map(headers);
   }
 
   get isStarted(): boolean {
@@ -18,25 +21,28 @@ export class Reply {
   }
 
   setHeader(name: string, value: string): void {
-    this.#response.setHeader(name, value);
+    this.#headers.set(name, value);
+  }
+
+  /** All headers in one go: node takes a list as it is, and merges what comes one by one. */
+  #head(status: number, headers: readonly string[]): ServerResponse {
+    return this.#response.writeHead(status, [...[...this.#headers].flat(), ...headers]);
   }
 
   /** Ends with a newline, as the reference's encoder does. */
   json(status: number, value: unknown): void {
     const body = `${JSON.stringify(value)}\n`;
-    const headers = { 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) };
-    this.#response.writeHead(status, headers).end(body);
+    this.#head(status, ['content-type', JSON_TYPE, 'content-length', `${Buffer.byteLength(body)}`]).end(body);
   }
 
   text(status: number, text: string): void {
-    const body = Buffer.from(text);
-    const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': body.length };
-    this.#response.writeHead(status, headers).end(body);
+    const type = 'text/plain; charset=utf-8';
+    this.#head(status, ['content-type', type, 'content-length', `${Buffer.byteLength(text)}`]).end(text);
   }
 
   empty(status: number = NO_CONTENT): void {
     const noLength = status === NO_CONTENT || status < OK;
-    this.#response.writeHead(status, noLength ? {} : { 'content-length': 0 }).end();
+    this.#head(status, noLength ? [] : ['content-length', '0']).end();
   }
 
   error(error: unknown): void {
@@ -47,8 +53,7 @@ export class Reply {
 
   /** Sends status and headers now; the body follows in chunks. */
   begin(type: string): void {
-    this.#response.writeHead(OK, { 'content-type': type });
-    this.#response.flushHeaders();
+    this.#head(OK, ['content-type', type]).flushHeaders();
   }
 
   /** Resolves when more may be written; rejects when the client is gone. */

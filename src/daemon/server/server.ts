@@ -92,8 +92,7 @@ export class ApiServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse, transport: Transport): Promise<void> {
     if (!this.#isNext(request, response)) return void request.socket.destroy();
-    const reply = new Reply(response);
-    for (const [name, value] of this.#headers) response.setHeader(name, value);
+    const reply = new Reply(response, this.#headers);
     response.on('error', () => undefined);
     try {
       await this.#dispatch({ request, response, upgrade: null }, reply, transport);
@@ -107,7 +106,7 @@ export class ApiServer {
 
   /** Requests with `Upgrade`: those that do not hijack are answered as if it had not been there. */
   async #upgrade(parts: UpgradeParts, transport: Transport): Promise<void> {
-    const reply = new Reply(responseFor(parts, this.#headers));
+    const reply = new Reply(responseFor(parts), this.#headers);
     parts.socket.on('error', () => undefined);
     try {
       await this.#dispatch({ request: parts.request, response: null, upgrade: parts }, reply, transport);
@@ -215,10 +214,9 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
  * An HTTP answer for a request that node gave up as an upgrade. It takes the socket with its first write
  * only.
  */
-function responseFor(parts: UpgradeParts, headers: readonly (readonly [string, string])[]): ServerResponse {
+function responseFor(parts: UpgradeParts): ServerResponse {
   const response = new ServerResponse(parts.request);
   response.shouldKeepAlive = false;
-  for (const [name, value] of headers) response.setHeader(name, value);
   response.on('error', () => undefined);
   response.once('finish', () => parts.socket.end());
   if (parts.request.socket === parts.socket) response.assignSocket(parts.request.socket);
