@@ -15,12 +15,13 @@ import { must } from '../support/command.ts';
 const STARTS = new Set([
   ...['default', 'privileged', 'read-only', 'user', 'no new privileges, user', 'memory', 'cpu', 'limits'],
   ...['device', 'tmpfs', 'own cgroup namespace', 'bind recursively read-only', 'user namespace', 'hooks'],
-  ...['host namespaces', 'bind to a deep new path', 'terminal', 'terminal of a user'],
+  ...['host namespaces', 'bind to a deep new path', 'bind of a file', 'terminal', 'terminal of a user'],
+  'init of the engine',
 ]);
 const FAILURES = [
   ...['exit code', 'missing command', 'not executable', 'cwd is a file', 'user that the mapping has not'],
   ...['device with a bad type', 'unknown file system', 'bad value of a sysctl', 'root is missing'],
-  'namespace path is missing',
+  ...['namespace path is missing', 'namespace path of another kind', 'missing apparmor'],
 ];
 const EXECS = {
   seen: ['default', 'user and no new privileges', 'limits', 'terminal of a user'],

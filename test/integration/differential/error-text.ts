@@ -38,10 +38,12 @@ function failureOf(text: string): string | undefined {
   return FAILURES.find(([, words]) => words.test(text))?.[0];
 }
 
-/** What crun's message is about: in backquotes, or a path. */
+/** What crun's message is about: in backquotes, or a path; a file of its own process without the way to it. */
 function objectsOf(text: string): string[] {
   const found = text.matchAll(/`([^`]+)`|(\/proc\/[^\s:]+)/g);
-  return [...found].map(([, quoted, path]) => (quoted ?? path ?? '').replace(/^\/(proc\/(?=self))?/, ''));
+  return [...found].map(([, quoted, path]) =>
+    (quoted ?? path ?? '').replace(/^\/(proc\/(thread-)?self\/(attr\/)?)?/, ''),
+  );
 }
 
 /**
