@@ -103,10 +103,14 @@ function requestBytes(line: string, payload: Payload | undefined): string | Buff
   return Buffer.concat([Buffer.from(whole), bytes]);
 }
 
-/** Keeps the connections that the engine keeps; a request takes one for itself. */
+/**
+ * Keeps the connections that the engine keeps, and makes another for one that it has ended; a request takes
+ * one for itself.
+ */
 export class HttpClient {
   readonly #path: string;
   readonly #idle = new Set<Socket>();
+  #isClosed = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -123,7 +127,7 @@ export class HttpClient {
         socket.removeAllListeners();
         socket.on('error', () => undefined);
         if (keeps) this.#keep(socket);
-        else socket.destroy();
+        else this.#replace(socket);
         resolve({ status, text: body.toString(), askedAt });
       };
       const guarded = (step: () => Buffer | null) => (): void => {
@@ -147,6 +151,7 @@ export class HttpClient {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const socket of this.#idle) socket.destroy();
     this.#idle.clear();
   }
@@ -167,6 +172,17 @@ export class HttpClient {
     };
     socket.on('end', leave);
     socket.on('close', leave);
+  }
+
+  #replace(ended: Socket): void {
+    ended.destroy();
+    setImmediate(() => {
+      if (this.#isClosed) return;
+      void this.#connect().then(
+        (socket) => (this.#isClosed ? socket.destroy() : this.#keep(socket)),
+        () => undefined,
+      );
+    });
   }
 
   #connect(): Promise<Socket> {

@@ -77,8 +77,9 @@ export class AttachChannel implements AttachStream {
   }
 
   detach(): void {
-    this.#socket?.destroy();
     this.finish();
+    // The shim wakes by it and has time; who waits for the end goes first.
+    setImmediate(() => this.#socket?.destroy());
   }
 
   #receive(chunk: Buffer): void {
