@@ -210,9 +210,12 @@ interface PreparedTask {
 /** The container's tree, and the spec, which asks the tree for users. */
 async function prepareTask(room: Room, record: ContainerRecord, parts: TaskParts): Promise<PreparedTask> {
   const { namespace, ...rest } = parts;
+  // None of it asks the tree.
+  const gathering = gatherFacts(room, record);
+  gathering.catch(() => undefined);
   const { root, user } = await prepareRoot(room, record, namespace);
   try {
-    const input = await buildInput(room, { record, user, ...rest });
+    const input = buildInput(room, { record, user, facts: await gathering, ...rest });
     return { root, input, spec: buildRuntimeSpec(input) };
   } catch (error) {
     await root.close();
@@ -371,26 +374,31 @@ export async function lookUpUser(
 
 interface InputParts {
   readonly record: ContainerRecord;
+  readonly facts: GatheredFacts;
   readonly user: ResolvedUser;
   readonly joinedIds: SpecFindings['joinedIds'];
   readonly directory: string;
 }
 
-async function buildInput(room: Pick<Room, 'deps'>, parts: InputParts): Promise<SpecInput> {
-  const { deps } = room;
-  const { record } = parts;
+type GatheredFacts = Pick<SpecFindings, 'devices' | 'resources'>;
+
+async function gatherFacts({ deps }: Pick<Room, 'deps'>, record: ContainerRecord): Promise<GatheredFacts> {
   const [devices, resources] = await Promise.all([
     readDevices(record.hostConfig),
     readResources(record.hostConfig),
+    // Makes missing bind sources and checks the others again.
+    deps.volumes.prepareSources(record.mounts),
   ]);
-  // Makes missing bind sources and checks the others again.
-  await deps.volumes.prepareSources(record.mounts);
+  return { devices, resources };
+}
+
+function buildInput({ deps }: Pick<Room, 'deps'>, parts: InputParts): SpecInput {
+  const { record } = parts;
   return specInput(
     record,
     {
       user: parts.user,
-      devices,
-      resources,
+      ...parts.facts,
       joinedIds: parts.joinedIds,
       networkFiles: networkFileMounts(parts.directory),
       userns: usernsMode(deps, record, parts.joinedIds),

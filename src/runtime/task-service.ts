@@ -114,7 +114,8 @@ class Tasks implements TaskService {
       throw error;
     } finally {
       this.#starting.delete(request.id);
-      this.#context.shims.prepare();
+      // Whoever waits for this start goes first.
+      setImmediate(() => this.#context.shims.prepare());
     }
   }
 

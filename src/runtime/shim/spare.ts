@@ -19,6 +19,7 @@ export class ShimSource {
   readonly #options: ShimSourceOptions;
   readonly #spares = new Set<NewShim>();
   #hasCgroup = false;
+  #isClosed = false;
 
   constructor(options: ShimSourceOptions) {
     this.#options = options;
@@ -35,10 +36,12 @@ export class ShimSource {
 
   /** Sees to it that the next `take` finds one. */
   prepare(): void {
+    if (this.#isClosed) return;
     while (this.#spares.size < this.#options.spares) this.#keep(this.#spawn());
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const spare of this.#spares) leave(spare);
     this.#spares.clear();
   }

@@ -15,7 +15,7 @@ import { bounded, type Bounds } from './bounded.ts';
 import { type TaskContext, taskDirectory } from './context.ts';
 import { killCgroup, LiveTask, processOf } from './live-task.ts';
 import { oomDirectories } from './oom.ts';
-import type { StartCall, Starter, StartWork } from './starter.ts';
+import type { StartCall, Starter, StartIntent, StartWork } from './starter.ts';
 import { starterOf } from './starters.ts';
 import { killStragglers } from './stragglers.ts';
 
@@ -38,7 +38,29 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   const { request } = options;
   const starter = starterOf(context, request.runtime);
   const directory = taskDirectory(context, request.id);
-  const facts = starter.facts(request);
+  const held: number[] = [];
+  const open = (id: string, type: SpecNamespaceType): string => {
+    const fd = options.openNamespace(id, type);
+    held.push(fd);
+    return `/proc/${process.pid}/fd/${fd}`;
+  };
+  try {
+    return await launchBy(context, { starter, options, intent: { request, directory, open } });
+  } finally {
+    for (const fd of held) closeSync(fd);
+  }
+}
+
+interface LaunchParts {
+  readonly starter: Starter;
+  readonly options: LaunchOptions;
+  readonly intent: StartIntent;
+}
+
+async function launchBy(context: TaskContext, parts: LaunchParts): Promise<LiveTask> {
+  const { starter, options, intent } = parts;
+  const { request, directory } = intent;
+  const facts = starter.facts(intent);
   const meta: TaskMeta = {
     version: 1,
     id: request.id,
@@ -55,36 +77,25 @@ export async function launch(context: TaskContext, options: LaunchOptions): Prom
   );
   rollback.push(() => abandon(context, task));
   createTaskDirectory(directory, meta, hostId(request.spec.linux.gidMappings));
-  await start(context, { starter, task, options });
+  await start(context, { starter, task, options, intent });
   rollback.commit();
   return task;
 }
 
-interface StartParts {
-  readonly starter: Starter;
+interface StartParts extends LaunchParts {
   readonly task: LiveTask;
-  readonly options: LaunchOptions;
 }
 
 /**
  * While the shim gets its container the way of starting prepares what it can; the greeting and the request
  * to start are sent together where nothing of the request depends on the greeting.
  */
-async function start(context: TaskContext, { starter, task, options }: StartParts): Promise<void> {
+async function start(context: TaskContext, parts: StartParts): Promise<void> {
+  const { starter, task, options, intent } = parts;
   const { request } = options;
-  const held: number[] = [];
   const greeted = Promise.withResolvers<number>();
   greeted.promise.catch(() => undefined);
-  const work: StartWork = {
-    task,
-    request,
-    shimPid: () => greeted.promise,
-    open: (id, type) => {
-      const fd = options.openNamespace(id, type);
-      held.push(fd);
-      return `/proc/${process.pid}/fd/${fd}`;
-    },
-  };
+  const work: StartWork = { ...intent, task, shimPid: () => greeted.promise };
   const { socket, born, end, assignment } = assign(context, task, options);
   task.shim = { ...task.shim, end };
   born.catch(() => socket.destroy());
@@ -92,7 +103,7 @@ async function start(context: TaskContext, { starter, task, options }: StartPart
   prepared.catch(() => undefined);
   try {
     const control = task.connect(socket);
-    const greeting = greet(context, task, { starter, options, assignment });
+    const greeting = greet(context, task, { starter, options, assignment, socket });
     greeting.then(greeted.resolve, greeted.reject);
     const network = networkReady(context, request);
     // Where the spawn fails nobody greets; its own error says why.
@@ -115,8 +126,6 @@ async function start(context: TaskContext, { starter, task, options }: StartPart
     greeted.reject(error);
     await Promise.allSettled([prepared, born]);
     throw error;
-  } finally {
-    for (const fd of held) closeSync(fd);
   }
 }
 
@@ -182,17 +191,19 @@ function takeShim(context: TaskContext, fds: readonly number[]): NewShim {
   }
 }
 
-type GreetParts = Pick<StartParts, 'starter' | 'options'> & Pick<AssignedShim, 'assignment'>;
+type GreetParts = Pick<StartParts, 'starter' | 'options'> & Pick<AssignedShim, 'assignment' | 'socket'>;
 
 /** The shim's number, and the moment from which clients may attach. */
 async function greet(
   context: TaskContext,
   task: LiveTask,
-  { starter, options, assignment }: GreetParts,
+  { starter, options, assignment, socket }: GreetParts,
 ): Promise<number> {
   const { control } = task;
+  socket.cork();
   const said = control.hello();
   const assigned = control.request(FRAME.assign, [...assignment, [FIELD.flags, starter.assignFlags]]);
+  socket.uncork();
   assigned.catch(() => undefined);
   const [hello] = await bounded(said, {
     limitMs: Math.min(LIMITS.shimHelloMs, context.startLimitMs ?? Infinity),

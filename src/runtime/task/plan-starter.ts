@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { assert } from '#base/assert.ts';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { deviceLimits } from '../device-rules.ts';
 import {
@@ -24,8 +25,7 @@ import type { StartRequest } from '../task.ts';
 import { bindSpec, sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
 import type { LiveTask } from './live-task.ts';
-import type { ExecWork, StartCall, Starter, StartWork } from './starter.ts';
-import { isUnusual } from './unusual-spec.ts';
+import type { ExecWork, StartCall, Starter, StartIntent, StartWork } from './starter.ts';
 
 /** In the task directory: the filter that an exec gets, too, also from a later daemon. */
 const FILTER = 'seccomp';
@@ -45,6 +45,7 @@ class PlanStarter implements Starter {
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
   #plan: LaunchPlan | null = null;
+  #call: StartCall | null = null;
   #seccomp: SeccompProgram | undefined;
 
   constructor(context: TaskContext, runtime: OwnRuntime) {
@@ -56,11 +57,12 @@ class PlanStarter implements Starter {
     return '';
   }
 
-  facts(request: StartRequest): LaunchFacts {
+  /** The whole plan is made here: whatever speaks against a spec is said before anything is made. */
+  facts({ request, directory, open }: StartIntent): LaunchFacts {
     const { spec, rootfsFd } = request;
     const bad = badMountTarget(this.#context.kernel.files, rootfsFd, spec.mounts);
     if (bad !== null) throw startError(`runc create failed: ${bad}`, spec.process.args[0] ?? '');
-    if (isUnusual(spec)) encodeLaunchPlan(this.#planOf(request, '/', () => '/'));
+    this.#call = this.#callOf(this.#planOf(request, directory, open), request.terminal);
     const filter = this.#filter(spec.linux.seccomp);
     const { personality } = spec.linux;
     return {
@@ -70,11 +72,12 @@ class PlanStarter implements Starter {
     };
   }
 
-  async start({ task, request, open }: StartWork): Promise<StartCall> {
+  async start({ task, request }: StartWork): Promise<StartCall> {
     const seccomp = this.#filter(request.spec.linux.seccomp);
     if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
     task.filter = seccomp;
-    const call = this.#call(this.#planOf(request, task.directory, open), request.terminal);
+    assert(this.#call !== null, 'facts come before a start');
+    const call = this.#call;
     const later = request.networkReady === undefined ? 0 : START_FLAG.networkLater;
     return { ...call, flags: call.flags | later };
   }
@@ -97,7 +100,7 @@ class PlanStarter implements Starter {
     });
   }
 
-  #call(plan: LaunchPlan, terminal: boolean, bytes = encodeLaunchPlan(plan)): StartCall {
+  #callOf(plan: LaunchPlan, terminal: boolean, bytes = encodeLaunchPlan(plan)): StartCall {
     this.#plan = plan;
     return { fields: [[FIELD.plan, bytes]], flags: terminal ? START_FLAG.terminal : 0 };
   }
@@ -154,7 +157,7 @@ class PlanStarter implements Starter {
         ...(initCgroup === undefined ? {} : { initCgroup }),
       }),
     );
-    return this.#call(plan, request.terminal, bytes);
+    return this.#callOf(plan, request.terminal, bytes);
   }
 
   /** A service manager inside has moved everybody out of the container's cgroup: the exec follows init. */

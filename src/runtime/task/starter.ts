@@ -13,11 +13,17 @@ export interface StartCall {
   readonly flags: number;
 }
 
-export interface StartWork {
-  readonly task: LiveTask;
+/** What is known of a start before anything of it is made. */
+export interface StartIntent {
   readonly request: StartRequest;
+  /** The task's, to be made. */
+  readonly directory: string;
   /** Path of a namespace of another running task; good until the start is over. */
   readonly open: (id: string, type: SpecNamespaceType) => string;
+}
+
+export interface StartWork extends StartIntent {
+  readonly task: LiveTask;
   /** Waits for the shim's first words. */
   readonly shimPid: () => Promise<number>;
 }
@@ -38,8 +44,11 @@ export interface Starter {
   readonly takesNetworkLater: boolean;
   /** The oldest version of the shim's protocol that will do. */
   readonly shimVersion: number;
-  /** What an exec will have to know; written before anything happens. Errors: of a spec that is refused. */
-  facts(request: StartRequest): LaunchFacts | undefined;
+  /**
+   * First, and once for a start. What an exec will have to know, to be written before anything happens.
+   * Errors: of a spec that is refused.
+   */
+  facts(intent: StartIntent): LaunchFacts | undefined;
   start(work: StartWork): Promise<StartCall>;
   startFailure(fields: Fields, work: StartWork): Promise<StartError>;
   exec(work: ExecWork): Promise<StartCall>;
