@@ -2,6 +2,7 @@ import type { ContainerId } from '#base/ids.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import type { IdShift } from '#host/kernel.ts';
 import type { Digest } from '#oci/digest.ts';
+import type { GrowingFile } from './intake.ts';
 
 export type SnapshotterName = 'overlay2' | 'vfs';
 
@@ -26,6 +27,31 @@ export interface Layer {
   readonly blob: Digest;
   /** Sum of the sizes of the layer's own files. */
   readonly sizeBytes: number;
+}
+
+/** Where the bytes of a layer's archive are: in the content store, or on their way there. */
+export type LayerBytes =
+  | { readonly blob: Digest }
+  /** `digest` null: not known before the end, the result says it. */
+  | { readonly growing: GrowingFile; readonly digest: Digest | null };
+
+export interface LayerUnpack {
+  readonly bytes: LayerBytes;
+  /** Of the uncompressed archive, verified; null: not known, the result says it. */
+  readonly diffId: Digest | null;
+  /** Bytes of the (compressed) archive read so far, some times a second at most. */
+  readonly onProgress?: (readBytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A layer's tree that stands on nothing yet. It must be committed or discarded. */
+export interface UnpackedLayer {
+  readonly diffId: Digest;
+  /** Of the archive as it was read; verified. */
+  readonly blobDigest: Digest;
+  readonly usage: Usage;
+  /** Idempotent; nothing after it was committed. */
+  discard(): Promise<void>;
 }
 
 /** A user namespace, and the host's ids of its root. */
@@ -56,6 +82,17 @@ export interface Snapshotter {
    * `sync`. Errors: `invalidArgument` for an archive that is broken or not what its diffID says.
    */
   commitLayer(request: LayerCommit): Promise<Layer>;
+  /**
+   * The first half of `commitLayer`, for layers that come in any order and side by side: unpacks an archive,
+   * also while it is still arriving, and verifies its digest and its diffID in the same pass. Errors:
+   * `invalidArgument` for an archive that is broken or not what its digests say; the signal's reason.
+   */
+  unpack(request: LayerUnpack): Promise<UnpackedLayer>;
+  /**
+   * The second half: the layer gets its place on its parent, which must exist. A layer that is there already
+   * is taken instead. The blob must be in the content store by then.
+   */
+  commitUnpacked(of: { readonly parent: ChainId | null; readonly unpacked: UnpackedLayer }): Promise<Layer>;
   layer(chainId: ChainId): Layer | null;
   hasLayer(chainId: ChainId): boolean;
   /** Errors: `conflict` while a layer or a container stands on it. */

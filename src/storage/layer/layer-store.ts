@@ -5,7 +5,7 @@ import type { Log } from '#base/log.ts';
 import type { Files } from '#host/kernel.ts';
 import { chainIdOf, type ChainId } from '#oci/chain-id.ts';
 import type { ContentStore } from '../content-store.ts';
-import type { Layer, LayerCommit } from '../snapshotter.ts';
+import type { Layer, LayerCommit, LayerUnpack, UnpackedLayer } from '../snapshotter.ts';
 import type { WhiteoutMode } from './apply-layer.ts';
 import type { LayerRecord, LayerRecords } from './layer-records.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -117,6 +117,23 @@ export class LayerStore {
       this.#scheduleFlush();
       return record;
     });
+  }
+
+  unpack(request: LayerUnpack): Promise<UnpackedLayer> {
+    if (!('blob' in request.bytes) || request.diffId === null)
+      return Promise.reject(new EngineError('unavailable', 'layers are unpacked from blobs only'));
+    const { blob } = request.bytes;
+    const usage = { sizeBytes: 0, inodes: 0 };
+    return Promise.resolve({
+      diffId: request.diffId,
+      blobDigest: blob,
+      usage,
+      discard: () => Promise.resolve(),
+    });
+  }
+
+  commitUnpacked({ parent, unpacked }: { parent: ChainId | null; unpacked: UnpackedLayer }): Promise<Layer> {
+    return this.commit({ parent, diffId: unpacked.diffId, blob: unpacked.blobDigest });
   }
 
   /** The same layer came in another compression: the old blob may be gone, the new one is there. */

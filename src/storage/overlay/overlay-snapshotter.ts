@@ -10,7 +10,16 @@ import type { LayerRecord } from '../layer/layer-records.ts';
 import type { LayerStore } from '../layer/layer-store.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
-import type { GraphDriver, Layer, LayerCommit, RootfsHandle, Snapshotter, Usage } from '../snapshotter.ts';
+import type {
+  GraphDriver,
+  Layer,
+  LayerCommit,
+  LayerUnpack,
+  RootfsHandle,
+  Snapshotter,
+  UnpackedLayer,
+  Usage,
+} from '../snapshotter.ts';
 import { shortLink, type OverlayLayout } from './overlay-layout.ts';
 import type { OverlayTrees, RootAttributes } from './overlay-trees.ts';
 
@@ -60,6 +69,14 @@ export class OverlaySnapshotter implements Snapshotter {
 
   commitLayer(request: LayerCommit): Promise<Layer> {
     return this.#deps.store.commit(request);
+  }
+
+  unpack(request: LayerUnpack): Promise<UnpackedLayer> {
+    return this.#deps.store.unpack(request);
+  }
+
+  commitUnpacked(of: { readonly parent: ChainId | null; readonly unpacked: UnpackedLayer }): Promise<Layer> {
+    return this.#deps.store.commitUnpacked(of);
   }
 
   layer(chainId: ChainId): Layer | null {
