@@ -72,10 +72,6 @@ export async function createExec(
   const id = newExecId();
   const exec = await room.execs.add({ id, containerId: entry.record.id, config, user: await looking });
   tellExec(room, entry, { exec, action: 'exec_create' });
-  const { attach } = config;
-  // After the answer, while the client makes the next request of it.
-  if (attach.stdin || attach.stdout || attach.stderr)
-    setImmediate(() => room.deps.tasks.attachAhead(exec.containerId, exec.id, attach));
   return { Id: exec.id };
 }
 

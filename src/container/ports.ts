@@ -42,7 +42,6 @@ export type TaskPort = Pick<
   | 'start'
   | 'exec'
   | 'attach'
-  | 'attachAhead'
   | 'resize'
   | 'signal'
   | 'pids'

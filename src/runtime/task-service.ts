@@ -13,7 +13,6 @@ import { FIELD, FRAME } from './shim/protocol.ts';
 import { ShimSource } from './shim/spare.ts';
 import { connectShim, type ShimProgram } from './shim/spawn.ts';
 import { type TaskContext, taskDirectory } from './task/context.ts';
-import { AttachAhead } from './task/attach-ahead.ts';
 import { execInTask } from './task/exec.ts';
 import { launch } from './task/launch.ts';
 import { applyLimits } from './task/apply-limits.ts';
@@ -159,24 +158,9 @@ class Tasks implements TaskService {
       if (execId !== null) throw notRunning(id);
       return this.#wait(id, options);
     }
-    const ahead = execId === task.attachAhead?.execId ? await this.#takeAhead(task) : null;
-    if (ahead !== null) return ahead;
     const channel = new AttachChannel(options, () => undefined);
     await this.#bind(task, channel, execId);
     return channel;
-  }
-
-  attachAhead(id: string, execId: string, options: AttachOptions): void {
-    const task = this.#tasks.get(id);
-    if (task === undefined || task.phase === 'ended' || !task.attachable) return;
-    task.attachAhead?.drop();
-    task.attachAhead = new AttachAhead(task.directory, execId, options);
-  }
-
-  #takeAhead(task: LiveTask): Promise<AttachStream | null> | null {
-    const ahead = task.attachAhead;
-    task.attachAhead = null;
-    return ahead?.take() ?? null;
   }
 
   #wait(id: string, options: AttachOptions): AttachChannel {

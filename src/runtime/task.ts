@@ -165,8 +165,6 @@ export interface TaskService {
    * it. An attach to an exec must come before `exec` to see all of its output.
    */
   attach(id: string, execId: string | null, options: AttachOptions): Promise<AttachStream>;
-  /** An exec was created and is likely to be started at once: the stream that `attach` gives is made already. */
-  attachAhead(id: string, execId: string, options: AttachOptions): void;
   resize(id: string, execId: string | null, size: TerminalSize): Promise<void>;
   /** `all`: every process of the task's cgroup. Errors: `notFound` when no such task runs. */
   signal(id: string, signal: number, options?: { all?: boolean }): Promise<void>;

@@ -9,7 +9,6 @@ import { readExit, readShimLog, type TaskMeta, writeExit } from '../shim/files.t
 import { FIELD, type Fields, FRAME, type Frame } from '../shim/protocol.ts';
 import { connectShim } from '../shim/spawn.ts';
 import type { ExecState, ExitRecord, RunningTask } from '../task.ts';
-import type { AttachAhead } from './attach-ahead.ts';
 import { runningRoot, type TaskContext } from './context.ts';
 import { ExecPlans } from './exec-plans.ts';
 import { killStragglers } from './stragglers.ts';
@@ -61,8 +60,6 @@ export class LiveTask {
   filter: SeccompProgram | undefined;
   readonly execs = new Map<string, ExecState>();
   readonly execPlans = new ExecPlans();
-  /** Of the exec that was created last. */
-  attachAhead: AttachAhead | null = null;
   /** Of an ended task: nothing of it is in the kernel any more. */
   settled: Promise<void> = Promise.resolve();
   readonly #context: TaskContext;
