@@ -66,9 +66,26 @@ export const LAYERS: Readonly<Record<string, Room>> = {
     rooms: ['base', 'oci', 'host'],
     builtins: [...PLAIN, ...FILES, 'net', 'os'],
   },
+  registry: {
+    purpose: 'the distribution protocol: client end and server end',
+    rooms: ['base', 'oci'],
+    builtins: [
+      ...PLAIN,
+      ...FILES,
+      'http',
+      'https',
+      'net',
+      'tls',
+      'dns',
+      'dns/promises',
+      'url',
+      'zlib',
+      'worker_threads',
+    ],
+  },
   image: {
     purpose: 'names, manifests, unpacked chains',
-    rooms: ['base', 'oci', 'api', 'storage'],
+    rooms: ['base', 'oci', 'api', 'storage', 'registry'],
     builtins: [...PLAIN, ...FILES, 'zlib'],
   },
   container: {
@@ -78,7 +95,19 @@ export const LAYERS: Readonly<Record<string, Room>> = {
   },
   daemon: {
     purpose: 'HTTP server, configuration and the one place where everything is constructed',
-    rooms: ['base', 'oci', 'api', 'host', 'storage', 'network', 'volume', 'runtime', 'image', 'container'],
+    rooms: [
+      'base',
+      'oci',
+      'api',
+      'host',
+      'storage',
+      'registry',
+      'network',
+      'volume',
+      'runtime',
+      'image',
+      'container',
+    ],
     builtins: [
       ...PLAIN,
       ...FILES,
@@ -96,8 +125,8 @@ export const LAYERS: Readonly<Record<string, Room>> = {
   },
   main: {
     purpose: 'composition roots of the executables other than daemon and cli',
-    rooms: ['base', 'oci', 'host', 'runtime'],
-    builtins: [...PLAIN, ...FILES, 'net', 'os', 'tty', 'process'],
+    rooms: ['base', 'oci', 'host', 'runtime', 'storage', 'registry'],
+    builtins: [...PLAIN, ...FILES, 'http', 'https', 'tls', 'url', 'net', 'os', 'tty', 'process'],
   },
   cli: {
     purpose: 'argv to client calls to text',
