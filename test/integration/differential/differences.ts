@@ -250,7 +250,7 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     shows: [
       section('mountinfo', {
         ours: / master:N - /,
-        theirs: /^on=(outside|\/) \S+ \S+\/(rootfs|volume|file) \/\S* r[ow],\S+ - /,
+        theirs: /^on=(outside|\/) dev=\d+:\d+ \S+\/[\w-]+ \/\S* r[ow],\S+ - /,
         elsewhere: true,
       }),
       section('root', { ours: / directory 755 /, theirs: / directory 1755 / }),

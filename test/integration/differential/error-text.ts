@@ -38,7 +38,7 @@ function failureOf(text: string): string | undefined {
   return FAILURES.find(([, words]) => words.test(text))?.[0];
 }
 
-/** What crun's message is about: in backquotes, or a path; a file of its own process without the way to it. */
+/** What crun's message is about: in backquotes, or a path; a file of its own process by its name alone. */
 function objectsOf(text: string): string[] {
   const found = text.matchAll(/`([^`]+)`|(\/proc\/[^\s:]+)/g);
   return [...found].map(([, quoted, path]) =>
