@@ -79,9 +79,10 @@ export function differential(cases: readonly Case[], peers: readonly Peer[], opt
     const known = new Map(peers.map((peer) => [peer, new Known('container', peer.against)]));
     for (const each of cases) {
       test(each.name, async (t) => {
-        const [mine, ...others] = await Promise.all(
-          [OURS, ...peers.map(({ runtime }) => runtime)].map((runtime) => look(t, runtime, each)),
-        );
+        const looks = [OURS, ...peers.map(({ runtime }) => runtime)].map((runtime) => look(t, runtime, each));
+        // One that fails does not end the test, and remove its files, while others run.
+        await Promise.allSettled(looks);
+        const [mine, ...others] = await Promise.all(looks);
         const rest = peers.flatMap((peer, i) => {
           const other = others[i];
           assert.ok(mine && other);
