@@ -173,6 +173,11 @@ export interface Files extends FileTree, FilePort {
    * an exception. Some microseconds.
    */
   reach(root: number, path: FilePath, options?: Pick<OpenOptions, 'noSymlinks'>): string | null;
+  /**
+   * Starts to write a part of a file to the disk and does not wait for the end of it: a later fdatasync finds
+   * less to do. `length` 0 is up to the file's end.
+   */
+  startWriteBack(fd: number, range: { readonly offset: number; readonly length: number }): Promise<void>;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;
   /**

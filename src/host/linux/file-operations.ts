@@ -246,7 +246,11 @@ export function* setTimes(
     buffer.writeBigInt64LE(BigInt(time?.nanoseconds ?? UTIME_OMIT), offset + 8);
   }
   if (isRoot(path)) {
-    yield* one('.', 'utimensat', AT.FDCWD, handlePath(root), buffer, 0);
+    // By descriptor, but for an O_PATH one: that says EBADF.
+    const result = yield* bare('utimensat', root, null, buffer, 0);
+    if (result === -errnoNumber('EBADF'))
+      yield* one('.', 'utimensat', AT.FDCWD, handlePath(root), buffer, 0);
+    else check(result, 'utimensat', '.');
     return;
   }
   yield* withParent(root, path, (directory, name) =>
@@ -259,6 +263,15 @@ export function* setTimes(
  */
 export function handlePath(handle: number): string {
   return `/proc/self/fd/${handle}`;
+}
+
+const SYNC_FILE_RANGE_WRITE = 2;
+
+export function* startWriteBack(
+  fd: number,
+  range: { readonly offset: number; readonly length: number },
+): Operation<void> {
+  yield* one(undefined, 'sync_file_range', fd, range.offset, range.length, SYNC_FILE_RANGE_WRITE);
 }
 
 export function* syncFileSystem(fd: number): Operation<void> {

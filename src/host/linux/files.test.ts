@@ -177,3 +177,24 @@ test('a tree deeper than there are descriptors is removed, and none stays open',
   assert.deepEqual(readdirSync(path), []);
   assert.equal(readdirSync('/proc/self/fd').length, open);
 });
+
+test('times of a descriptor, whatever it was opened for, and a write-back', async (t) => {
+  const { path, root } = tree(t);
+  writeFileSync(join(path, 'f'), 'x'.repeat(10_000));
+  for (const [seconds, access] of [
+    [100, 'write'],
+    [200, 'path'],
+  ] as const) {
+    const fd = files.open(root, 'f', { access });
+    files.setTimes(fd, '', { atime: null, mtime: { seconds, nanoseconds: 0 } });
+    files.close(fd);
+    assert.equal(lstatSync(join(path, 'f')).mtimeMs, seconds * 1000);
+  }
+  files.setTimes(root, '', { atime: null, mtime: { seconds: 300, nanoseconds: 0 } });
+  assert.equal(lstatSync(path).mtimeMs, 300_000);
+  assert.throws(() => files.setTimes(-1, '', { atime: null, mtime: { seconds: 1, nanoseconds: 0 } }), code('ENOENT'));
+  const fd = files.open(root, 'f', { access: 'write' });
+  await files.startWriteBack(fd, { offset: 4096, length: 4096 });
+  files.close(fd);
+  await assert.rejects(files.startWriteBack(fd, { offset: 0, length: 0 }), code('EBADF'));
+});

@@ -54,6 +54,7 @@ const NUMBERS = {
   statfs: [137, 43],
   statx: [332, 291],
   symlinkat: [266, 36],
+  sync_file_range: [277, 84],
   syncfs: [306, 267],
   umount2: [166, 39],
   unlinkat: [263, 35],

@@ -45,6 +45,7 @@ export class LayerWriter implements TarHandler {
   readonly #directories = new Map<string, TarEntry>();
   /** `merge` only: what this archive itself wrote is not subject to its whiteouts. */
   readonly #written = new Set<string>();
+  readonly #implied = new Set<string>();
   #file: { readonly fd: number; readonly entry: TarEntry } | null = null;
   #sizeBytes = 0;
   #inodes = 0;
@@ -58,6 +59,16 @@ export class LayerWriter implements TarHandler {
 
   get usage(): { readonly sizeBytes: number; readonly inodes: number } {
     return { sizeBytes: this.#sizeBytes, inodes: this.#inodes };
+  }
+
+  /** Directories that were made because something is in them, and that the archive does not list itself. */
+  get implied(): readonly string[] {
+    return [...this.#implied].filter((path) => !this.#directories.has(path));
+  }
+
+  /** Whether the archive lists the tree's root. */
+  get sawRoot(): boolean {
+    return this.#directories.has('');
   }
 
   entry(entry: TarEntry): void {
@@ -156,6 +167,7 @@ export class LayerWriter implements TarHandler {
         throw error;
       }
       this.#inodes++;
+      this.#implied.add(made);
       if (like.uid !== 0 || like.gid !== 0) this.#files.chown(directory, kernelPath(part), like);
     }
   }
