@@ -45,8 +45,6 @@ export class LayerWriter implements TarHandler {
   readonly #directories = new Map<string, TarEntry>();
   /** `merge` only: what this archive itself wrote is not subject to its whiteouts. */
   readonly #written = new Set<string>();
-  /** Directories made for entries below them. */
-  readonly #implied = new Set<string>();
   readonly #implied = new Set<string>();
   #file: { readonly fd: number; readonly entry: TarEntry } | null = null;
   #sizeBytes = 0;
@@ -69,16 +67,6 @@ export class LayerWriter implements TarHandler {
   }
 
   /** Whether the archive lists the tree's root. */
-  get sawRoot(): boolean {
-    return this.#directories.has('');
-  }
-
-  /** Directories that the archive implies and does not list. */
-  implied(): readonly string[] {
-    return [...this.#implied].filter((path) => !this.#directories.has(path));
-  }
-
-  /** The archive lists the root itself. */
   get sawRoot(): boolean {
     return this.#directories.has('');
   }
