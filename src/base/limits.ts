@@ -32,6 +32,15 @@ export const LIMITS = {
   /** Files in an archive of images, and those of them that are kept in memory. */
   archiveMembers: 65_536,
   archiveDocumentBytes: 32 * MIB,
+  /** Blobs that a lost download left: how long they are kept for the next try, and how much of them. */
+  partialKeepMs: 24 * 60 * 60 * 1000,
+  partialKeepBytes: 10 * 1024 * MIB,
+  /**
+   * What decoders of layers may look back at, all together; a single one may take its largest window (zstd:
+   * 128 MiB) while it is alone.
+   */
+  unpackWindowBytes: 96 * MIB,
+  xzDictionaryBytes: 64 * MIB,
   eventHistory: 256,
   /** One durable record file. */
   recordBytes: 16 * MIB,
@@ -63,4 +72,29 @@ export const LIMITS = {
   slowCallThreads: 32,
   /** … and are given up after so long. */
   slowCallDeadlineMs: 30_000,
+  /**
+   * A registry: until a connection stands, until an answer begins, between two pieces of it, and for an answer
+   * that is no blob altogether.
+   */
+  registryConnectMs: 10_000,
+  registryFirstByteMs: 30_000,
+  registryIdleMs: 30_000,
+  registryDocumentMs: 120_000,
+  /** Attempts of a request that is no blob's, where repeating it may help. */
+  registryTries: 3,
+  /** The longest pause that a registry may ask for. */
+  retryAfterMs: 60_000,
+  /** A mirror that has not answered after so long is not waited for alone. */
+  mirrorSilenceMs: 2000,
+  registryRedirects: 5,
+  /** Answer of an authorization server, and of a registry that refuses something. */
+  tokenBytes: 64 * KIB,
+  errorBodyBytes: 64 * KIB,
+  /** Authorizations that are remembered. */
+  registryTokens: 1024,
+  tagPages: 10_000,
+  tagPageBytes: 4 * MIB,
+  searchBytes: 4 * MIB,
+  /** One request of an upload where a registry wants it in pieces. */
+  uploadChunkBytes: 64 * MIB,
 } as const;

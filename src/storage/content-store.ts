@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '#oci/digest.ts';
+import type { Lease } from './lease.ts';
 
 export interface Blob {
   readonly digest: Digest;
@@ -8,6 +9,8 @@ export interface Blob {
 
 /** What a blob must turn out to be; anything else is refused and leaves nothing. */
 export interface ExpectedBlob {
+  /** Holds the blob from before it has its name, so that no collection comes in between. */
+  readonly lease?: Lease;
   readonly digest?: Digest;
   readonly sizeBytes?: number;
 }
@@ -32,7 +35,10 @@ export interface ContentStore {
   ingest(source: AsyncIterable<Uint8Array>, expected?: ExpectedBlob): Promise<Blob>;
   /** Reads a blob again; false when it is missing or damaged. */
   verify(digest: Digest): Promise<boolean>;
+  /** From now on nobody finds it; what comes under the same digest meanwhile stays. */
   remove(digest: Digest): Promise<void>;
+  /** Without a look at the files. */
+  digests(): Promise<readonly Digest[]>;
   list(): Promise<readonly Blob[]>;
   /** Makes the names of all blobs durable. One flush. */
   sync(): Promise<void>;

@@ -4,8 +4,8 @@ import type { Digest } from '#oci/digest.ts';
  * A file that one thread writes and others read as it grows.
  *
  * `progress` is shared by them (24 bytes): BigInt64[0] bytes that may be read · Int32[2] 0 growing, 1 ended,
- * 2 failed · Int32[3] generation: it rises when the bytes start anew · Int32[4] rises with every change, so
- * that a reader can wait for it.
+ * 2 failed · Int32[3] generation: it rises when the bytes begin anew · Int32[4] rises with every change, so
+ * that a reader can wait for one.
  */
 export interface GrowingFile {
   readonly path: string;
@@ -32,11 +32,12 @@ export interface Intake {
   /** No more bytes will come: whoever reads the file gets an error. Idempotent; nothing after `end`. */
   fail(): void;
   /**
-   * Makes it a blob of the content store: flushed, its name durable after `content.sync`. Only when somebody
-   * has verified the bytes: `Snapshotter.unpack` does, `Intake.verify` is for blobs that are no layers.
+   * Makes it a blob of the content store and closes it: flushed, its name durable after `content.sync`. Only
+   * when somebody has verified the bytes: `Snapshotter.unpack` does, `verify` is for blobs that are no
+   * layers. A lease must hold the digest by then, or a collection may take it away again.
    */
   publish(): Promise<void>;
-  /** Errors: `invalidArgument` when the bytes have another digest. */
+  /** Reads it again, on another thread, after `end`. Errors: `invalidArgument` for another digest. */
   verify(): Promise<void>;
   /** Idempotent, and nothing after `publish`. `keep`: the next run goes on with what is there. */
   close(how: 'keep' | 'discard'): Promise<void>;
@@ -52,7 +53,7 @@ export interface PartialBlob {
 export interface Intakes {
   /** Errors: `conflict` while the same blob is open. */
   open(want: { readonly digest: Digest; readonly sizeBytes: number }): Promise<Intake>;
-  /** A blob whose digest and size nobody knows yet: kept by nobody's name, so nothing of it outlives the run. */
+  /** For a blob whose digest or size nobody knows yet. Nothing of it outlives the run. */
   openUnknown(): Promise<UnknownIntake>;
   partials(): Promise<readonly PartialBlob[]>;
   /**
@@ -62,8 +63,12 @@ export interface Intakes {
   expire(keep: ReadonlySet<string>, nowMs: number): Promise<void>;
 }
 
-/** As an intake, but its end is where its source ends, and its digest is told at the end. */
-export interface UnknownIntake extends Omit<Intake, 'digest' | 'sizeBytes' | 'publish' | 'verify'> {
-  /** `digest` comes from whoever has read the bytes. */
+/** As an intake, but its end is where its source ends, and its digest is found out afterwards. */
+export interface UnknownIntake extends Omit<Intake, 'digest' | 'sizeBytes' | 'publish' | 'verify' | 'close'> {
+  /** Reads it again, on another thread, after `end`. */
+  digest(): Promise<Digest>;
+  /** As `publish`; the digest comes from `digest` or from `Snapshotter.unpack`. */
   publishAs(digest: Digest): Promise<void>;
+  /** Idempotent, and nothing after `publishAs`. */
+  close(): Promise<void>;
 }

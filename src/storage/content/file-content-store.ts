@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { syncDirectory } from '#base/durable-record.ts';
 import { EngineError, errorCode } from '#base/errors.ts';
+import { KeyedMutex } from '#base/keyed-mutex.ts';
 import { digestFromHex, digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import type { Blob, ContentStore, ExpectedBlob } from '../content-store.ts';
 
@@ -18,10 +19,17 @@ function notFound(digest: Digest): EngineError {
 export class FileContentStore implements ContentStore {
   readonly #blobs: string;
   readonly #ingest: string;
+  /** By digest: a name that is being taken away is neither found nor given again meanwhile. */
+  readonly #changing = new KeyedMutex();
 
   private constructor(root: string) {
     this.#blobs = join(root, 'blobs', 'sha256');
     this.#ingest = join(root, 'ingest');
+  }
+
+  /** Where what is not whole yet may lie: emptied at every start. */
+  get temporary(): string {
+    return this.#ingest;
   }
 
   /** Makes the directories and throws away what an earlier run had not finished. */
@@ -38,6 +46,10 @@ export class FileContentStore implements ContentStore {
   }
 
   async has(digest: Digest): Promise<boolean> {
+    return this.#changing.run(digest, () => this.#isThere(digest));
+  }
+
+  #isThere(digest: Digest): Promise<boolean> {
     return stat(this.pathOf(digest)).then(
       (found) => found.isFile(),
       () => false,
@@ -87,8 +99,9 @@ export class FileContentStore implements ContentStore {
           `unexpected digest: expected ${expected.digest}, got ${digest}`,
         );
       }
+      expected.lease?.hold(digest);
       await handle.sync();
-      await rename(temporary, this.pathOf(digest));
+      await this.adopt(temporary, digest);
       return { digest, sizeBytes };
     } catch (error) {
       await rm(temporary, { force: true });
@@ -96,6 +109,11 @@ export class FileContentStore implements ContentStore {
     } finally {
       await handle.close();
     }
+  }
+
+  /** Gives a flushed file of the same file system its name. */
+  async adopt(path: string, digest: Digest): Promise<void> {
+    await this.#changing.run(digest, () => rename(path, this.pathOf(digest)));
   }
 
   async verify(digest: Digest): Promise<boolean> {
@@ -109,14 +127,16 @@ export class FileContentStore implements ContentStore {
   }
 
   async remove(digest: Digest): Promise<void> {
-    await rm(this.pathOf(digest), { force: true });
+    await this.#changing.run(digest, () => rm(this.pathOf(digest), { force: true }));
+  }
+
+  async digests(): Promise<readonly Digest[]> {
+    return (await readdir(this.#blobs)).filter((name) => HEX_64.test(name)).map(digestFromHex);
   }
 
   async list(): Promise<readonly Blob[]> {
     const blobs: Blob[] = [];
-    for (const name of await readdir(this.#blobs)) {
-      if (!HEX_64.test(name)) continue;
-      const digest = digestFromHex(name);
+    for (const digest of await this.digests()) {
       const found = await stat(this.pathOf(digest)).catch(() => null);
       if (found !== null) blobs.push({ digest, sizeBytes: found.size });
     }
