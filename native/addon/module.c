@@ -71,6 +71,7 @@ NAPI_MODULE_INIT() {
       {"createNetworkIn", call_create_network_in},
       {"sendFds", call_send_fds},
       {"receiveFds", call_receive_fds},
+      {"makeEntries", call_make_entries},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;

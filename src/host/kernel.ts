@@ -8,6 +8,7 @@
  */
 import type { FilePort } from '#base/file-steps.ts';
 import type { IdMappings, Owner } from '#base/id-mapping.ts';
+import type { EntryBatch } from './entry-batch.ts';
 import type {
   ConnectionFilter,
   FirewallDump,
@@ -173,6 +174,8 @@ export interface Files extends FileTree, FilePort {
    * an exception. Some microseconds.
    */
   reach(root: number, path: FilePath, options?: Pick<OpenOptions, 'noSymlinks'>): string | null;
+  /** For making many entries with few calls, on the calling thread. The umask is that of now. */
+  startBatch(): EntryBatch;
   /**
    * Starts to write a part of a file to the disk and does not wait for the end of it: a later fdatasync finds
    * less to do. `length` 0 is up to the file's end.

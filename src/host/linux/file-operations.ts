@@ -248,8 +248,7 @@ export function* setTimes(
   if (isRoot(path)) {
     // By descriptor, but for an O_PATH one: that says EBADF.
     const result = yield* bare('utimensat', root, null, buffer, 0);
-    if (result === -errnoNumber('EBADF'))
-      yield* one('.', 'utimensat', AT.FDCWD, handlePath(root), buffer, 0);
+    if (result === -errnoNumber('EBADF')) yield* one('.', 'utimensat', AT.FDCWD, handlePath(root), buffer, 0);
     else check(result, 'utimensat', '.');
     return;
   }

@@ -192,7 +192,10 @@ test('times of a descriptor, whatever it was opened for, and a write-back', asyn
   }
   files.setTimes(root, '', { atime: null, mtime: { seconds: 300, nanoseconds: 0 } });
   assert.equal(lstatSync(path).mtimeMs, 300_000);
-  assert.throws(() => files.setTimes(-1, '', { atime: null, mtime: { seconds: 1, nanoseconds: 0 } }), code('ENOENT'));
+  assert.throws(
+    () => files.setTimes(-1, '', { atime: null, mtime: { seconds: 1, nanoseconds: 0 } }),
+    code('ENOENT'),
+  );
   const fd = files.open(root, 'f', { access: 'write' });
   await files.startWriteBack(fd, { offset: 4096, length: 4096 });
   files.close(fd);

@@ -1,4 +1,5 @@
 import type { Files, FileTree, SlowFileTree } from '../kernel.ts';
+import { startBatch } from './entry-batch-run.ts';
 import * as directories from './file-directory.ts';
 import { carryOutSteps, discard } from './file-steps.ts';
 import * as operations from './file-operations.ts';
@@ -43,6 +44,7 @@ export function createFiles(sys: Sys): Files {
     discard: (leaving) =>
       leaving.length === 0 ? Promise.resolve(true) : sys.later(discard(leaving), NO_DEADLINE),
     reach: (root, path, { noSymlinks = false } = {}) => reach(sys, root, { path, noSymlinks }),
+    startBatch: () => startBatch(sys.native),
     startWriteBack: (fd, range) => sys.later(operations.startWriteBack(fd, range), NO_DEADLINE),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),
     fileSystemType: (path) => {

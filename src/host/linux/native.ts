@@ -36,6 +36,8 @@ export interface Native {
   createNetworkIn(userns: number): Promise<number>;
   sendFds(socket: number, fds: Int32Array, message: Uint8Array): number;
   receiveFds(socket: number): Promise<number | [fds: number[], message: Buffer]>;
+  /** What `EntryBatch` packs. How many were made; throws before the first when they are not well-formed. */
+  makeEntries(entries: Uint8Array, content: Uint8Array, umask: number): number;
 }
 
 /**

@@ -2,6 +2,8 @@ import { writeSync } from 'node:fs';
 import { isKernelError } from '#host/kernel-error.ts';
 import type { Files, FileStat } from '#host/kernel.ts';
 import { DirectoryCache, kernelPath } from './directory-cache.ts';
+import { batchKind, type PendingEntry, PendingEntries } from './entry-batch.ts';
+import { namingEntries } from './entry-errors.ts';
 import { nameOf, normalizePath, parentOf, whiteoutOf, type Whiteout } from './layer-path.ts';
 import type { TarEntry } from './tar-header.ts';
 import type { TarHandler } from './tar-parser.ts';
@@ -21,6 +23,8 @@ export interface ApplyOptions {
    * Trees of the layers below, top first: directories the archive implies take their attributes from there.
    */
   readonly lowerRoots: readonly number[];
+  /** False: a call or more for each entry. The tree is the same. */
+  readonly batched?: boolean;
 }
 
 interface Owned {
@@ -32,9 +36,16 @@ interface Owned {
 const OPAQUE_XATTR = 'trusted.overlay.opaque';
 const SPECIAL_BITS = 0o7000;
 
+/** Of a directory that a later entry of the archive replaced. */
+function isReplaced(error: unknown): boolean {
+  return isKernelError(error, 'ENOENT', 'ENOTDIR', 'ELOOP');
+}
+
 /**
  * Writes an archive's entries into a tree, on descriptors only: the kernel resolves every path inside the
- * root. What a directory's metadata would disturb (times, set-group-ID, default ACLs) is set when everything
+ * root. Ordinary entries wait and are made many at once (`PendingEntries`); whatever is not, or looks up a
+ * path, or closes a directory, has those that wait made first, so that all comes about in the archive's order.
+ * What a directory's metadata would disturb (times, set-group-ID, default ACLs) is set when everything
  * else is written.
  */
 export class LayerWriter implements TarHandler {
@@ -46,7 +57,10 @@ export class LayerWriter implements TarHandler {
   /** `merge` only: what this archive itself wrote is not subject to its whiteouts. */
   readonly #written = new Set<string>();
   readonly #implied = new Set<string>();
+  readonly #pending: PendingEntries;
   #file: { readonly fd: number; readonly entry: TarEntry } | null = null;
+  /** A file whose content is collected for the batch. */
+  #collecting: { readonly directory: number; readonly path: string; readonly entry: TarEntry } | null = null;
   #sizeBytes = 0;
   #inodes = 0;
 
@@ -55,6 +69,7 @@ export class LayerWriter implements TarHandler {
     this.#files = options.files;
     this.#root = options.root;
     this.#cache = new DirectoryCache(options.files, options.root);
+    this.#pending = new PendingEntries(options.files.startBatch(), (entry) => this.#replay(entry));
   }
 
   get usage(): { readonly sizeBytes: number; readonly inodes: number } {
@@ -73,9 +88,9 @@ export class LayerWriter implements TarHandler {
 
   entry(entry: TarEntry): void {
     const path = normalizePath(entry.path);
-    const name = nameOf(path);
-    const whiteout = whiteoutOf(name);
+    const whiteout = whiteoutOf(nameOf(path));
     if (whiteout !== null) {
+      this.#pending.flush();
       this.#applyWhiteout(parentOf(path), whiteout, entry);
       return;
     }
@@ -85,20 +100,40 @@ export class LayerWriter implements TarHandler {
     }
     if (this.#options.whiteouts === 'merge') this.#written.add(path);
     this.#inodes++;
-    const parent = this.#openParent(path);
-    if (entry.type === 'directory') this.#makeDirectory(parent, path, entry);
-    else this.#replacing(parent, path, (directory) => this.#make(directory, name, entry));
+    if (entry.type === 'directory') this.#directories.set(path, entry);
+    const kind = this.#options.batched === false ? null : batchKind(entry);
+    if (kind === null) {
+      this.#pending.flush();
+      this.#makeAlone(path, entry);
+      return;
+    }
+    this.#pending.makeRoom(path, entry);
+    const directory = this.#cache.known(parentOf(path)) ?? this.#flushed(() => this.#openParent(path));
+    if (kind === 'file') this.#collecting = { directory, path, entry };
+    else this.#pending.add({ kind, directory, path, entry });
   }
 
   data(chunk: Buffer): void {
-    if (this.#file === null) return;
+    if (this.#collecting === null && this.#file === null) return;
     this.#sizeBytes += chunk.length;
+    if (this.#collecting !== null) this.#pending.write(chunk);
+    else this.#write(chunk);
+  }
+
+  entryEnd(): void {
+    if (this.#collecting !== null) this.#pending.add({ kind: 'file', ...this.#collecting });
+    this.#collecting = null;
+    this.#endFile();
+  }
+
+  #write(chunk: Buffer): void {
+    if (this.#file === null) return;
     let written = 0;
     while (written < chunk.length)
       written += writeSync(this.#file.fd, chunk, written, chunk.length - written);
   }
 
-  entryEnd(): void {
+  #endFile(): void {
     if (this.#file === null) return;
     const { fd, entry } = this.#file;
     this.#file = null;
@@ -109,29 +144,80 @@ export class LayerWriter implements TarHandler {
     }
   }
 
-  /** Directories' metadata, the deepest first, so that no later step changes an earlier one's times. */
+  /** Directories' metadata, what is in one before itself; brothers in a row, as their directory is open. */
   finish(): void {
-    const paths = [...this.#directories.keys()].sort((a, b) => b.length - a.length);
-    for (const path of paths) {
+    this.#pending.flush();
+    for (const path of [...this.#directories.keys()].sort().reverse()) {
       const entry = this.#directories.get(path);
-      if (entry === undefined) continue;
-      let fd: number;
-      try {
-        fd = this.#files.open(this.#cache.get(parentOf(path)), kernelPath(nameOf(path) || '.'), {
-          directory: true,
-          noFollow: path !== '',
-        });
-      } catch (error) {
-        // A later entry of the archive replaced it.
-        if (isKernelError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) continue;
-        throw error;
-      }
-      try {
-        this.#setMetadata(fd, '', entry);
-      } finally {
-        this.#files.close(fd);
-      }
+      if (entry !== undefined) this.#finishDirectory(path, entry);
     }
+    this.#pending.flush();
+  }
+
+  #finishDirectory(path: string, entry: TarEntry): void {
+    if (path === '' || entry.xattrs !== null || this.#options.batched === false) {
+      this.#flushed(() => this.#finishAlone(path, entry));
+      return;
+    }
+    this.#pending.makeRoom(path, entry);
+    const parent = parentOf(path);
+    const directory = this.#cache.known(parent) ?? this.#flushed(() => this.#existing(parent));
+    if (directory !== null) this.#pending.add({ kind: 'directoryEnd', directory, path, entry });
+  }
+
+  #finishAlone(path: string, entry: TarEntry): void {
+    const parent = this.#existing(parentOf(path));
+    if (parent === null) return;
+    const name = kernelPath(nameOf(path) || '.');
+    let fd: number;
+    try {
+      fd = this.#files.open(parent, name, { directory: true, noFollow: path !== '' });
+    } catch (error) {
+      if (isReplaced(error)) return;
+      throw error;
+    }
+    try {
+      this.#setMetadata(fd, '', entry);
+    } finally {
+      this.#files.close(fd);
+    }
+  }
+
+  #existing(path: string): number | null {
+    try {
+      return this.#cache.get(path);
+    } catch (error) {
+      if (isReplaced(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Does what changes the tree, or which descriptors are open, when nothing waits for them any more. */
+  #flushed<T>(task: () => T): T {
+    this.#pending.flush();
+    return task();
+  }
+
+  #makeAlone(path: string, entry: TarEntry): void {
+    const parent = this.#openParent(path);
+    if (entry.type === 'directory') this.#makeDirectory(parent, path, entry);
+    else this.#replacing(parent, path, (directory) => this.#make(directory, nameOf(path), entry));
+  }
+
+  /** An entry that a batch could not make: one that replaces another, or fails with its own name. */
+  #replay({ kind, path, entry, content }: PendingEntry): void {
+    if (kind === 'directoryEnd') {
+      this.#finishAlone(path, entry);
+      return;
+    }
+    const alone = namingEntries({
+      entry: () => this.#makeAlone(path, entry),
+      data: (chunk) => this.#write(chunk),
+      entryEnd: () => this.#endFile(),
+    });
+    alone.entry(entry);
+    if (kind === 'file') alone.data(content);
+    alone.entryEnd();
   }
 
   close(): void {
@@ -188,7 +274,6 @@ export class LayerWriter implements TarHandler {
 
   #makeDirectory(parent: number, path: string, entry: TarEntry): void {
     const name = kernelPath(nameOf(path));
-    this.#directories.set(path, entry);
     try {
       this.#files.mkdir(parent, name, entry.mode & ~SPECIAL_BITS);
     } catch (error) {

@@ -26,17 +26,23 @@ export class DirectoryCache {
 
   /** Errors: the kernel's ENOENT, ENOTDIR. Symbolic links on the way are followed inside the root. */
   get(path: string): number {
+    const known = this.known(path);
+    if (known !== undefined) return known;
+    const fd = this.#files.open(this.#root, kernelPath(path), { access: 'path', directory: true });
+    if (this.#open.size >= CAPACITY) this.#dropOldest();
+    this.#open.set(path, fd);
+    return fd;
+  }
+
+  /** When it is open already: closes nothing, opens nothing. */
+  known(path: string): number | undefined {
     if (path === '') return this.#root;
     const known = this.#open.get(path);
     if (known !== undefined) {
       this.#open.delete(path);
       this.#open.set(path, known);
-      return known;
     }
-    const fd = this.#files.open(this.#root, kernelPath(path), { access: 'path', directory: true });
-    if (this.#open.size >= CAPACITY) this.#dropOldest();
-    this.#open.set(path, fd);
-    return fd;
+    return known;
   }
 
   #dropOldest(): void {
