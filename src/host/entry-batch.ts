@@ -2,7 +2,6 @@
  * Entries of a file tree, packed so that one call makes many of them. Each is named by the descriptor of its
  * directory and a single component, so nothing is looked up by path.
  */
-import type { FileTime } from './kernel.ts';
 
 /** Most entries of real archives are smaller; what is larger gains nothing here. */
 export const BATCHED_CONTENT_BYTES = 256 * 1024;
@@ -32,7 +31,7 @@ export interface BatchedEntry {
   readonly uid: number;
   readonly gid: number;
   /** Of last access, too. */
-  readonly mtime: FileTime;
+  readonly mtime: { readonly seconds: number; readonly nanoseconds: number };
 }
 
 /** Makes the entries in order: how many there are until the first that is refused. That one leaves nothing. */
