@@ -33,6 +33,11 @@ export interface ContentStore {
    * digest.
    */
   ingest(source: AsyncIterable<Uint8Array>, expected?: ExpectedBlob): Promise<Blob>;
+  /**
+   * Takes a file that somebody wrote, on another thread as a rule, at the path it is given: a new one, which
+   * it makes. Flushed here. What `write` says about it is believed; what it leaves when it fails goes.
+   */
+  ingestFile(write: (path: string) => Promise<Blob>, lease?: Lease): Promise<Blob>;
   /** Reads a blob again; false when it is missing or damaged. */
   verify(digest: Digest): Promise<boolean>;
   /** From now on nobody finds it; what comes under the same digest meanwhile stays. */

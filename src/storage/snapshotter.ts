@@ -69,6 +69,15 @@ export interface RootfsHandle {
   close(): Promise<void>;
 }
 
+/** Where a container's tree is, for readers on other threads; the paths are the engine's own. */
+export interface ContainerTrees {
+  /** `overlay`: `upper` has the changes, with overlayfs's marks. `copy`: it is the whole tree. */
+  readonly kind: 'overlay' | 'copy';
+  readonly upper: string;
+  /** What the container did not write, top first: with mount points (`overlay`), the image's (`copy`). */
+  readonly lowers: readonly string[];
+}
+
 export interface Usage {
   readonly sizeBytes: number;
   readonly inodes: number;
@@ -117,6 +126,8 @@ export interface Snapshotter {
   writables(): readonly ContainerId[];
   /** The whole tree of a container, with `shift` as a user namespace sees it. Errors: `notFound`. */
   rootfs(id: ContainerId, shift?: RootfsShift): Promise<RootfsHandle>;
+  /** `parent` is what it was made on. Errors: `notFound`. */
+  trees(id: ContainerId, parent: ChainId | null): Promise<ContainerTrees>;
   /** What `GraphDriver` shows for a container, or for an image by its top layer. */
   graphDriverData(of: { readonly container: ContainerId } | { readonly layer: ChainId }): GraphDriver;
   /** Waits for background removals: for tests and shutdown. */

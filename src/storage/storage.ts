@@ -8,12 +8,14 @@ import type { ContentStore } from './content-store.ts';
 import { LayerRecords, type LayerRecord } from './layer/layer-records.ts';
 import { LayerStore, type LayerTrees } from './layer/layer-store.ts';
 import { Tombstones } from './layer/tombstones.ts';
+import { TreeThreads } from './layer/tree-threads.ts';
 import { WorkerPool } from './layer/worker-pool.ts';
 import { Leases } from './lease.ts';
 import { OverlayLayout } from './overlay/overlay-layout.ts';
 import { OverlaySnapshotter } from './overlay/overlay-snapshotter.ts';
 import { OverlayTrees } from './overlay/overlay-trees.ts';
 import type { Snapshotter, SnapshotterName } from './snapshotter.ts';
+import { createTreeReader, type TreeReader } from './tar-tree.ts';
 import { VfsSnapshotter, VfsTrees } from './vfs/vfs-snapshotter.ts';
 
 export interface StorageOptions {
@@ -37,6 +39,7 @@ export interface Storage {
   readonly content: ContentStore;
   readonly snapshotter: Snapshotter;
   readonly leases: Leases;
+  readonly trees: TreeReader;
   close(): Promise<void>;
 }
 
@@ -98,5 +101,11 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       kernel,
     });
   }
-  return { content, snapshotter, leases: new Leases(), close: () => snapshotter.close() };
+  const threads = new TreeThreads();
+  const close = async (): Promise<void> => {
+    await threads.close();
+    await snapshotter.close();
+  };
+  const trees = createTreeReader({ snapshotter, content, threads });
+  return { content, snapshotter, leases: new Leases(), trees, close };
 }

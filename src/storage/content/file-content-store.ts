@@ -8,6 +8,7 @@ import { EngineError, errorCode } from '#base/errors.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import { digestFromHex, digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import type { Blob, ContentStore, ExpectedBlob } from '../content-store.ts';
+import type { Lease } from '../lease.ts';
 
 const HEX_64 = /^[0-9a-f]{64}$/;
 
@@ -114,6 +115,25 @@ export class FileContentStore implements ContentStore {
   /** Gives a flushed file of the same file system its name. */
   async adopt(path: string, digest: Digest): Promise<void> {
     await this.#changing.run(digest, () => rename(path, this.pathOf(digest)));
+  }
+
+  async ingestFile(write: (path: string) => Promise<Blob>, lease?: Lease): Promise<Blob> {
+    const temporary = join(this.#ingest, randomBytes(12).toString('hex'));
+    try {
+      const blob = await write(temporary);
+      const handle = await open(temporary, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      lease?.hold(blob.digest);
+      await this.adopt(temporary, blob.digest);
+      return blob;
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
   }
 
   async verify(digest: Digest): Promise<boolean> {

@@ -21,6 +21,15 @@ const STUBS: readonly (readonly [path: string, stub: Stub])[] = [
   ['etc/mtab', { linkTo: '/proc/mounts' }],
 ];
 
+/** Whether something looks like what is written here at that path. */
+export function isInitStub(path: string, stat: FileStat): boolean {
+  const stub = STUBS.find(([name]) => name === path || name.startsWith(`${path}/`));
+  if (stub === undefined) return false;
+  const kind = stub[0] === path ? stub[1] : 'directory';
+  if (typeof kind === 'object') return stat.type === 'symlink';
+  return kind === 'directory' ? stat.type === 'directory' : stat.type === 'file' && stat.sizeBytes === 0;
+}
+
 function statOrNull(files: Files, root: number, path: string): FileStat | null {
   try {
     return files.stat(root, path);

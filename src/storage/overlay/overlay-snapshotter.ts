@@ -11,6 +11,7 @@ import type { LayerStore } from '../layer/layer-store.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
 import type {
+  ContainerTrees,
   GraphDriver,
   Layer,
   LayerCommit,
@@ -185,6 +186,14 @@ export class OverlaySnapshotter implements Snapshotter {
       ...(shift !== undefined && { shift }),
     });
     return this.#handle(fd, isUntouched);
+  }
+
+  async trees(id: ContainerId): Promise<ContainerTrees> {
+    const { layout } = this.#deps;
+    const chain = this.#chainOf(id);
+    const init = await this.#ensureInit(chain);
+    const lowers = [init.name, ...chain.map((record) => record.cacheId)].map((name) => layout.diff(name));
+    return { kind: 'overlay', upper: layout.diff(id), lowers };
   }
 
   graphDriverData(of: { readonly container: ContainerId } | { readonly layer: ChainId }): GraphDriver {

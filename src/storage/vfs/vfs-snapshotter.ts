@@ -10,6 +10,7 @@ import type { LayerStore, LayerTrees, StagedTree } from '../layer/layer-store.ts
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
 import type {
+  ContainerTrees,
   GraphDriver,
   Layer,
   LayerCommit,
@@ -188,6 +189,13 @@ export class VfsSnapshotter implements Snapshotter {
     const fd = await mounts.cloneTree(this.#deps.trees.directory(id), seenBy);
     let closing: Promise<void> | null = null;
     return { fd, isUntouched: false, close: () => (closing ??= files.slow.close(fd)) };
+  }
+
+  async trees(id: ContainerId, parent: ChainId | null): Promise<ContainerTrees> {
+    this.#require(id);
+    const { trees, store } = this.#deps;
+    const lowers = parent === null ? [] : [trees.directory(store.require(parent).cacheId)];
+    return { kind: 'copy', upper: trees.directory(id), lowers };
   }
 
   /** The reference has no data for this driver either. */
