@@ -65,6 +65,22 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   tagPageBytes: { by: 'test/integration/registry/client.test.ts' },
   searchBytes: { by: 'test/integration/registry/client.test.ts' },
   uploadChunkBytes: { by: 'test/integration/registry/client.test.ts', smaller: 'chunkBytes' },
+  registryConnections: { by: 'test/integration/registry/serve.test.ts' },
+  registryServerIdleMs: { by: 'test/integration/registry/serve.test.ts', smaller: 'idleMs' },
+  registryTargetBytes: { by: 'src/registry/server/server.test.ts' },
+  registryUploads: { by: 'src/registry/server/server.test.ts' },
+  registryUploadKeepMs: { by: 'src/registry/server/server.test.ts' },
+  registryBlobBytes: { by: 'src/main/registry/file-blobs.test.ts', smaller: 'maxBytes' },
+  repositoryNameBytes: { by: 'src/registry/server/pure.test.ts' },
+  descriptorsPerManifest: { by: 'src/registry/server/pure.test.ts' },
+  tagsPerPush: { by: 'src/registry/server/server.test.ts' },
+  listPage: { by: 'src/registry/server/pure.test.ts' },
+  referrersPage: { by: 'src/registry/server/server.test.ts' },
+  searchPage: { by: 'src/registry/server/server.test.ts' },
+  journalLineBytes: { by: 'src/registry/server/journal.test.ts' },
+  htpasswdBytes: { by: 'src/registry/htpasswd.test.ts' },
+  passwordChecks: { by: 'src/registry/htpasswd.test.ts' },
+  bcryptCost: { by: 'src/registry/htpasswd.test.ts' },
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -97,4 +97,25 @@ export const LIMITS = {
   searchBytes: 4 * MIB,
   /** One request of an upload where a registry wants it in pieces. */
   uploadChunkBytes: 64 * MIB,
+  /** Of a registry server: connections, one of them that is silent, the target of a request. */
+  registryConnections: 4096,
+  registryServerIdleMs: 60_000,
+  registryTargetBytes: 16 * KIB,
+  /** Uploads in progress; one that nobody goes on with is kept so long. */
+  registryUploads: 1024,
+  registryUploadKeepMs: 24 * 3_600_000,
+  registryBlobBytes: 64 * 1024 * MIB,
+  repositoryNameBytes: 255,
+  /** Layers of a manifest, manifests of an index, as a registry takes them; tags of one push. */
+  descriptorsPerManifest: 4096,
+  tagsPerPush: 64,
+  /** Items of one page of a list, of referrers, of search results. */
+  listPage: 1000,
+  referrersPage: 100,
+  searchPage: 100,
+  journalLineBytes: 16 * MIB,
+  /** A password file; passwords that wait to be checked; rounds (a power of two) that one may cost. */
+  htpasswdBytes: MIB,
+  passwordChecks: 16,
+  bcryptCost: 14,
 } as const;

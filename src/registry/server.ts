@@ -1,19 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '#base/log.ts';
-import type { BlobBody, BlobName, FetchedManifest } from './client.ts';
+import type { RegistryAccess, UpstreamRepository } from './server-ports.ts';
 import type { RegistryBlobs } from './storage-port.ts';
-
-/** Who may come in. */
-export interface RegistryAccess {
-  /** `authorization` is the request's header. `busy`: too many are being checked already. */
-  check(authorization: string | undefined): Promise<'granted' | 'refused' | 'busy'>;
-}
-
-/** The part of a registry client's `Repository` that a pull-through cache asks. */
-export interface UpstreamRepository {
-  manifest(reference: string): Promise<FetchedManifest>;
-  blob(want: BlobName, from: { readonly offset: number; readonly signal: AbortSignal }): Promise<BlobBody>;
-}
+import { PullThrough } from './server/pull-through.ts';
+import { RepositoryStore } from './server/repository-store.ts';
+import { handleRequest } from './server/router.ts';
+import { UploadSessions } from './server/upload-sessions.ts';
 
 export interface RegistryServerOptions {
   readonly blobs: RegistryBlobs;
@@ -34,4 +26,33 @@ export interface RegistryServer {
   /** Removes what nothing names, and uploads that nobody goes on with. Safe beside pushes. */
   collect(): Promise<void>;
   close(): Promise<void>;
+}
+
+const DEFAULT_BLOB_GRACE_MS = 3_600_000;
+
+/** Errors: `dataLoss` when the index of repositories cannot be read. */
+export async function createRegistryServer(options: RegistryServerOptions): Promise<RegistryServer> {
+  const { blobs, directory, log, upstream } = options;
+  const nowMs = options.nowMs ?? Date.now;
+  const store = await RepositoryStore.open({ blobs, directory, log, nowMs });
+  const sessions = new UploadSessions(blobs, nowMs);
+  const cache = upstream === null ? null : new PullThrough({ store, upstream, log, nowMs });
+  const isReadonly = options.isReadonly || cache !== null;
+  const deps = { store, sessions, cache, access: options.access, isReadonly, log };
+  const running = new Set<Promise<void>>();
+  return {
+    handle: (request, response) => {
+      const work = handleRequest(deps, request, response).finally(() => running.delete(work));
+      running.add(work);
+    },
+    collect: async () => {
+      await sessions.expire();
+      await store.collect(options.blobGraceMs ?? DEFAULT_BLOB_GRACE_MS);
+    },
+    close: async () => {
+      await cache?.close();
+      await Promise.allSettled(running);
+      await store.close();
+    },
+  };
 }

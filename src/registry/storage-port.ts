@@ -32,6 +32,8 @@ export interface BlobUpload {
   append(chunks: AsyncIterable<Uint8Array>): Promise<number>;
   /** Bytes that are there already; fewer at the end. */
   read(range: ByteRange): Promise<Buffer>;
+  /** The sha256 of what is there: what it will be called. */
+  digest(): Promise<Digest>;
   /** Verifies and publishes; durable when it resolves. Errors: `invalidArgument` when it is something else. */
   commit(expected: ExpectedContent): Promise<StoredContent>;
   cancel(): Promise<void>;
@@ -43,8 +45,9 @@ export interface RegistryBlobs {
   readAll(digest: Digest, maxBytes: number): Promise<Buffer>;
   /** The stream fails when the blob is gone. */
   open(digest: Digest, range?: ByteRange): Readable;
-  /** Begins an upload, or goes on with one that an earlier run of the server left. */
   begin(session: string): Promise<BlobUpload>;
+  /** Goes on with an upload that an earlier run of the server left; null when there is none. */
+  resume(session: string): Promise<BlobUpload | null>;
   /** Uploads that lie on the disk, with their last change. */
   uploads(): Promise<readonly { readonly session: string; readonly changedMs: number }[]>;
   remove(digest: Digest): Promise<void>;

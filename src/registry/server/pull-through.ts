@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { errorMessage, isEngineError } from '#base/errors.ts';
+import type { Log } from '#base/log.ts';
+import { isDigest, type Digest } from '#oci/digest.ts';
+import type { BlobUpload, ByteRange } from '../storage-port.ts';
+import type { UpstreamRepository } from '../server-ports.ts';
+import type { ContentName } from './content-name.ts';
+import { Fault, manifestUnknown, STATUS } from './fault.ts';
+import { manifestEntry } from './manifest-entry.ts';
+import { parseManifestDocument } from './manifest-document.ts';
+import type { RepositoryStore } from './repository-store.ts';
+import type { ManifestReference } from './route.ts';
+
+/** Bytes that can be given out: those of the store, or those that are arriving. */
+export interface BlobSource {
+  readonly sizeBytes: number;
+  open(range: ByteRange): Readable;
+}
+
+/** A tag that was asked for so short a time ago is not asked for again. */
+const TAG_FRESH_MS = 10_000;
+const FRESH_TAGS_MAX = 10_000;
+const READ_BYTES = 1024 * 1024;
+
+export interface PullThroughOptions {
+  readonly store: RepositoryStore;
+  readonly upstream: (path: string) => UpstreamRepository;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+/** A blob that is being fetched: its bytes are given out as they arrive. */
+interface Arrival {
+  readonly sizeBytes: number;
+  upload: BlobUpload | null;
+  outcome: 'arriving' | 'here' | 'failed';
+  /** Resolves at the next change of any of it. */
+  changed: PromiseWithResolvers<void>;
+}
+
+/**
+ * The cache in front of another registry. A tag is asked for each time, and served from here when the other
+ * registry does not answer; manifests and blobs by digest are fetched once, whoever asks for them.
+ */
+export class PullThrough {
+  readonly #options: PullThroughOptions;
+  readonly #arrivals = new Map<ContentName, Arrival>();
+  readonly #fetches = new Map<string, Promise<void>>();
+  readonly #fresh = new Map<string, number>();
+  readonly #stop = new AbortController();
+
+  constructor(options: PullThroughOptions) {
+    this.#options = options;
+  }
+
+  /** Sees to it that the manifest is in the store, if it is anywhere. Errors: 404, 502. */
+  async manifest(repo: string, reference: ManifestReference): Promise<void> {
+    const { store, nowMs } = this.#options;
+    const text = reference.kind === 'tag' ? reference.tag : reference.digest;
+    const key = `${repo}:${text}`;
+    if (reference.kind === 'digest' && store.find(repo)?.manifests.has(reference.digest) === true) return;
+    if (nowMs() - (this.#fresh.get(key) ?? Number.NEGATIVE_INFINITY) < TAG_FRESH_MS) return;
+    const running = this.#fetches.get(key);
+    if (running !== undefined) return running;
+    const fetching = this.#fetchManifest(repo, reference).finally(() => this.#fetches.delete(key));
+    this.#fetches.set(key, fetching);
+    await fetching;
+    if (reference.kind === 'tag') this.#remember(key);
+  }
+
+  /** Null: no manifest that came through here names it. */
+  async blob(repo: string, digest: ContentName): Promise<BlobSource | null> {
+    const sizeBytes = this.#sizeOf(repo, digest);
+    if (sizeBytes === null || !isDigest(digest)) return null;
+    return {
+      sizeBytes,
+      open: (range) => {
+        const arrival = this.#arrivals.get(digest) ?? this.#fetchBlob(repo, digest, sizeBytes);
+        return Readable.from(this.#bytes(arrival, digest, range), { objectMode: false });
+      },
+    };
+  }
+
+  /** Ends what is being fetched. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Error('the registry is shutting down'));
+    while (this.#arrivals.size > 0) await [...this.#arrivals.values()][0]?.changed.promise;
+    await Promise.allSettled(this.#fetches.values());
+  }
+
+  #remember(key: string): void {
+    this.#fresh.delete(key);
+    this.#fresh.set(key, this.#options.nowMs());
+    const oldest = this.#fresh.keys().next();
+    if (this.#fresh.size > FRESH_TAGS_MAX && oldest.done === false) this.#fresh.delete(oldest.value);
+  }
+
+  async #fetchManifest(repo: string, reference: ManifestReference): Promise<void> {
+    const { store, upstream, log } = this.#options;
+    const text = reference.kind === 'tag' ? reference.tag : reference.digest;
+    const tags = reference.kind === 'tag' ? [reference.tag] : [];
+    try {
+      const source = upstream(repo);
+      if (reference.kind === 'tag') {
+        const { digest } = await source.head(text);
+        const known = store.find(repo);
+        const name = digest as string as ContentName;
+        if (known?.tags.get(text) === name && known.manifests.has(name)) return;
+      }
+      const { bytes, mediaType, digest } = await source.manifest(text);
+      const document = parseManifestDocument(bytes, mediaType);
+      const sizes = document.names.map(({ sizeBytes }) => sizeBytes);
+      const entry = { ...manifestEntry(bytes, document), sizes };
+      await store.putManifest({ repo, digest: digest as string as ContentName, entry, tags }, bytes);
+    } catch (error) {
+      await this.#withoutUpstream(repo, reference, error);
+      log.warn('the upstream registry did not give a manifest', {
+        repo,
+        reference: text,
+        error: errorMessage(error),
+      });
+    }
+  }
+
+  /** A tag that was deleted there goes here too; otherwise what is here is better than nothing. */
+  async #withoutUpstream(repo: string, reference: ManifestReference, error: unknown): Promise<void> {
+    const { store } = this.#options;
+    const text = reference.kind === 'tag' ? reference.tag : reference.digest;
+    const has = reference.kind === 'tag' && store.find(repo)?.tags.has(reference.tag) === true;
+    if (isEngineError(error, 'notFound')) {
+      if (has) await store.deleteTag(repo, text);
+      throw manifestUnknown(text);
+    }
+    if (has) return;
+    throw new Fault(STATUS.badGateway, 'UNAVAILABLE', {
+      message: `upstream registry: ${errorMessage(error)}`,
+    });
+  }
+
+  #sizeOf(repo: string, digest: ContentName): number | null {
+    for (const { names, sizes } of this.#options.store.find(repo)?.manifests.values() ?? []) {
+      const at = names.indexOf(digest);
+      if (at >= 0) return sizes[at] ?? null;
+    }
+    return null;
+  }
+
+  #fetchBlob(repo: string, digest: ContentName & Digest, sizeBytes: number): Arrival {
+    const changed = Promise.withResolvers<void>();
+    const arrival: Arrival = { sizeBytes, upload: null, outcome: 'arriving', changed };
+    this.#arrivals.set(digest, arrival);
+    const end = (outcome: 'here' | 'failed'): void => {
+      arrival.outcome = outcome;
+      this.#arrivals.delete(digest);
+      arrival.changed.resolve();
+    };
+    this.#download(repo, digest, arrival).then(
+      () => end('here'),
+      (error: unknown) => {
+        const fields = { repo, digest, error: errorMessage(error) };
+        this.#options.log.warn('a blob could not be fetched from the upstream registry', fields);
+        end('failed');
+      },
+    );
+    return arrival;
+  }
+
+  async #download(repo: string, digest: ContentName & Digest, arrival: Arrival): Promise<void> {
+    const { store, upstream } = this.#options;
+    const { sizeBytes } = arrival;
+    const upload = await store.blobs.begin(randomUUID());
+    try {
+      const from = { offset: 0, signal: this.#stop.signal };
+      const body = await upstream(repo).blob({ digest, sizeBytes }, from);
+      arrival.upload = upload;
+      await upload.append(announced(body.chunks, arrival));
+      if (upload.sizeBytes !== sizeBytes) throw new Error(`${upload.sizeBytes} of ${sizeBytes} bytes came`);
+      arrival.upload = null;
+      await store.commitBlob(repo, digest, upload);
+    } catch (error) {
+      arrival.upload = null;
+      await upload.cancel();
+      throw error;
+    }
+  }
+
+  async *#bytes(arrival: Arrival, digest: ContentName & Digest, range: ByteRange): AsyncGenerator<Buffer> {
+    for (let at = range.start; at <= range.end; ) {
+      if (arrival.outcome === 'failed') throw new Error('the upstream registry did not give the blob');
+      if (arrival.outcome === 'here') {
+        yield* this.#options.store.blobs.open(digest, { start: at, end: range.end }) as AsyncIterable<Buffer>;
+        return;
+      }
+      const { upload, changed } = arrival;
+      if (upload === null || upload.sizeBytes <= at) {
+        await changed.promise;
+        continue;
+      }
+      const end = Math.min(range.end, upload.sizeBytes - 1, at + READ_BYTES - 1);
+      const bytes = await upload.read({ start: at, end }).catch(() => null);
+      // It was published under our hands: it is read where it is now.
+      if (bytes === null || bytes.length === 0) {
+        if (arrival.outcome === 'arriving') await arrival.changed.promise;
+        continue;
+      }
+      at += bytes.length;
+      yield bytes;
+    }
+  }
+}
+
+/** Tells the readers after each chunk that was written. */
+async function* announced(chunks: AsyncIterable<Buffer>, arrival: Arrival): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    const { changed } = arrival;
+    arrival.changed = Promise.withResolvers<void>();
+    changed.resolve();
+  }
+}

@@ -1,0 +1,188 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '#base/json.ts';
+import { property, textProperty } from '#oci/descriptor.ts';
+import { isDigest, type Digest } from '#oci/digest.ts';
+import { isContentName, type ContentName } from './content-name.ts';
+
+/*
+ * What is in which repository, as the journal's records say it. Bytes are found by `content`, their sha256;
+ * `digest` is how clients name them.
+ */
+
+export interface BlobEntry {
+  readonly content: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface ManifestEntry {
+  readonly content: Digest;
+  readonly sizeBytes: number;
+  readonly mediaType: string;
+  readonly artifactType: string;
+  readonly subject: ContentName | null;
+  /** Blobs and manifests that it names. */
+  readonly names: readonly ContentName[];
+  /** Sizes of the blobs, for a cache that has to fetch them; empty otherwise. */
+  readonly sizes: readonly number[];
+}
+
+export interface RepositoryEntry {
+  readonly blobs: Map<ContentName, BlobEntry>;
+  readonly manifests: Map<ContentName, ManifestEntry>;
+  readonly tags: Map<string, ContentName>;
+}
+
+export type IndexRecord =
+  | { readonly op: 'blob'; readonly repo: string; readonly digest: ContentName; readonly entry: BlobEntry }
+  | { readonly op: 'unblob'; readonly repo: string; readonly digest: ContentName }
+  | {
+      readonly op: 'manifest';
+      readonly repo: string;
+      readonly digest: ContentName;
+      readonly entry: ManifestEntry;
+    }
+  | { readonly op: 'unmanifest'; readonly repo: string; readonly digest: ContentName }
+  | { readonly op: 'tag'; readonly repo: string; readonly tag: string; readonly digest: ContentName }
+  | { readonly op: 'untag'; readonly repo: string; readonly tag: string };
+
+export function encodeIndexRecord(record: IndexRecord): JsonValue {
+  return { ...record } as unknown as JsonValue;
+}
+
+function blobEntry(value: JsonObject): BlobEntry | null {
+  const content = property(value, 'content');
+  const sizeBytes = property(value, 'sizeBytes');
+  return isDigest(content) && typeof sizeBytes === 'number' ? { content, sizeBytes } : null;
+}
+
+function manifestEntry(value: JsonObject): ManifestEntry | null {
+  const blob = blobEntry(value);
+  if (blob === null) return null;
+  const subject = property(value, 'subject');
+  const [names, sizes] = [property(value, 'names'), property(value, 'sizes')];
+  return {
+    ...blob,
+    mediaType: textProperty(value, 'mediaType') ?? '',
+    artifactType: textProperty(value, 'artifactType') ?? '',
+    subject: isContentName(subject) ? subject : null,
+    names: Array.isArray(names) ? (names.filter(isContentName) as unknown as ContentName[]) : [],
+    sizes: Array.isArray(sizes) ? sizes.filter((size): size is number => typeof size === 'number') : [],
+  };
+}
+
+/** Null: not a record of this version. */
+export function decodeIndexRecord(value: JsonValue): IndexRecord | null {
+  if (!isJsonObject(value)) return null;
+  const [op, repo] = [textProperty(value, 'op'), textProperty(value, 'repo')];
+  const [digest, tag] = [property(value, 'digest'), textProperty(value, 'tag')];
+  if (repo === undefined) return null;
+  if (op === 'untag') return tag === undefined ? null : { op, repo, tag };
+  if (!isContentName(digest)) return null;
+  const given = property(value, 'entry');
+  if (op === 'unblob' || op === 'unmanifest') return { op, repo, digest };
+  if (op === 'tag') return tag === undefined ? null : { op, repo, tag, digest };
+  if (!isJsonObject(given)) return null;
+  if (op === 'blob') {
+    const entry = blobEntry(given);
+    return entry === null ? null : { op, repo, digest, entry };
+  }
+  const entry = op === 'manifest' ? manifestEntry(given) : null;
+  return entry === null ? null : { op: 'manifest', repo, digest, entry };
+}
+
+/** The state that the records make. */
+export class RepositoryIndex {
+  readonly #repositories = new Map<string, RepositoryEntry>();
+  /** How many entries, in all repositories, need a content. */
+  readonly #users = new Map<Digest, number>();
+  #names: readonly string[] | null = null;
+
+  get(name: string): RepositoryEntry | undefined {
+    return this.#repositories.get(name);
+  }
+
+  /** Sorted. */
+  names(): readonly string[] {
+    return (this.#names ??= [...this.#repositories.keys()].sort());
+  }
+
+  /** Whether any repository has something whose bytes these are. */
+  isUsed(content: Digest): boolean {
+    return this.#users.has(content);
+  }
+
+  /** A blob that any repository has under this name. */
+  findBlob(digest: ContentName): BlobEntry | undefined {
+    for (const repository of this.#repositories.values()) {
+      const entry = repository.blobs.get(digest);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  apply(record: IndexRecord): void {
+    const repository = this.#repositories.get(record.repo) ?? this.#added(record.repo);
+    switch (record.op) {
+      case 'blob':
+        this.#put(repository.blobs, record.digest, record.entry);
+        break;
+      case 'manifest':
+        this.#put(repository.manifests, record.digest, record.entry);
+        break;
+      case 'unblob':
+        this.#drop(repository.blobs, record.digest);
+        break;
+      case 'unmanifest':
+        this.#drop(repository.manifests, record.digest);
+        for (const [tag, digest] of repository.tags)
+          if (digest === record.digest) repository.tags.delete(tag);
+        break;
+      case 'tag':
+        repository.tags.set(record.tag, record.digest);
+        break;
+      case 'untag':
+        repository.tags.delete(record.tag);
+        break;
+    }
+    if (repository.blobs.size + repository.manifests.size + repository.tags.size > 0) return;
+    this.#repositories.delete(record.repo);
+    this.#names = null;
+  }
+
+  /** The fewest records that make this state. */
+  *records(): Generator<IndexRecord> {
+    for (const [repo, { blobs, manifests, tags }] of this.#repositories) {
+      for (const [digest, entry] of blobs) yield { op: 'blob', repo, digest, entry };
+      for (const [digest, entry] of manifests) yield { op: 'manifest', repo, digest, entry };
+      for (const [tag, digest] of tags) yield { op: 'tag', repo, tag, digest };
+    }
+  }
+
+  get recordCount(): number {
+    let count = 0;
+    for (const { blobs, manifests, tags } of this.#repositories.values())
+      count += blobs.size + manifests.size + tags.size;
+    return count;
+  }
+
+  #added(name: string): RepositoryEntry {
+    const repository: RepositoryEntry = { blobs: new Map(), manifests: new Map(), tags: new Map() };
+    this.#repositories.set(name, repository);
+    this.#names = null;
+    return repository;
+  }
+
+  #put<Entry extends BlobEntry>(map: Map<ContentName, Entry>, digest: ContentName, entry: Entry): void {
+    this.#drop(map, digest);
+    map.set(digest, entry);
+    this.#users.set(entry.content, (this.#users.get(entry.content) ?? 0) + 1);
+  }
+
+  #drop<Entry extends BlobEntry>(map: Map<ContentName, Entry>, digest: ContentName): void {
+    const entry = map.get(digest);
+    if (entry === undefined) return;
+    map.delete(digest);
+    const left = (this.#users.get(entry.content) ?? 1) - 1;
+    if (left === 0) this.#users.delete(entry.content);
+    else this.#users.set(entry.content, left);
+  }
+}
