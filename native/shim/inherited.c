@@ -14,6 +14,7 @@
 #include "limits.h"
 #include "protocol.h"
 #include "record.h"
+#include "scratch.h"
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
@@ -23,9 +24,8 @@ static char oom_score[16] = "0";
 static bool has_rootfs, has_netns, assigned;
 static char *shown_name;
 static size_t name_room;
-/* As they were given: root, ports, connections. Untouched, and so no memory, but for those that are used. */
-static int gifts[1 + MAX_PORTS + MAX_CONNECTIONS];
-static unsigned first_port, held_ports;
+static int ports[MAX_PORTS]; /* untouched, and so no memory, but for those that are held */
+static unsigned held_ports;
 
 void inherited_remember_oom_score(void) {
 	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
@@ -81,15 +81,15 @@ static int take_gifts(unsigned count) {
 		unsigned got = (unsigned)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		if (got > count - taken || (message.msg_flags & MSG_CTRUNC) != 0)
 			return EPROTO;
-		memcpy(gifts + taken, CMSG_DATA(header), got * sizeof(int));
+		memcpy(scratch.gifts + taken, CMSG_DATA(header), got * sizeof(int));
 		taken += got;
 	}
 	return 0;
 }
 
 static int enter_directory(const struct frame *frame) {
-	char path[MAX_PATH_BYTES + 1];
-	if (!field_text(frame, FIELD_DIRECTORY, path, sizeof(path)) || path[0] != '/')
+	char *path = scratch.directory;
+	if (!field_text(frame, FIELD_DIRECTORY, path, sizeof(scratch.directory)) || path[0] != '/')
 		return EINVAL;
 	int fd = chdir(path) < 0 ? -1 : open("shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
@@ -106,31 +106,31 @@ static void serve_connections(const int *fds, unsigned count) {
 
 int inherited_assign(const struct frame *frame, const char **step) {
 	char id[MAX_EXEC_ID + 1];
-	uint64_t ports = field_int(frame, FIELD_PORTS, 0), clients = field_int(frame, FIELD_CLIENTS, 0);
+	uint64_t count = field_int(frame, FIELD_PORTS, 0), clients = field_int(frame, FIELD_CLIENTS, 0);
 	unsigned roots = field_int(frame, FIELD_ROOTS, 0) != 0;
 	*step = "counts";
-	if (ports > MAX_PORTS || clients >= MAX_CONNECTIONS || !field_text(frame, FIELD_ID, id, sizeof(id)))
+	if (count > MAX_PORTS || clients >= MAX_CONNECTIONS || !field_text(frame, FIELD_ID, id, sizeof(id)))
 		return EINVAL;
 	*step = "directory";
 	int error = enter_directory(frame);
 	if (error)
 		return error;
 	*step = "descriptors";
-	error = take_gifts(roots + (unsigned)ports + (unsigned)clients);
-	if (!error && roots && dup3(gifts[0], FD_ROOTFS, O_CLOEXEC) < 0)
+	error = take_gifts(roots + (unsigned)count + (unsigned)clients);
+	if (!error && roots && dup3(scratch.gifts[0], FD_ROOTFS, O_CLOEXEC) < 0)
 		error = errno;
 	if (error)
 		return error;
 	if (roots)
-		close(gifts[0]);
+		close(scratch.gifts[0]);
 	has_rootfs = roots;
-	first_port = roots;
-	held_ports = (unsigned)ports;
+	held_ports = (unsigned)count;
+	memcpy(ports, scratch.gifts + roots, held_ports * sizeof(int));
 	strncpy(shown_name, id, name_room);
 	assigned = true;
 	record_shim();
 	listen_open();
-	serve_connections(gifts + roots + ports, (unsigned)clients);
+	serve_connections(scratch.gifts + roots + count, (unsigned)clients);
 	return 0;
 }
 
@@ -140,7 +140,7 @@ bool inherited_is_assigned(void) {
 
 void inherited_drop_ports(void) {
 	for (; held_ports > 0; held_ports--)
-		close(gifts[first_port + held_ports - 1]);
+		close(ports[held_ports - 1]);
 }
 
 void inherited_drop_rootfs(void) {

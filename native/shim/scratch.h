@@ -14,6 +14,8 @@ struct scratch {
 	uint8_t reply[REPLY_BYTES];
 	uint8_t runtime_log[LOG_TAIL_BYTES];
 	uint8_t runtime_stderr[64 * KIB];
+	int gifts[1 + MAX_PORTS + MAX_CONNECTIONS]; /* as they were given: root, ports, connections */
+	char directory[MAX_PATH_BYTES + 1];
 	char log_path[MAX_PATH_BYTES + 1], log_attrs[MAX_ATTRS_BYTES + 1];
 	char oom_v1[MAX_PATH_BYTES + 1], oom_v2[MAX_PATH_BYTES + 1], spill_directory[MAX_PATH_BYTES + 1];
 };
