@@ -141,6 +141,12 @@ export const execAlreadyRun = (id: string): string => `exec command ${id} has al
 export const execAlreadyRunning = (id: string): string => `exec command ${id} is already running`;
 export const execNoProcess = (id: string): string => `NotFound: process does not exist ${id}: not found`;
 
+/** `action` is commit or export. */
+export const deadContainer = (id: string, action: string): string =>
+  `You cannot ${action} container ${id} which is Dead`;
+export const containerBeingRemoved = (id: string, action: string): string =>
+  `You cannot ${action} container ${id} which is being removed`;
+
 export const cannotUpdate = (id: string, reason: string): string =>
   `Cannot update container ${id}: ${reason}`;
 export const memoryAboveOldSwap = (): string =>

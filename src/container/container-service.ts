@@ -1,5 +1,7 @@
 import type { ContainerId, ExecId } from '#base/ids.ts';
 import type { JsonObject } from '#base/json.ts';
+import type { ImageDefaults } from '#oci/image-config.ts';
+import type { Reference } from '#oci/reference.ts';
 import type { StreamClient } from './attach/copy.ts';
 import type { OutputFrame, StreamChoice, TaskHandlers } from './ports.ts';
 import type { ContainerRecord } from './record.ts';
@@ -76,6 +78,18 @@ export interface StopRequest {
   readonly timeoutSeconds?: number;
 }
 
+export interface CommitRequest {
+  readonly target: Reference | null;
+  /** Absent: as the container has it. */
+  readonly defaults: ImageDefaults | null;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  readonly author: string;
+  readonly comment: string;
+  /** Stop its processes while its files are read. */
+  readonly pause: boolean;
+}
+
 export interface RemoveRequest {
   readonly force: boolean;
   readonly volumes: boolean;
@@ -146,6 +160,13 @@ export interface ContainerService {
   prune(
     filters: ReadonlyMap<string, readonly string[]>,
   ): Promise<{ readonly ContainersDeleted: readonly string[] | null; readonly SpaceReclaimed: number }>;
+
+  /** Makes an image of what the container changed. Gives its id. */
+  commit(reference: string, request: CommitRequest): Promise<string>;
+  /** The whole tree as an archive, to be read to its end or left. Checked when this resolves. */
+  export(reference: string): Promise<AsyncGenerator<Buffer>>;
+  /** JSON text, in chunks. Checked when this resolves. */
+  changes(reference: string): Promise<AsyncGenerator<Buffer>>;
 
   execCreate(reference: string, body: JsonObject | null): Promise<{ readonly Id: ExecId }>;
   /** Null when detached: the process runs and nothing is to be copied. */

@@ -9,6 +9,7 @@ import type { Platform } from '#oci/platform.ts';
 import type { HostFacts as SpecHostFacts } from '#runtime/spec.ts';
 import type { TaskHandlers, TaskService } from '#runtime/task.ts';
 import type { Snapshotter } from '#storage/snapshotter.ts';
+import type { TreeReader } from '#storage/tar-tree.ts';
 import type { VolumeService } from '#volume/service.ts';
 
 /*
@@ -62,7 +63,7 @@ export type VolumePort = Pick<
   'planMounts' | 'acquire' | 'prepareSources' | 'release' | 'restore' | 'mounted' | 'unmounted'
 >;
 
-export type ImagePort = Pick<ImageService, 'resolve' | 'hold' | 'get'>;
+export type ImagePort = Pick<ImageService, 'resolve' | 'hold' | 'get' | 'commit'>;
 
 export type SnapshotPort = Pick<
   Snapshotter,
@@ -169,6 +170,7 @@ export interface ContainerDeps {
   readonly networks: NetworkPort;
   readonly volumes: VolumePort;
   readonly tree: RootTreePort;
+  readonly treeReader: TreeReader;
   /** Absent: containers share the host's user namespace. */
   readonly userNamespaces?: UserNamespacePort;
   /** Absent: done by node. */

@@ -1,9 +1,12 @@
 import { attachContainer } from './attach.ts';
+import { changesOfContainer } from './changes.ts';
+import { commitContainer } from './commit.ts';
 import type { ContainerService } from './container-service.ts';
 import { createContainer } from './create.ts';
 import { createExec, inspectExec, resizeExec, startExec } from './exec.ts';
 import { ExecFiles } from './exec/exec-files.ts';
 import { ExecTable } from './exec/table.ts';
+import { exportContainer } from './export.ts';
 import { handleExecExit, handleExit, handleOom } from './exit.ts';
 import { inspectContainer } from './inspect.ts';
 import { listContainers } from './list.ts';
@@ -73,6 +76,9 @@ export function createContainerService(deps: ContainerDeps): ContainerService {
     list: (request) => listContainers(room, request),
     inspect: (reference, options) => inspectContainer(room, reference, options),
     prune: (filters) => pruneContainers(room, filters),
+    commit: (reference, request) => commitContainer(room, reference, request),
+    export: (reference) => exportContainer(room, reference),
+    changes: (reference) => changesOfContainer(room, reference),
     execCreate: (reference, body) => createExec(room, reference, body),
     execStart: (execId, request) => startExec(room, execId, request),
     execInspect: (execId) => inspectExec(room, execId),

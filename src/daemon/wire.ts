@@ -156,6 +156,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     tasks,
     snapshots: storage.snapshotter,
     tree: createRootTree(kernel.files),
+    treeReader: storage.trees,
     ...(userNamespaces !== null && { userNamespaces }),
     files: kernel.files,
     clock: systemClock,

@@ -38,14 +38,26 @@ export function encodeDefaults(defaults: ImageDefaults): Json {
   };
 }
 
+/** With the names of the document. */
+export interface NewHistory {
+  readonly created: string;
+  readonly created_by?: string;
+  readonly author?: string;
+  readonly comment?: string;
+  readonly empty_layer?: boolean;
+}
+
 export interface NewConfig {
   readonly created: string;
+  readonly author?: string;
   readonly comment: string;
   readonly dockerVersion: string;
   readonly platform: Platform;
   readonly defaults: ImageDefaults;
   readonly diffIds: readonly Digest[];
-  readonly history: readonly { readonly created: string; readonly comment: string }[];
+  readonly osVersion?: string;
+  readonly osFeatures?: readonly string[];
+  readonly history: readonly NewHistory[];
 }
 
 /** The document whose digest becomes the image's id. */
@@ -54,12 +66,15 @@ export function encodeImageConfig(config: NewConfig): Buffer {
   const document = {
     architecture: platform.architecture,
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    ...((config.author ?? '') === '' ? {} : { author: config.author }),
     ...(config.comment === '' ? {} : { comment: config.comment }),
     config: encodeDefaults(config.defaults),
     created: config.created,
     docker_version: config.dockerVersion,
     history: config.history,
     os: platform.os,
+    ...((config.osVersion ?? '') === '' ? {} : { 'os.version': config.osVersion }),
+    ...((config.osFeatures ?? []).length === 0 ? {} : { 'os.features': config.osFeatures }),
     rootfs: { type: 'layers', diff_ids: config.diffIds },
   };
   return Buffer.from(JSON.stringify(document));

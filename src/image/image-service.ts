@@ -4,6 +4,7 @@ import type { ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { ImageConfig } from '#oci/image-config.ts';
 import type { Platform } from '#oci/platform.ts';
+import type { CommitRequest } from './commit-request.ts';
 
 /** One image, whole: its config and all of its layers are there. */
 export interface Image {
@@ -115,6 +116,8 @@ export interface ImageService {
   load(source: AsyncIterable<Uint8Array>, options: LoadOptions): Promise<void>;
   /** Returns the new image's id. */
   importTar(source: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Digest>;
+  /** Returns the new image's id. Errors: `notFound` when the parent is gone. */
+  commit(request: CommitRequest): Promise<Digest>;
   save(names: readonly string[], platform?: Platform): Promise<Readable>;
   tag(nameOrId: string, repo: string, tag: string): Promise<void>;
   remove(nameOrId: string, options?: RemoveOptions): Promise<readonly RemovedImage[]>;

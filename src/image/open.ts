@@ -3,6 +3,7 @@ import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
 import type { Storage } from '#storage/storage.ts';
 import { collectGarbage } from './collect.ts';
+import { commitImage } from './commit.ts';
 import type { ImageDeps } from './deps.ts';
 import type { ImageEvent, ImageService, ImageUsers } from './image-service.ts';
 import { importTar } from './import.ts';
@@ -55,6 +56,7 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     history: async (name, platform) => imageHistory(deps, name, platform),
     load: (source, load) => loadImages(deps, source, load),
     importTar: (source, how) => importTar(deps, source, how),
+    commit: (request) => commitImage(deps, request),
     save: (names, platform) => saveImages(deps, names, platform),
     tag: (name, repo, tag) => tagImage(deps, name, { repo, tag }),
     remove: (name, how = {}) => removeImage(deps, name, how),

@@ -126,7 +126,8 @@ function parseHealthcheck(value: JsonValue | undefined): Healthcheck | null {
   };
 }
 
-function parseDefaults(value: JsonValue | undefined): ImageDefaults {
+/** The `config` member, or what a client sends in its place. Errors: `invalidArgument`. */
+export function parseDefaults(value: JsonValue | undefined): ImageDefaults {
   if (value === undefined || value === null) return EMPTY_DEFAULTS;
   if (!isJsonObject(value)) throw malformed(WHAT, '"config" is not an object');
   const timeout = property(value, 'StopTimeout');

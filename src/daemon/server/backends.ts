@@ -30,6 +30,9 @@ export type ContainerBackend = Pick<
   | 'list'
   | 'inspect'
   | 'prune'
+  | 'commit'
+  | 'export'
+  | 'changes'
 >;
 
 export type ExecBackend = Pick<ContainerService, 'execCreate' | 'execStart' | 'execInspect' | 'execResize'>;

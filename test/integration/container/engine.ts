@@ -153,6 +153,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
     networks,
     volumes,
     tree: createRootTree(kernel.files),
+    treeReader: storage.trees,
     clock: systemClock,
     log,
     emit: (event) => events.push(event),

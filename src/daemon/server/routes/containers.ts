@@ -3,6 +3,8 @@ import type { StopRequest } from '#container/container-service.ts';
 import { parseFilters } from '#api/filters.ts';
 import { badResize, bodyMissing } from '#api/messages.ts';
 import { encodeFrame } from '#api/multiplex.ts';
+import { parseTarget } from '#image/tag.ts';
+import { parseDefaults } from '#oci/image-config.ts';
 import type { ContainerBackend } from '../backends.ts';
 import { hasBody } from '../body.ts';
 import { atLeast, containerBody, type Call, type Route } from '../call.ts';
@@ -32,6 +34,9 @@ export function containerRoutes(containers: ContainerBackend): readonly Route[] 
     ['POST', '/containers/{id}/stop', on(postContainersStop)],
     ['POST', '/containers/{id}/update', on(postContainersUpdate)],
     ['POST', '/containers/{id}/wait', on(postContainersWait)],
+    ['GET', '/containers/{id}/changes', on(getContainersChanges)],
+    ['GET', '/containers/{id}/export', on(getContainersExport)],
+    ['POST', '/commit', on(postCommit)],
     ['DELETE', '/containers/{id}', on(deleteContainers)],
   ];
 }
@@ -201,4 +206,45 @@ async function deleteContainers(containers: ContainerBackend, call: Call): Promi
   };
   await containers.remove(call.param('id'), options);
   call.reply.empty();
+}
+
+async function getContainersChanges(containers: ContainerBackend, call: Call): Promise<void> {
+  await sendStream(call, { type: JSON_TYPE, chunks: await containers.changes(call.param('id')) });
+}
+
+async function getContainersExport(containers: ContainerBackend, call: Call): Promise<void> {
+  const chunks = await containers.export(call.param('id'));
+  await sendStream(call, { type: 'application/octet-stream', chunks });
+}
+
+/**
+ * What goes wrong after the first chunk cuts the connection, so that nobody takes half for the whole. A
+ * client that leaves ends the reading.
+ */
+async function sendStream(
+  { reply, signal }: Call,
+  of: { readonly type: string; readonly chunks: AsyncGenerator<Buffer> },
+): Promise<void> {
+  for await (const chunk of of.chunks) {
+    if (signal.aborted) return;
+    if (!reply.isStarted) reply.begin(of.type);
+    await reply.write(chunk);
+  }
+  reply.end();
+}
+
+async function postCommit(containers: ContainerBackend, call: Call): Promise<void> {
+  const { query } = call;
+  const repo = queryText(query, 'repo');
+  const target = repo === '' ? null : parseTarget(repo, queryText(query, 'tag'));
+  const body = await containerBody(call);
+  const id = await containers.commit(queryText(query, 'container'), {
+    target,
+    defaults: body === null || Object.keys(body).length === 0 ? null : parseDefaults(body),
+    changes: query.getAll('changes'),
+    author: queryText(query, 'author'),
+    comment: queryText(query, 'comment'),
+    pause: queryText(query, 'pause') === '' || queryFlag(query, 'pause'),
+  });
+  call.reply.json(CREATED, { Id: id });
 }

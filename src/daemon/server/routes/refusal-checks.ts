@@ -3,7 +3,6 @@ import { isJsonObject, type JsonValue } from '#base/json.ts';
 import { connectHostNetwork, noSuchPlugin, notConnected, predefinedNetworkTaken } from '#api/messages.ts';
 import type { Backends } from '../backends.ts';
 import { jsonBody, type Call } from '../call.ts';
-import { queryText } from '../query.ts';
 
 /*
  * A request that is wrong in itself is told so, even where the verb does not exist yet: a script that asks
@@ -25,12 +24,6 @@ function textOf(value: JsonValue | undefined): string {
 /** Errors: `notFound`. */
 export async function checkContainer({ containers }: Known, call: Call): Promise<void> {
   await containers.inspect(call.param('id'), { size: false, apiVersion: call.apiVersion });
-}
-
-/** Errors: `notFound`. */
-export async function checkCommit({ containers }: Known, call: Call): Promise<void> {
-  const options = { size: false, apiVersion: call.apiVersion };
-  await containers.inspect(queryText(call.query, 'container'), options);
 }
 
 /** Errors: `invalidArgument`, `permissionDenied`, `notFound`. */

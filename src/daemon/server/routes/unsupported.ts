@@ -2,7 +2,6 @@ import { EngineError } from '#base/errors.ts';
 import { noClusterVolumes, notExperimental, noSuchPlugin, notInSwarm, notSwarmNode } from '#api/messages.ts';
 import type { Call, Handler, Route } from '../call.ts';
 import {
-  checkCommit,
   checkContainer,
   checkNetworkConnect,
   checkNetworkCreate,
@@ -18,10 +17,7 @@ const NOT_YET: readonly NotYet[] = [
   ['GET', '/containers/{id}/archive', 'copying files out of a container', checkContainer],
   ['PUT', '/containers/{id}/archive', 'copying files into a container', checkContainer],
   ['GET', '/containers/{id}/attach/ws', 'attaching by WebSocket', checkContainer],
-  ['GET', '/containers/{id}/changes', 'listing the changes of a container', checkContainer],
-  ['GET', '/containers/{id}/export', 'exporting a container', checkContainer],
   ['GET', '/containers/{id}/stats', 'resource statistics', checkContainer],
-  ['POST', '/commit', 'committing a container', checkCommit],
   ['POST', '/build', 'building images'],
   ['POST', '/build/prune', 'building images'],
   ['POST', '/build/cancel', 'building images'],
