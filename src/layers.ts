@@ -49,7 +49,7 @@ export const LAYERS: Readonly<Record<string, Room>> = {
   storage: {
     purpose: 'blobs, snapshots, layer apply, leases',
     rooms: ['base', 'oci', 'host'],
-    builtins: [...PLAIN, ...FILES, 'zlib', 'worker_threads', 'url'],
+    builtins: [...PLAIN, ...FILES, 'os', 'zlib', 'worker_threads', 'url'],
   },
   network: {
     purpose: 'networks, sandboxes, endpoints, addresses, ports',

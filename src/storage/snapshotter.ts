@@ -18,6 +18,7 @@ export interface LayerCommit {
   readonly blob: Digest;
   /** Unpacks even if the layer is there: for one that was found damaged. */
   readonly replace?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 export interface Layer {
@@ -87,8 +88,10 @@ export interface Usage {
 export interface Snapshotter {
   readonly name: SnapshotterName;
   /**
-   * Unpacks a layer, once: concurrent and repeated calls share one result. The record is durable after
-   * `sync`. Errors: `invalidArgument` for an archive that is broken or not what its diffID says.
+   * Unpacks a layer, once: concurrent and repeated calls share one result. Its parent may be on its way by a
+   * call before this one: layers of one image are unpacked side by side. The record is durable after `sync`.
+   * Errors: `invalidArgument` for an archive that is broken or not what its diffID says, `notFound` without
+   * the parent.
    */
   commitLayer(request: LayerCommit): Promise<Layer>;
   /**

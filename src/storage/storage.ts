@@ -1,12 +1,17 @@
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { Files, Mounts } from '#host/kernel.ts';
+import type { Digest } from '#oci/digest.ts';
 import { FileContentStore } from './content/file-content-store.ts';
+import { FileIntakes } from './content/file-intakes.ts';
 import type { ContentStore } from './content-store.ts';
+import type { Intakes } from './intake.ts';
 import { LayerRecords, type LayerRecord } from './layer/layer-records.ts';
 import { LayerStore, type LayerTrees } from './layer/layer-store.ts';
+import { LayerUnpacker } from './layer/layer-unpacker.ts';
 import { Tombstones } from './layer/tombstones.ts';
 import { TreeThreads } from './layer/tree-threads.ts';
 import { WorkerPool } from './layer/worker-pool.ts';
@@ -26,7 +31,7 @@ export interface StorageOptions {
   readonly log: Log;
   /** Default `overlay2`. */
   readonly snapshotter?: SnapshotterName;
-  /** Threads that unpack layers. Default: 2. */
+  /** Threads that unpack layers. Default: one per processor, two or three. */
   readonly workers?: number;
   /** Entry module of those threads, where it does not lie beside this one. */
   readonly workerEntry?: URL;
@@ -37,69 +42,95 @@ export interface StorageOptions {
 
 export interface Storage {
   readonly content: ContentStore;
+  readonly intakes: Intakes;
   readonly snapshotter: Snapshotter;
   readonly leases: Leases;
   readonly trees: TreeReader;
   close(): Promise<void>;
 }
 
-const DEFAULT_WORKERS = 2;
+export type BlobStorageOptions = Pick<StorageOptions, 'root' | 'workers' | 'workerEntry'> & {
+  readonly kernel: { readonly files: Pick<Files, 'startWriteBack'> };
+};
+
+/** Blobs only: for programs that keep no layers. */
+export interface BlobStorage {
+  readonly content: ContentStore;
+  readonly intakes: Intakes;
+  close(): Promise<void>;
+}
+
+const MOST_WORKERS = 3;
+
+/** A layer that is unpacked keeps a thread of ours and some of node's busy. */
+function defaultWorkers(): number {
+  return Math.min(MOST_WORKERS, Math.max(2, availableParallelism()));
+}
+
+function poolOf({ workers, workerEntry }: Pick<StorageOptions, 'workers' | 'workerEntry'>): WorkerPool {
+  return new WorkerPool({
+    threads: workers ?? defaultWorkers(),
+    ...(workerEntry !== undefined && { entry: workerEntry }),
+  });
+}
+
+async function openBlobs(
+  root: string,
+  { files, pool }: { readonly files: Pick<Files, 'startWriteBack'>; readonly pool: WorkerPool },
+): Promise<{ readonly content: FileContentStore; readonly intakes: Intakes }> {
+  const content = await FileContentStore.open(join(root, 'content'));
+  const intakes = await FileIntakes.open({
+    partial: join(root, 'content', 'partial'),
+    temporary: content.temporary,
+    files,
+    adopt: (path, digest) => content.adopt(path, digest),
+    digestOf: async (path) => (await pool.run({ kind: 'digest', path })) as Digest,
+  });
+  return { content, intakes };
+}
+
+/** Opens `content/` below the root. */
+export async function openBlobStorage(options: BlobStorageOptions): Promise<BlobStorage> {
+  const pool = poolOf(options);
+  const blobs = await openBlobs(options.root, { files: options.kernel.files, pool });
+  return { ...blobs, close: () => pool.close() };
+}
 
 /**
  * Opens everything below the data root: `content/` (blobs), `layers/<driver>/` (records), `overlay2/` or
- * `vfs/dir/` (trees), and repairs what an unclean end left.
+ * `vfs/dir/` (trees), and repairs what an unclean end left. Partial blobs stay until somebody expires them.
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const { root, log, kernel } = options;
+  const { root, log, kernel, bootId } = options;
+  const { files } = kernel;
   const driver = options.snapshotter ?? 'overlay2';
   const directory = driver === 'overlay2' ? join(root, 'overlay2') : join(root, 'vfs', 'dir');
   await mkdir(directory, { recursive: true, mode: 0o710 });
-  const content = await FileContentStore.open(join(root, 'content'));
-  const tombstones = await Tombstones.open(join(directory, '.removed'), kernel.files, log);
+  const leases = new Leases();
+  const pool = poolOf(options);
+  const { content, intakes } = await openBlobs(root, { files, pool });
+  const tombstones = await Tombstones.open(join(directory, '.removed'), files, log);
   const records = await LayerRecords.open(join(root, 'layers', driver), log);
-  const entry = options.workerEntry === undefined ? {} : { entry: options.workerEntry };
-  const pool = new WorkerPool({ threads: options.workers ?? DEFAULT_WORKERS, ...entry });
-  const storeWith = (trees: LayerTrees): LayerStore => {
+  const storeWith = (trees: LayerTrees): { store: LayerStore; unpacker: LayerUnpacker } => {
     const delay = options.flushDelayMs === undefined ? {} : { flushDelayMs: options.flushDelayMs };
-    const { bootId } = options;
-    return new LayerStore({
-      directory,
-      records,
-      trees,
-      pool,
-      content,
-      files: kernel.files,
-      bootId,
-      log,
-      ...delay,
-    });
+    const unpacker = new LayerUnpacker({ trees, pool, content });
+    const common = { directory, records, trees, unpacker, content, files, leases, bootId, log };
+    return { unpacker, store: new LayerStore({ ...common, ...delay }) };
   };
+  const shared = { tombstones, pool, kernel };
   let snapshotter: Snapshotter;
   if (driver === 'overlay2') {
     const layout = new OverlayLayout(directory);
-    const parents = (top: LayerRecord): string[] => store.chain(top.chainId).map((record) => record.cacheId);
-    const trees = new OverlayTrees(layout, { tombstones, carryOut: kernel.files.carryOut }, parents);
-    const store = storeWith(trees);
-    snapshotter = await OverlaySnapshotter.open({
-      layout,
-      trees,
-      store,
-      tombstones,
-      pool,
-      kernel,
-      bootId: options.bootId,
-      ...(options.runningRoot !== undefined && { runningRoot: options.runningRoot }),
-    });
+    const parents = (top: LayerRecord): string[] =>
+      stores.store.chain(top.chainId).map((record) => record.cacheId);
+    const trees = new OverlayTrees(layout, { tombstones, carryOut: files.carryOut }, parents);
+    const stores = storeWith(trees);
+    const { runningRoot } = options;
+    const seen = runningRoot === undefined ? {} : { runningRoot };
+    snapshotter = await OverlaySnapshotter.open({ ...shared, ...stores, ...seen, layout, trees, bootId });
   } else {
     const trees = new VfsTrees({ root: directory, tombstones, pool });
-    snapshotter = await VfsSnapshotter.open({
-      root: directory,
-      trees,
-      store: storeWith(trees),
-      tombstones,
-      pool,
-      kernel,
-    });
+    snapshotter = await VfsSnapshotter.open({ ...shared, ...storeWith(trees), root: directory, trees });
   }
   const threads = new TreeThreads();
   const close = async (): Promise<void> => {
@@ -107,5 +138,5 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await snapshotter.close();
   };
   const trees = createTreeReader({ snapshotter, content, threads });
-  return { content, snapshotter, leases: new Leases(), trees, close };
+  return { content, intakes, snapshotter, leases, trees, close };
 }

@@ -21,6 +21,8 @@ import { createKernel } from '#host/real.ts';
 import { readArchive } from '#storage/tar-reader.ts';
 import { runLayerJob } from '../../src/storage/layer/run-job.ts';
 import { TarParser } from '../../src/storage/layer/tar-parser.ts';
+import { unpackArchive, type JobContext } from '../../src/storage/layer/unpack-archive.ts';
+import { UNSHARED_BUDGET } from '../../src/storage/layer/window-budget.ts';
 import { chunks, tar, type Member } from '../integration/storage/archive-builder.ts';
 import { mutate } from './mutate.ts';
 import { type Chance, fuzz } from './rounds.ts';
@@ -149,6 +151,13 @@ function isRefusal(error: unknown): boolean {
   );
 }
 
+const CONTEXT: JobContext = {
+  files: kernel.files,
+  budget: UNSHARED_BUDGET,
+  signal: new AbortController().signal,
+  onRead: () => undefined,
+};
+
 async function apply(bytes: Buffer, chance: Chance): Promise<void> {
   const home = mkdtempSync(join(scratch, 'round-'));
   const target = join(home, 'tree');
@@ -158,13 +167,24 @@ async function apply(bytes: Buffer, chance: Chance): Promise<void> {
     : chance.flip()
       ? gzipSync(bytes, { level: 1 })
       : zstdCompressSync(bytes);
-  const blobPath = join(home, 'blob');
-  writeFileSync(blobPath, packed);
-  const lowers = chance.flip() ? [canary] : [];
+  const path = join(home, 'blob');
+  writeFileSync(path, packed);
   const whiteouts = chance.pick(['overlay', 'merge'] as const);
   const diffId = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
   try {
-    await runLayerJob(kernel.files, { kind: 'apply', blobPath, target, diffId, whiteouts, lowers });
+    const { implied, sawRoot } = await unpackArchive(CONTEXT, {
+      kind: 'unpack',
+      path,
+      progress: null,
+      blobDigest: chance.pick(['ask', 'trust'] as const),
+      target,
+      diffId,
+      whiteouts,
+    });
+    if (whiteouts === 'overlay' && chance.flip()) {
+      const settle = { kind: 'settle', target, lowers: [canary], implied, root: !sawRoot } as const;
+      await runLayerJob(CONTEXT, settle);
+    }
   } catch (error) {
     assert.ok(isRefusal(error), `neither a layer nor a refusal: ${String(error)}`);
   } finally {

@@ -1,7 +1,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { isKernelError } from '#host/kernel-error.ts';
 import type { Files, FileStat } from '#host/kernel.ts';
-import type { LayerJobResult } from './apply-job.ts';
+import type { TreeSize } from './apply-job.ts';
 
 const CHUNK = 256 * 1024;
 
@@ -19,7 +19,7 @@ interface Copy {
 }
 
 /** Copies a tree with owners, modes, attributes, times and hard links, on descriptors. */
-export function copyTree(files: Files, source: number, target: number): LayerJobResult {
+export function copyTree(files: Files, source: number, target: number): TreeSize {
   const copy: Copy = {
     files,
     seen: new Map(),

@@ -1,17 +1,18 @@
 import { createReadStream, readSync, openSync, closeSync } from 'node:fs';
 import { Readable, type Transform } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
+import { isZstd } from './zstd-frame.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
 const CHUNK = 256 * 1024;
 /** 128 MiB: what `zstd --long` needs at most by default; larger windows are a memory bomb. */
-const ZSTD_WINDOW_LOG_MAX = 27;
+export const ZSTD_WINDOW_LOG_MAX = 27;
 
 /** Tells by the first bytes. Errors: `invalidArgument` for formats that are known but not read. */
 export function detectCompression(head: Uint8Array): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return 'zstd';
+  if (isZstd(head)) return 'zstd';
   if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) throw unsupported('bzip2');
   if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a && head[3] === 0x58 && head[4] === 0x5a)
     throw unsupported('xz');
@@ -24,18 +25,25 @@ function unsupported(name: string): EngineError {
   });
 }
 
-function decoder(compression: 'gzip' | 'zstd'): Transform {
+export interface Decoding {
+  readonly compression: 'gzip' | 'zstd';
+  /** zstd: frames that look back further are refused. Default: 27. */
+  readonly windowLog?: number;
+}
+
+/** One of node's decoders. */
+export function decoderOf({ compression, windowLog = ZSTD_WINDOW_LOG_MAX }: Decoding): Transform {
   // Loaded when it is needed: it costs milliseconds of every start otherwise.
   const { constants, createGunzip, createZstdDecompress } = process.getBuiltinModule('node:zlib');
   if (compression === 'gzip') return createGunzip({ chunkSize: CHUNK });
   return createZstdDecompress({
     chunkSize: CHUNK,
-    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+    params: { [constants.ZSTD_d_windowLogMax]: windowLog },
   });
 }
 
 async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGenerator<Buffer> {
-  const transform = decoder(compression);
+  const transform = decoderOf({ compression });
   source.once('error', (error) => transform.destroy(error));
   source.pipe(transform);
   try {
@@ -49,7 +57,7 @@ async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGe
 }
 
 /** A broken stream gets the text clients know; a failing disk keeps its own. */
-function decodeError(error: unknown): unknown {
+export function decodeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
   if (error.code === 'Z_BUF_ERROR')
     return new EngineError('invalidArgument', 'unexpected EOF', { cause: error });

@@ -5,25 +5,32 @@ import type { Log } from '#base/log.ts';
 import type { Files } from '#host/kernel.ts';
 import { chainIdOf, type ChainId } from '#oci/chain-id.ts';
 import type { ContentStore } from '../content-store.ts';
-import type { Layer, LayerCommit, LayerUnpack, UnpackedLayer } from '../snapshotter.ts';
+import type { Leases } from '../lease.ts';
+import type { Digest } from '#oci/digest.ts';
+import type { Layer, LayerCommit, UnpackedLayer } from '../snapshotter.ts';
 import type { WhiteoutMode } from './apply-layer.ts';
 import type { LayerRecord, LayerRecords } from './layer-records.ts';
-import type { WorkerPool } from './worker-pool.ts';
+import type { LayerUnpacker } from './layer-unpacker.ts';
 
 /** Where a snapshotter wants a layer written. */
 export interface StagedTree {
   readonly target: string;
-  readonly lowers: readonly string[];
   readonly whiteouts: WhiteoutMode;
 }
 
 /** How a snapshotter keeps trees of layers. */
 export interface LayerTrees {
-  /** A fresh place, invisible until published. */
-  stage(cacheId: string, parent: LayerRecord | null): Promise<StagedTree>;
+  /** A tree is written without a look at what is below. False: it begins as a copy of that. */
+  readonly standAlone: boolean;
+  /** A fresh place, invisible until published; `name` is the caller's choice. */
+  stage(name: string, parent: LayerRecord | null): Promise<StagedTree>;
+  /** The directory of a staged tree. */
+  target(name: string): string;
+  /** Directories of a layer and all below it, top first. */
+  below(parent: LayerRecord): readonly string[];
   /** Gives the staged tree its name; one that had it goes away. */
-  publish(cacheId: string): Promise<void>;
-  discard(cacheId: string): Promise<void>;
+  publish(name: string, as: { readonly cacheId: string; readonly parent: LayerRecord | null }): Promise<void>;
+  discard(name: string): Promise<void>;
   exists(cacheId: string): Promise<boolean>;
   remove(cacheId: string): Promise<void>;
 }
@@ -33,9 +40,10 @@ export interface LayerStoreOptions {
   readonly directory: string;
   readonly records: LayerRecords;
   readonly trees: LayerTrees;
-  readonly pool: WorkerPool;
+  readonly unpacker: LayerUnpacker;
   readonly content: ContentStore;
   readonly files: Files;
+  readonly leases: Pick<Leases, 'isHeld'>;
   readonly bootId: string;
   readonly log: Log;
   /** How long after a commit the trees are flushed. */
@@ -57,6 +65,8 @@ function cacheIdOf(chainId: ChainId): string {
 export class LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #mutex = new KeyedMutex();
+  /** Commits that are under way. */
+  readonly #coming = new Map<ChainId, Promise<Layer>>();
   #flushTimer: NodeJS.Timeout | null = null;
   #flushing: Promise<void> = Promise.resolve();
 
@@ -90,88 +100,95 @@ export class LayerStore {
     return this.#options.records.all();
   }
 
-  commit(request: LayerCommit): Promise<Layer> {
-    const chainId = chainIdOf(request.parent, request.diffId);
-    return this.#mutex.run(chainId, async () => {
-      const existing = this.get(chainId);
-      const { records, trees } = this.#options;
-      if (existing !== undefined) {
-        const whole = request.replace !== true && (await trees.exists(existing.cacheId));
-        if (whole && existing.blob === request.blob) return existing;
-        if (whole) return this.#keepWith(existing, request);
-      }
-      const parent = request.parent === null ? null : this.require(request.parent);
-      const cacheId = existing?.cacheId ?? cacheIdOf(chainId);
-      const usage = await this.#unpack(cacheId, parent, request);
-      const record: LayerRecord = {
-        recordVersion: 1,
-        chainId,
-        diffId: request.diffId,
-        parent: request.parent,
-        cacheId,
-        blob: request.blob,
-        ...usage,
-        bootId: this.#options.bootId,
-      };
-      await records.put(record);
-      this.#scheduleFlush();
-      return record;
-    });
-  }
-
-  unpack(request: LayerUnpack): Promise<UnpackedLayer> {
-    if (!('blob' in request.bytes) || request.diffId === null)
-      return Promise.reject(new EngineError('unavailable', 'layers are unpacked from blobs only'));
-    const { blob } = request.bytes;
-    const usage = { sizeBytes: 0, inodes: 0 };
-    return Promise.resolve({
-      diffId: request.diffId,
-      blobDigest: blob,
-      usage,
-      discard: () => Promise.resolve(),
-    });
-  }
-
-  commitUnpacked({ parent, unpacked }: { parent: ChainId | null; unpacked: UnpackedLayer }): Promise<Layer> {
-    return this.commit({ parent, diffId: unpacked.diffId, blob: unpacked.blobDigest });
-  }
-
-  /** The same layer came in another compression: the old blob may be gone, the new one is there. */
-  async #keepWith(existing: LayerRecord, request: LayerCommit): Promise<Layer> {
-    if (await this.#options.content.has(existing.blob)) return existing;
-    const record = { ...existing, blob: request.blob };
-    await this.#options.records.put(record);
-    return record;
-  }
-
-  async #unpack(
-    cacheId: string,
-    parent: LayerRecord | null,
-    from: Pick<LayerCommit, 'blob' | 'diffId'>,
-  ): Promise<{ sizeBytes: number; inodes: number }> {
-    const { trees, pool, content } = this.#options;
-    const staged = await trees.stage(cacheId, parent);
-    try {
-      const usage = await pool.run({
-        kind: 'apply',
-        blobPath: content.pathOf(from.blob),
-        diffId: from.diffId,
-        ...staged,
+  /** The layer below may still be on its way, by a call before this one. */
+  async commit(request: LayerCommit): Promise<Layer> {
+    const { parent, diffId, signal } = request;
+    const chainId = chainIdOf(parent, diffId);
+    const committing = this.#mutex.run(chainId, async () => {
+      const existing = request.replace === true ? null : await this.#existing(chainId, request.blob);
+      if (existing !== null) return existing;
+      const below = parent === null ? null : this.#coming.get(parent);
+      const bytes = { blob: request.blob };
+      const unpacked = await this.#options.unpacker.unpack({
+        bytes,
+        diffId,
+        ...(signal !== undefined && { signal }),
       });
-      await trees.publish(cacheId);
-      return usage;
-    } catch (error) {
-      await trees.discard(cacheId);
-      throw error;
+      try {
+        // Its own caller hears of its failure; here the parent is missing then.
+        await below?.catch(() => undefined);
+        return await this.#place(parent, unpacked);
+      } catch (error) {
+        await unpacked.discard();
+        throw error;
+      }
+    });
+    this.#coming.set(chainId, committing);
+    try {
+      return await committing;
+    } finally {
+      if (this.#coming.get(chainId) === committing) this.#coming.delete(chainId);
     }
   }
 
-  /** The caller has checked that no container stands on it. Errors: `conflict` while a layer does. */
+  commitUnpacked(of: { readonly parent: ChainId | null; readonly unpacked: UnpackedLayer }): Promise<Layer> {
+    const { parent, unpacked } = of;
+    const chainId = chainIdOf(parent, unpacked.diffId);
+    return this.#mutex.run(chainId, async () => {
+      const existing = await this.#existing(chainId, unpacked.blobDigest);
+      if (existing === null) return this.#place(parent, unpacked);
+      await unpacked.discard();
+      return existing;
+    });
+  }
+
+  /** A layer whose tree is whole, with a blob that is there. */
+  async #existing(chainId: ChainId, blob: Digest): Promise<Layer | null> {
+    const { trees, content, records } = this.#options;
+    const existing = this.get(chainId);
+    if (existing === undefined || !(await trees.exists(existing.cacheId))) return null;
+    // The same layer came in another compression: the old blob may be gone, the new one is there.
+    if (existing.blob === blob || (await content.has(existing.blob))) return existing;
+    const record = { ...existing, blob };
+    await records.put(record);
+    return record;
+  }
+
+  async #place(parent: ChainId | null, unpacked: UnpackedLayer): Promise<LayerRecord> {
+    const { records, unpacker, bootId } = this.#options;
+    const { diffId, blobDigest: blob } = unpacked;
+    const chainId = chainIdOf(parent, diffId);
+    const cacheId = this.get(chainId)?.cacheId ?? cacheIdOf(chainId);
+    const usage = await unpacker.place(unpacked, {
+      cacheId,
+      parent: parent === null ? null : this.require(parent),
+    });
+    const record: LayerRecord = {
+      recordVersion: 1,
+      chainId,
+      diffId,
+      parent,
+      cacheId,
+      blob,
+      ...usage,
+      bootId,
+    };
+    await records.put(record);
+    this.#scheduleFlush();
+    return record;
+  }
+
+  /**
+   * The caller has checked that no container stands on it. Errors: `conflict` while a layer does, or while a
+   * lease holds it.
+   */
   remove(chainId: ChainId): Promise<void> {
     return this.#mutex.run(chainId, async () => {
-      const { records, trees } = this.#options;
+      const { records, trees, leases } = this.#options;
       const record = this.get(chainId);
       if (record === undefined) return;
+      // From here to the record's end nothing else runs: who holds it later does not find it any more.
+      if (leases.isHeld(chainId)) throw new EngineError('conflict', `layer ${chainId} is in use`);
       const child = records.childOf(chainId);
       if (child !== undefined)
         throw new EngineError('conflict', `layer ${chainId} is used by layer ${child.chainId}`);
@@ -189,20 +206,21 @@ export class LayerStore {
    * all above it.
    */
   async recover(): Promise<void> {
-    const { records, trees, bootId, log } = this.#options;
+    const { records, trees, unpacker, bootId, log } = this.#options;
     const done = new Set<ChainId>();
     const visit = async (record: LayerRecord): Promise<void> => {
       if (done.has(record.chainId)) return;
       done.add(record.chainId);
-      const parent = record.parent === null ? null : (records.get(record.parent) ?? undefined);
-      if (parent) await visit(parent);
+      const parent = record.parent === null ? undefined : records.get(record.parent);
+      if (parent !== undefined) await visit(parent);
       const parentLost = record.parent !== null && records.get(record.parent) === undefined;
       const trusted = record.bootId === null || record.bootId === bootId;
       if (!parentLost && trusted && (await trees.exists(record.cacheId))) return;
       try {
         if (parentLost) throw new Error('the layer below is lost');
-        const usage = await this.#unpack(record.cacheId, parent ?? null, record);
-        await records.put({ ...record, ...usage, bootId });
+        const { diffId, blob } = record;
+        const unpacked = await unpacker.unpack({ bytes: { blob }, diffId });
+        await this.#place(record.parent, unpacked).finally(() => unpacked.discard());
         log.info('a layer was unpacked again', { layer: record.chainId });
       } catch (error) {
         log.error('a layer is lost', { layer: record.chainId, error: errorMessage(error) });

@@ -1,6 +1,6 @@
 import { isKernelError } from '#host/kernel-error.ts';
 import type { Files } from '#host/kernel.ts';
-import type { LayerJobResult } from './apply-job.ts';
+import type { TreeSize } from './apply-job.ts';
 
 /**
  * Deeper than any path can name. A container that nests further is counted down to here: each level takes a
@@ -19,7 +19,7 @@ interface Count {
  * Sum of file sizes and number of inodes below a directory; names of one inode count once. What a container
  * removes meanwhile does not count.
  */
-export function treeUsage(files: Files, root: number): LayerJobResult {
+export function treeUsage(files: Files, root: number): TreeSize {
   const count: Count = { files, seen: new Set(), sizeBytes: 0, inodes: 0 };
   countDirectory(count, files.open(root, '.', { directory: true }), 1);
   return { sizeBytes: count.sizeBytes, inodes: count.inodes };

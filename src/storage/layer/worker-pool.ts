@@ -1,16 +1,28 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError } from '#base/errors.ts';
-import type { LayerJob, LayerJobMessage, LayerJobReply, LayerJobResult } from './apply-job.ts';
+import type { LayerJob, LayerJobFailure, LayerJobMessage, LayerJobReply, ResultOf } from './apply-job.ts';
+import type { WorkerData } from './apply-worker.ts';
+import { sharedBudget, WindowBudget } from './window-budget.ts';
+
+export interface JobOptions {
+  readonly signal?: AbortSignal;
+  /** Bytes of the job's source that were read, some times a second. */
+  readonly onRead?: (readBytes: number) => void;
+}
 
 interface Task {
+  readonly id: number;
   readonly job: LayerJob;
-  readonly resolve: (result: LayerJobResult) => void;
-  readonly reject: (error: Error) => void;
+  readonly options: JobOptions;
+  readonly resolve: (result: ResultOf<LayerJob>) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 interface Thread {
   readonly worker: Worker;
-  task: Task | null;
+  /** Its number in the budget. */
+  readonly slot: number;
+  readonly tasks: Map<number, Task>;
   idleTimer: NodeJS.Timeout | null;
 }
 
@@ -23,99 +35,147 @@ export interface WorkerPoolOptions {
 }
 
 const DEFAULT_IDLE_MS = 3000;
-const THREAD_HEAP_MB = 256;
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
+/** Jobs that wait for bytes leave their thread to others. */
+const JOBS_PER_THREAD = 4;
 
-/** Runs layer jobs on at most `threads` threads, first come first served, one job per thread at a time. */
+/** The code of the error of jobs whose thread ended under them, perhaps by another job's fault. */
+export const THREAD_LOST = 'THREAD_LOST';
+
+function closing(): EngineError {
+  return new EngineError('unavailable', 'the layer store is shutting down');
+}
+
+function errorOf(failure: LayerJobFailure): EngineError {
+  const { kind, message, hint, code } = failure;
+  const error = new EngineError(kind, message, hint === undefined ? {} : { hint });
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+/** Runs layer jobs on at most `threads` threads, first come first served, each on the one with least to do. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #threads = new Set<Thread>();
   readonly #queue: Task[] = [];
+  readonly #budget: SharedArrayBuffer;
   #nextId = 1;
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#budget = sharedBudget(options.threads);
   }
 
-  run(job: LayerJob): Promise<LayerJobResult> {
-    if (this.#closed)
-      return Promise.reject(new EngineError('unavailable', 'the layer store is shutting down'));
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ job, resolve, reject });
-      this.#dispatch();
-    });
+  /** Errors: the job's, the signal's reason, `internal` with the code `THREAD_LOST`. */
+  async run<J extends LayerJob>(job: J, options: JobOptions = {}): Promise<ResultOf<J>> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    if (this.#closed) throw closing();
+    const id = this.#nextId++;
+    const cancel = (): void => this.#cancel(id);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await new Promise<ResultOf<J>>((resolve, reject) => {
+        // A thread answers what its job's kind says.
+        const settle = resolve as (result: ResultOf<LayerJob>) => void;
+        this.#queue.push({ id, job, options, resolve: settle, reject });
+        this.#dispatch();
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** The task ends when its thread has let go of everything. */
+  #cancel(id: number): void {
+    const waiting = this.#queue.findIndex((task) => task.id === id);
+    if (waiting >= 0) this.#queue.splice(waiting, 1)[0]?.reject(closing());
+    for (const thread of this.#threads)
+      if (thread.tasks.has(id)) thread.worker.postMessage({ id, cancel: true } satisfies LayerJobMessage);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const task of this.#queue.splice(0))
-      task.reject(new EngineError('unavailable', 'the layer store is shutting down'));
+    for (const task of this.#queue.splice(0)) task.reject(closing());
     await Promise.all([...this.#threads].map((thread) => thread.worker.terminate()));
   }
 
   #dispatch(): void {
-    while (this.#queue.length > 0) {
-      let thread = [...this.#threads].find((candidate) => candidate.task === null);
-      if (thread === undefined) {
-        if (this.#threads.size >= this.#options.threads) return;
-        thread = this.#start();
-      }
-      const task = this.#queue.shift();
-      if (task === undefined) return;
+    for (let task = this.#queue[0]; task !== undefined; task = this.#queue[0]) {
+      const thread = this.#threadForMore();
+      if (thread === null) return;
+      this.#queue.shift();
       if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
       thread.idleTimer = null;
-      thread.task = task;
+      thread.tasks.set(task.id, task);
       thread.worker.ref();
-      const message: LayerJobMessage = { id: this.#nextId++, job: task.job };
-      thread.worker.postMessage(message);
+      thread.worker.postMessage({ id: task.id, job: task.job } satisfies LayerJobMessage);
     }
+  }
+
+  #threadForMore(): Thread | null {
+    const [least] = [...this.#threads].sort((a, b) => a.tasks.size - b.tasks.size);
+    if (least !== undefined && least.tasks.size === 0) return least;
+    if (this.#threads.size < this.#options.threads) return this.#start();
+    return least !== undefined && least.tasks.size < JOBS_PER_THREAD ? least : null;
   }
 
   #start(): Thread {
+    const taken = new Set([...this.#threads].map((thread) => thread.slot));
+    let slot = 0;
+    while (taken.has(slot)) slot++;
+    const workerData: WorkerData = { budget: this.#budget, thread: slot };
     const worker = new Worker(this.#options.entry ?? new URL('./apply-worker.ts', import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MB },
+      resourceLimits: RESOURCE_LIMITS,
+      workerData,
     });
-    const thread: Thread = { worker, task: null, idleTimer: null };
+    const thread: Thread = { worker, slot, tasks: new Map(), idleTimer: null };
     this.#threads.add(thread);
-    worker.on('message', (reply: LayerJobReply) => this.#settle(thread, reply));
+    worker.on('message', (reply: LayerJobReply) => this.#answered(thread, reply));
     worker.on('error', (error: Error) => this.#lost(thread, error));
-    worker.on('exit', () => this.#lost(thread, new EngineError('internal', 'a layer thread ended')));
+    worker.on('exit', () => this.#lost(thread, null));
     return thread;
   }
 
-  #settle(thread: Thread, reply: LayerJobReply): void {
-    const { task } = thread;
-    thread.task = null;
-    // An idle thread keeps no process alive.
-    thread.worker.unref();
-    thread.idleTimer = setTimeout(
-      () => this.#retire(thread),
-      this.#options.idleMs ?? DEFAULT_IDLE_MS,
-    ).unref();
-    if (task !== null) {
-      if ('result' in reply) task.resolve(reply.result);
-      else {
-        const error = new EngineError(reply.failure.kind, reply.failure.message);
-        task.reject(
-          reply.failure.code === undefined ? error : Object.assign(error, { code: reply.failure.code }),
-        );
-      }
+  #answered(thread: Thread, reply: LayerJobReply): void {
+    const task = thread.tasks.get(reply.id);
+    if (task === undefined) return;
+    if ('readBytes' in reply) {
+      task.options.onRead?.(reply.readBytes);
+      return;
     }
+    thread.tasks.delete(reply.id);
+    if (thread.tasks.size === 0) this.#rest(thread);
+    if ('result' in reply) task.resolve(reply.result);
+    else task.reject(errorOf(reply.failure));
     this.#dispatch();
   }
 
+  /** An idle thread keeps no process alive, and ends after a while. */
+  #rest(thread: Thread): void {
+    thread.worker.unref();
+    const retire = (): void => this.#retire(thread);
+    thread.idleTimer = setTimeout(retire, this.#options.idleMs ?? DEFAULT_IDLE_MS).unref();
+  }
+
   #retire(thread: Thread): void {
-    if (thread.task !== null) return;
+    if (thread.tasks.size > 0) return;
     this.#threads.delete(thread);
     void thread.worker.terminate();
   }
 
-  #lost(thread: Thread, error: Error): void {
-    this.#threads.delete(thread);
+  #lost(thread: Thread, cause: Error | null): void {
+    if (!this.#threads.delete(thread)) return;
     if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
-    const { task } = thread;
-    thread.task = null;
-    task?.reject(error);
+    new WindowBudget(this.#budget, thread.slot).giveBackAll();
+    for (const task of thread.tasks.values()) {
+      const error = new EngineError('internal', cause?.message ?? 'a layer thread ended', { cause });
+      task.reject(Object.assign(error, { code: THREAD_LOST }));
+    }
+    thread.tasks.clear();
     if (!this.#closed) this.#dispatch();
   }
 }

@@ -8,6 +8,7 @@ import type { ChainId } from '#oci/chain-id.ts';
 import { writeInitLayer } from '../layer/init-layer.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
 import type { LayerStore } from '../layer/layer-store.ts';
+import type { LayerUnpacker } from '../layer/layer-unpacker.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
 import type {
@@ -28,6 +29,7 @@ export interface OverlayDeps {
   readonly layout: OverlayLayout;
   readonly trees: OverlayTrees;
   readonly store: LayerStore;
+  readonly unpacker: LayerUnpacker;
   readonly tombstones: Tombstones;
   readonly pool: WorkerPool;
   readonly kernel: { readonly files: Files; readonly mounts: Mounts };
@@ -73,7 +75,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   unpack(request: LayerUnpack): Promise<UnpackedLayer> {
-    return this.#deps.store.unpack(request);
+    return this.#deps.unpacker.unpack(request);
   }
 
   commitUnpacked(of: { readonly parent: ChainId | null; readonly unpacked: UnpackedLayer }): Promise<Layer> {

@@ -27,6 +27,7 @@ export interface OverlayDirectory {
 
 /** Layers as directories `overlay2/<cache id>/{diff,work,link,lower}`. */
 export class OverlayTrees implements LayerTrees {
+  readonly standAlone = true;
   readonly #layout: OverlayLayout;
   readonly #tombstones: Tombstones;
   readonly #carryOut: CarryOut;
@@ -44,24 +45,32 @@ export class OverlayTrees implements LayerTrees {
     this.#parents = parents;
   }
 
-  async stage(cacheId: string, parent: LayerRecord | null): Promise<StagedTree> {
-    const lower = parent === null ? [] : this.#parents(parent);
-    const path = this.#layout.staged(cacheId);
-    await this.#tombstones.bury(path);
-    await this.make({ path, name: cacheId, lower, root: await this.rootOf(lower[0]) });
-    const lowers = lower.map((name) => this.#layout.diff(name));
-    return { target: join(path, 'diff'), lowers, whiteouts: 'overlay' };
+  async stage(name: string): Promise<StagedTree> {
+    await this.#carryOut(this.#directorySteps(this.#layout.staged(name), DEFAULT_ROOT));
+    return { target: this.target(name), whiteouts: 'overlay' };
   }
 
-  async publish(cacheId: string): Promise<void> {
+  target(name: string): string {
+    return join(this.#layout.staged(name), 'diff');
+  }
+
+  below(parent: LayerRecord): readonly string[] {
+    return this.#parents(parent).map((name) => this.#layout.diff(name));
+  }
+
+  async publish(name: string, as: { cacheId: string; parent: LayerRecord | null }): Promise<void> {
+    const { cacheId, parent } = as;
+    const staged = this.#layout.staged(name);
     const target = this.#layout.directory(cacheId);
+    const lower = parent === null ? [] : this.#parents(parent);
+    await this.#carryOut(this.#nameSteps({ path: staged, name: cacheId, lower }));
     await this.#tombstones.bury(target);
-    await rename(this.#layout.staged(cacheId), target);
+    await rename(staged, target);
     await this.linkTo(cacheId);
   }
 
-  async discard(cacheId: string): Promise<void> {
-    await this.#tombstones.bury(this.#layout.staged(cacheId));
+  async discard(name: string): Promise<void> {
+    await this.#tombstones.bury(this.#layout.staged(name));
   }
 
   async exists(cacheId: string): Promise<boolean> {
@@ -90,10 +99,12 @@ export class OverlayTrees implements LayerTrees {
     await this.#carryOut(this.stepsOf(directory));
   }
 
-  stepsOf({ path, name, lower, root }: OverlayDirectory): readonly FileStep[] {
-    const { mode, uid, gid } = root;
-    const parents = lower.map((each) => `l/${shortLink(each)}`).join(':');
-    const steps: FileStep[] = [
+  stepsOf(directory: OverlayDirectory): readonly FileStep[] {
+    return [...this.#directorySteps(directory.path, directory.root), ...this.#nameSteps(directory)];
+  }
+
+  #directorySteps(path: string, { mode, uid, gid }: RootAttributes): readonly FileStep[] {
+    return [
       { kind: 'directory', path, mode: 0o710 },
       {
         kind: 'directory',
@@ -102,11 +113,20 @@ export class OverlayTrees implements LayerTrees {
         ...((uid !== 0 || gid !== 0) && { owner: { uid, gid } }),
       },
       { kind: 'directory', path: join(path, 'work'), mode: 0o700 },
-      { kind: 'file', path: join(path, 'link'), content: shortLink(name), mode: 0o644 },
     ];
-    if (lower.length > 0)
-      steps.push({ kind: 'file', path: join(path, 'lower'), content: parents, mode: 0o644 });
-    return steps;
+  }
+
+  /** Who it is, and on what it stands. */
+  #nameSteps({ path, name, lower }: Omit<OverlayDirectory, 'root'>): readonly FileStep[] {
+    const parents = lower.map((each) => `l/${shortLink(each)}`).join(':');
+    const link: FileStep = {
+      kind: 'file',
+      path: join(path, 'link'),
+      content: shortLink(name),
+      mode: 0o644,
+    };
+    if (lower.length === 0) return [link];
+    return [link, { kind: 'file', path: join(path, 'lower'), content: parents, mode: 0o644 }];
   }
 
   linkStep(name: string): FileStep {

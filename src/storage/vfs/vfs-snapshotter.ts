@@ -7,6 +7,7 @@ import type { ChainId } from '#oci/chain-id.ts';
 import { writeInitLayer } from '../layer/init-layer.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
 import type { LayerStore, LayerTrees, StagedTree } from '../layer/layer-store.ts';
+import type { LayerUnpacker } from '../layer/layer-unpacker.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
 import type {
@@ -30,6 +31,7 @@ export interface VfsTreesOptions {
 
 /** Every layer is a whole tree of its own: a copy of its parent's with the archive's changes. */
 export class VfsTrees implements LayerTrees {
+  readonly standAlone = false;
   readonly #options: VfsTreesOptions;
 
   constructor(options: VfsTreesOptions) {
@@ -44,22 +46,31 @@ export class VfsTrees implements LayerTrees {
     return join(this.#options.root, `.staged-${name}`);
   }
 
-  async stage(cacheId: string, parent: Pick<LayerRecord, 'cacheId'> | null): Promise<StagedTree> {
-    const target = this.#staged(cacheId);
+  async stage(name: string, parent: Pick<LayerRecord, 'cacheId'> | null): Promise<StagedTree> {
+    const target = this.#staged(name);
     await this.#options.tombstones.bury(target);
     await mkdir(target, { mode: 0o755 });
     if (parent !== null)
       await this.#options.pool.run({ kind: 'copy', source: this.directory(parent.cacheId), target });
-    return { target, lowers: [], whiteouts: 'merge' };
+    return { target, whiteouts: 'merge' };
   }
 
-  async publish(cacheId: string): Promise<void> {
+  target(name: string): string {
+    return this.#staged(name);
+  }
+
+  /** A tree is whole by itself. */
+  below(): readonly string[] {
+    return [];
+  }
+
+  async publish(name: string, { cacheId }: { readonly cacheId: string }): Promise<void> {
     await this.#options.tombstones.bury(this.directory(cacheId));
-    await rename(this.#staged(cacheId), this.directory(cacheId));
+    await rename(this.#staged(name), this.directory(cacheId));
   }
 
-  async discard(cacheId: string): Promise<void> {
-    await this.#options.tombstones.bury(this.#staged(cacheId));
+  async discard(name: string): Promise<void> {
+    await this.#options.tombstones.bury(this.#staged(name));
   }
 
   async exists(cacheId: string): Promise<boolean> {
@@ -78,6 +89,7 @@ export interface VfsDeps {
   readonly root: string;
   readonly trees: VfsTrees;
   readonly store: LayerStore;
+  readonly unpacker: LayerUnpacker;
   readonly tombstones: Tombstones;
   readonly pool: WorkerPool;
   readonly kernel: { readonly files: Files; readonly mounts: Mounts };
@@ -112,7 +124,7 @@ export class VfsSnapshotter implements Snapshotter {
   }
 
   unpack(request: LayerUnpack): Promise<UnpackedLayer> {
-    return this.#deps.store.unpack(request);
+    return this.#deps.unpacker.unpack(request);
   }
 
   commitUnpacked(of: { readonly parent: ChainId | null; readonly unpacked: UnpackedLayer }): Promise<Layer> {
@@ -156,7 +168,7 @@ export class VfsSnapshotter implements Snapshotter {
     } finally {
       kernel.files.close(fd);
     }
-    await trees.publish(id);
+    await trees.publish(id, { cacheId: id });
     this.#writables.add(id);
   }
 
