@@ -21,6 +21,7 @@ build_fuzzers() {
 	build_fuzzer frame-fuzz shim native/shim/frame.c native/shim/json-line.c
 	build_fuzzer ring-fuzz shim native/shim/ring.c native/shim/scratch.c native/shim/error.c
 	build_fuzzer plan-fuzz launcher native/launcher/plan.c
+	build_fuzzer entries-fuzz addon native/addon/entries.c
 }
 if [ "${1:-}" = fuzzers ]; then
 	build_fuzzers

@@ -1,6 +1,6 @@
 /**
- * The launcher's decoder under mutated plans, and the shim's other pure parts, with sanitizers; and all of
- * them under valgrind.
+ * The launcher's decoder under mutated plans, the addon's under mutated entries of layers, and the shim's
+ * other pure parts, with sanitizers; and all of them under valgrind.
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
@@ -41,7 +41,7 @@ async function build(name: string, flags?: string): Promise<string> {
 const noSanitizers = !works(['-fsanitize=address,undefined']) && 'no sanitizer runtime';
 const noValgrind = (!works([]) || spawnSync('valgrind', ['--version']).status !== 0) && 'no valgrind';
 
-test('mutated plans are refused or read, never more', { skip: noSanitizers }, async () => {
+test('mutated plans and entries are refused or read, never more', { skip: noSanitizers }, async () => {
   const out = await build('checked');
   const rounds = roundsOf(SHORT_ROUNDS, ROUNDS_PER_ROUND);
   const seeds = realPlans(scratch);
@@ -52,14 +52,17 @@ test('mutated plans are refused or read, never more', { skip: noSanitizers }, as
     assert.ok(accepted > rounds / 100, stdout);
   }
   execFileSync(join(out, 'ring-fuzz'), ['2000', String(BASE_SEED)], { cwd: scratch, stdio: 'ignore' });
+  const entries = await run(join(out, 'entries-fuzz'), [String(rounds * 4), String(BASE_SEED)]);
+  assert.match(entries.stdout, / accepted, checksum/);
 });
 
-test('decoder, ring and log lines are clean under valgrind', { skip: noValgrind }, async () => {
+test('decoders, ring and log lines are clean under valgrind', { skip: noValgrind }, async () => {
   const out = await build('plain', '-g -O1');
   for (const [name, more] of [
     ['plan-fuzz', realPlans(scratch)],
     ['ring-fuzz', []],
     ['frame-fuzz', []],
+    ['entries-fuzz', []],
   ] as const) {
     const args = ['-q', '--error-exitcode=9', '--leak-check=full', join(out, name)];
     await run('valgrind', [...args, String(VALGRIND_ROUNDS), String(BASE_SEED), ...more], { cwd: scratch });
