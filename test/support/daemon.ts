@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { call, type ApiAnswer, type ApiRequest } from './api.ts';
 import { must, PLAIN_ENV, run, until, type CommandOptions, type CommandResult } from './command.ts';
 import { findLeaks } from './leaks.ts';
@@ -23,7 +23,14 @@ export interface DaemonOptions {
   readonly cgroupParent?: string | null;
   /** Lives in this one's network namespace instead of one of its own. */
   readonly neighbour?: TestDaemon;
+  /** Files below /etc, by path, that only this daemon sees: hosts, certificates. */
+  readonly etc?: Readonly<Record<string, string>>;
 }
+
+/** In a mount namespace of its own: what stands in folder $0 is laid over /etc, then the daemon starts. */
+const WITH_ETC = `mkdir -p "$0-over" && mount -t tmpfs tmpfs "$0-over" && cd "$0-over" && mkdir upper work &&
+cp -a "$0/." upper && mount -t overlay -o lowerdir=/etc,upperdir=upper,workdir=work overlay /etc &&
+cd / && umount -l "$0-over" && exec "$@"`;
 
 /** A `gantryd` with roots, a socket and a network namespace of its own. */
 export class TestDaemon {
@@ -69,6 +76,10 @@ export class TestDaemon {
     await mkdir(this.root, { recursive: true });
     await mkdir(`${this.root}/cli`, { recursive: true });
     await writeFile(`${this.root}/daemon.json`, JSON.stringify(this.#config()));
+    for (const [path, content] of Object.entries(this.#options.etc ?? {})) {
+      await mkdir(dirname(`${this.root}/etc/${path}`), { recursive: true });
+      await writeFile(`${this.root}/etc/${path}`, content);
+    }
     if (this.#options.neighbour !== undefined) return;
     await must('ip', ['netns', 'add', this.name]);
     const commands = [
@@ -103,7 +114,7 @@ export class TestDaemon {
     const executable = this.#options.executable ?? join(REPOSITORY, 'bin/gantryd');
     const child = spawn(
       'nsenter',
-      [`--net=/run/netns/${this.network}`, '--', executable, ...this.arguments()],
+      [`--net=/run/netns/${this.network}`, '--', ...this.#ownEtc(), executable, ...this.arguments()],
       {
         env: { ...PLAIN_ENV, ...this.#options.env },
         stdio: ['ignore', log, log],
@@ -122,6 +133,11 @@ export class TestDaemon {
       },
       { what: 'answer of gantryd to /_ping' },
     );
+  }
+
+  #ownEtc(): string[] {
+    if (this.#options.etc === undefined) return [];
+    return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', WITH_ETC, `${this.root}/etc`];
   }
 
   async log(): Promise<string> {
@@ -169,6 +185,12 @@ export class TestDaemon {
   /** A program inside of the daemon's network namespace. */
   inNetwork(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return run('nsenter', [`--net=/run/netns/${this.network}`, '--', ...args], options);
+  }
+
+  /** A program that sees the daemon's network and its files, as somebody on the same machine does. */
+  besideDaemon(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const into = ['--target', String(this.pid), '--net', '--mount', '--'];
+    return run('nsenter', [...into, ...args], { ...options, env: { ...this.clientEnv(), ...options.env } });
   }
 
   async loadImage(archive: string): Promise<void> {

@@ -9,7 +9,7 @@ const OLDEST_CLI = 27;
  * Why a test of the real docker CLI cannot run here, or `false`. The reason stands on
  * test/reference/skips.json.
  */
-async function dockerIsMissing(): Promise<string | false> {
+export async function dockerIsMissing(): Promise<string | false> {
   const answer = await run('docker', ['--version']).catch(() => undefined);
   const major = Number(/version (\d+)/.exec(answer?.stdout ?? '')?.[1] ?? 0);
   return major >= OLDEST_CLI ? false : 'no docker CLI 27 or newer';
