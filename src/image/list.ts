@@ -110,9 +110,12 @@ function sharedSize(deps: ImageDeps, image: Image, counts: ReadonlyMap<string, n
 export function listImages(deps: ImageDeps, options: ListOptions): readonly ImageSummary[] {
   const selection = selectionOf(deps, options.filters ?? new Map());
   const counts = options.sharedSize === true ? sharers(deps) : null;
-  const images = deps.store.ids().flatMap((id) => deps.store.get(id) ?? []);
-  images.sort((a, b) => createdMs(b) - createdMs(a));
-  return images.flatMap((image) => {
+  const images = deps.store.ids().flatMap((id) => {
+    const image = deps.store.get(id);
+    return image === null ? [] : [{ image, createdMs: createdMs(image) }];
+  });
+  images.sort((a, b) => b.createdMs - a.createdMs);
+  return images.flatMap(({ image }) => {
     if (!selected(image, selection)) return [];
     const names = namesOf(deps, image, selection.patterns);
     if (selection.patterns.length > 0 && names.length === 0) return [];

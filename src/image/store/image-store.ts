@@ -37,6 +37,34 @@ interface StoredReference {
   readonly reference: Reference;
 }
 
+/** Of one image: its names in their order, and what others see, until a name changes. */
+interface Naming {
+  readonly references: readonly StoredReference[];
+  image: Image | null;
+}
+
+const NAMELESS: readonly StoredReference[] = [];
+
+function viewOf(stored: StoredImage, references: readonly StoredReference[]): Image {
+  const names = references.map((each) => each.reference);
+  return {
+    id: stored.record.id,
+    config: stored.config,
+    chainId: stored.chain.at(-1) ?? null,
+    parent: stored.record.parent,
+    repoTags: names.filter((name) => name.digest === null).map(familiarReference),
+    repoDigests: names
+      .filter((name) => name.digest !== null)
+      .map((name) => `${familiarName(name)}@${name.digest}`),
+    sizeBytes: stored.sizeBytes,
+    lastTagTime:
+      references
+        .map((each) => each.record.taggedAt)
+        .sort()
+        .at(-1) ?? '',
+  };
+}
+
 /**
  * Images and their names: all in memory, each in a durable record. Callers hold the image lock while they
  * change it.
@@ -47,6 +75,9 @@ export class ImageStore {
   readonly #referenceRecords: RecordDirectory<ReferenceRecord>;
   readonly #images = new Map<Digest, StoredImage>();
   readonly #references = new Map<string, StoredReference>();
+  /** The same by image, so that a list of images looks at each name once. */
+  readonly #naming = new Map<Digest, Naming>();
+  readonly #children = new Map<Digest, Set<Digest>>();
 
   private constructor(options: ImageStoreOptions) {
     this.#options = options;
@@ -73,7 +104,7 @@ export class ImageStore {
     for (const record of await store.#imageRecords.readAll()) {
       try {
         await store.#restoreLayers(record);
-        store.#images.set(record.id, await store.#load(record));
+        store.#keep(await store.#load(record));
       } catch (error) {
         await store.#imageRecords.setAside(record, errorMessage(error));
       }
@@ -117,7 +148,30 @@ export class ImageStore {
   }
 
   #remember(record: ReferenceRecord): void {
-    this.#references.set(record.reference, { record, reference: parseReference(record.reference) });
+    this.#forget(record.reference);
+    const stored = { record, reference: parseReference(record.reference) };
+    this.#references.set(record.reference, stored);
+    const others = this.#naming.get(record.id)?.references ?? NAMELESS;
+    const references = [...others, stored].sort((a, b) => (a.record.reference < b.record.reference ? -1 : 1));
+    this.#naming.set(record.id, { references, image: null });
+  }
+
+  #forget(name: string): void {
+    const stored = this.#references.get(name);
+    if (stored === undefined) return;
+    this.#references.delete(name);
+    const { id } = stored.record;
+    const references = (this.#naming.get(id)?.references ?? NAMELESS).filter((each) => each !== stored);
+    this.#naming.set(id, { references, image: null });
+  }
+
+  #keep(stored: StoredImage): void {
+    const { id, parent } = stored.record;
+    this.#images.set(id, stored);
+    this.#naming.set(id, { references: this.#naming.get(id)?.references ?? NAMELESS, image: null });
+    if (parent === '') return;
+    const siblings = this.#children.get(parent) ?? new Set();
+    this.#children.set(parent, siblings.add(id));
   }
 
   has(id: Digest): boolean {
@@ -137,38 +191,21 @@ export class ImageStore {
   }
 
   children(id: Digest): readonly Digest[] {
-    return [...this.#images.values()]
-      .filter((image) => image.record.parent === id)
-      .map((image) => image.record.id);
+    return [...(this.#children.get(id) ?? [])];
   }
 
   /** The image as others see it, with its names of this moment. */
   get(id: Digest): Image | null {
     const stored = this.#images.get(id);
-    if (stored === undefined) return null;
-    const names = this.referencesOf(id);
-    const times = [...this.#references.values()]
-      .filter((each) => each.record.id === id)
-      .map((each) => each.record.taggedAt);
-    return {
-      id,
-      config: stored.config,
-      chainId: stored.chain.at(-1) ?? null,
-      parent: stored.record.parent,
-      repoTags: names.filter((name) => name.digest === null).map(familiarReference),
-      repoDigests: names
-        .filter((name) => name.digest !== null)
-        .map((name) => `${familiarName(name)}@${name.digest}`),
-      sizeBytes: stored.sizeBytes,
-      lastTagTime: times.sort().at(-1) ?? '',
-    };
+    const naming = this.#naming.get(id);
+    if (stored === undefined || naming === undefined) return null;
+    naming.image ??= viewOf(stored, naming.references);
+    return naming.image;
   }
 
+  /** In the order of the names. */
   referencesOf(id: Digest): readonly Reference[] {
-    return [...this.#references.values()]
-      .filter((each) => each.record.id === id)
-      .map((each) => each.reference)
-      .sort((a, b) => (formatReference(a) < formatReference(b) ? -1 : 1));
+    return (this.#naming.get(id)?.references ?? NAMELESS).map((each) => each.reference);
   }
 
   lookup(reference: Reference): Digest | null {
@@ -179,7 +216,7 @@ export class ImageStore {
   async add(record: ImageRecord): Promise<void> {
     const stored = await this.#load(record);
     await this.#imageRecords.write(record);
-    this.#images.set(record.id, stored);
+    this.#keep(stored);
   }
 
   /** One flush. */
@@ -188,6 +225,8 @@ export class ImageStore {
     if (stored === undefined) return;
     await this.#imageRecords.remove(stored.record);
     this.#images.delete(id);
+    this.#naming.delete(id);
+    if (stored.record.parent !== '') this.#children.get(stored.record.parent)?.delete(id);
   }
 
   /** Two flushes. */
@@ -203,7 +242,7 @@ export class ImageStore {
     const stored = this.#references.get(name);
     if (stored === undefined) return false;
     await this.#referenceRecords.remove(stored.record);
-    this.#references.delete(name);
+    this.#forget(name);
     return true;
   }
 }
