@@ -67,10 +67,9 @@ export async function createExec(
   const entry = room.ledger.find(reference);
   transition(entry.record, 'exec');
   const config = parseBody(body);
-  // Already now, so that an unknown user is an error of the request.
-  const looking = execUser(room, entry, config.user);
-  const id = newExecId();
-  const exec = await room.execs.add({ id, containerId: entry.record.id, config, user: await looking });
+  // A named one already now, so that an unknown user is an error of the request.
+  const user = config.user === '' ? null : await execUser(room, entry, config.user);
+  const exec = await room.execs.add({ id: newExecId(), containerId: entry.record.id, config, user });
   tellExec(room, entry, { exec, action: 'exec_create' });
   return { Id: exec.id };
 }
@@ -103,13 +102,12 @@ async function execUser(room: Room, entry: Entry, user: string): Promise<Resolve
 function execRequest(
   room: Room,
   entry: Entry,
-  wish: { exec: Exec; consoleSize: TerminalSize | null; detach: boolean },
+  wish: { exec: Exec; user: ResolvedUser; consoleSize: TerminalSize | null; detach: boolean },
 ): ExecRequest {
-  const { exec } = wish;
+  const { exec, user } = wish;
   const { config } = exec;
   const { record } = entry;
   const size = wish.consoleSize ?? config.consoleSize;
-  const { user } = exec;
   const input = specInput(
     record,
     {
@@ -165,30 +163,30 @@ export async function startExec(
   if (entry === undefined) throw new EngineError('notFound', messages.noSuchExec(execId));
   transition(entry.record, 'exec');
   exec.started = true;
-  const wish = execRequest(room, entry, {
-    exec,
-    consoleSize: request.consoleSize,
-    detach: request.detach,
-  });
-  if (request.detach) {
-    const failure = await launchExec(room, entry, { exec, wish });
+  const { consoleSize, detach } = request;
+  const wishing = Promise.resolve(exec.user ?? execUser(room, entry, '')).then((user) =>
+    execRequest(room, entry, { exec, user, consoleSize, detach }),
+  );
+  wishing.catch(() => undefined);
+  if (detach) {
+    const failure = await launchExec(room, entry, { exec, wishing });
     if (failure !== null) throw failure;
     return null;
   }
-  return { tty: exec.config.tty, run: (client) => runAttached(room, entry, { exec, wish, client }) };
+  return { tty: exec.config.tty, run: (client) => runAttached(room, entry, { exec, wishing, client }) };
 }
 
 /** Null, or why it could not start; the exec's exit code says so, too. */
 async function launchExec(
   room: Room,
   entry: Entry,
-  parts: { exec: Exec; wish: ExecRequest },
+  parts: { exec: Exec; wishing: Promise<ExecRequest> },
 ): Promise<EngineError | null> {
-  const { exec, wish } = parts;
+  const { exec, wishing } = parts;
   exec.running = true;
   tellExec(room, entry, { exec, action: 'exec_start' });
   try {
-    const { pid } = await room.deps.tasks.exec(entry.record.id, wish);
+    const { pid } = await room.deps.tasks.exec(entry.record.id, await wishing);
     exec.pid = pid;
     return null;
   } catch (error) {
@@ -207,9 +205,9 @@ async function launchExec(
 async function runAttached(
   room: Room,
   entry: Entry,
-  parts: { exec: Exec; wish: ExecRequest; client: StreamClient },
+  parts: { exec: Exec; wishing: Promise<ExecRequest>; client: StreamClient },
 ): Promise<void> {
-  const { exec, wish, client } = parts;
+  const { exec, wishing, client } = parts;
   let stream: AttachStream;
   try {
     // Before the process starts, so that no byte is missed.
@@ -219,7 +217,7 @@ async function runAttached(
     await client.write({ stream: 'stdout', data: Buffer.from(`${errorMessage(error)}\r\n`) });
     return;
   }
-  const failure = await launchExec(room, entry, { exec, wish });
+  const failure = await launchExec(room, entry, { exec, wishing });
   if (failure !== null) {
     stream.detach();
     await client.write({ stream: 'stdout', data: Buffer.from(`${failure.message}\r\n`) });

@@ -18,7 +18,8 @@ export interface Exec {
   readonly id: ExecId;
   readonly containerId: ContainerId;
   readonly config: ExecConfig;
-  readonly user: ResolvedUser;
+  /** Null: the container's own, looked up when the exec starts. */
+  readonly user: ResolvedUser | null;
   started: boolean;
   running: boolean;
   pid: number;
