@@ -2,28 +2,33 @@ import { isEngineError } from '#base/errors.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
+import type { ImageRecord } from './store/image-records.ts';
 
-type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log'>;
+type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log' | 'unfinished'>;
 
 /**
- * Removes layers and blobs that no image, no container and no operation in progress needs; the caller holds
- * the image lock. While something is being loaded nothing is removed: the load's end collects. Returns the
- * layers that went, top first.
+ * Removes layers and blobs that no image, no container, no interrupted pull and no operation in progress
+ * needs; the caller holds the image lock, which leases are given back under. Returns the layers that went,
+ * top first.
  */
 export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
-  const { store, storage } = deps;
+  const { store, storage, unfinished } = deps;
   const { snapshotter, content, leases } = storage;
-  if (leases.count > 0) return [];
-  const wanted = new Set<string>(store.ids().flatMap((id) => store.chain(id)));
-  const removed = await removeLayers(deps, wanted);
-  await snapshotter.sync();
-  const blobs = new Set<Digest>(snapshotter.layers().map((layer) => layer.blob));
-  for (const id of store.ids()) {
-    blobs.add(id);
-    for (const layer of store.record(id)?.layers ?? []) blobs.add(layer.blob);
-  }
-  for (const { digest } of await content.list()) if (!blobs.has(digest)) await content.remove(digest);
+  const kept = [...(unfinished?.roots() ?? [])];
+  const removed = await removeLayers(deps, new Set([...store.ids().flatMap((id) => store.chain(id)), ...kept]));
+  if (removed.length > 0) await snapshotter.sync();
+  // What comes after this list is not looked at.
+  const present = await content.digests();
+  const wanted = new Set<string>([...kept, ...snapshotter.layers().map((layer) => layer.blob)]);
+  for (const id of store.ids()) for (const blob of blobsOf(store.record(id), id)) wanted.add(blob);
+  for (const digest of present)
+    if (!wanted.has(digest) && !leases.isHeld(digest)) await content.remove(digest);
   return removed;
+}
+
+/** All that an image keeps in the content store. */
+function blobsOf(record: ImageRecord | null, id: Digest): readonly Digest[] {
+  return [id, ...(record?.layers ?? []).map((layer) => layer.blob)];
 }
 
 async function removeLayers(deps: CollectDeps, wanted: ReadonlySet<string>): Promise<ChainId[]> {
@@ -41,7 +46,7 @@ async function removeLayers(deps: CollectDeps, wanted: ReadonlySet<string>): Pro
         removed.push(layer.chainId);
         progress = true;
       } catch (error) {
-        // A container still stands on it.
+        // A container stands on it, or somebody is about to use it.
         if (!isEngineError(error, 'conflict')) throw error;
       }
     }

@@ -68,6 +68,7 @@ export async function commitImage(deps: ImageDeps, request: CommitRequest): Prom
       config,
       layerBlobs: diffId === null ? blobs : [...blobs, diffId],
       parent: request.parent,
+      lease,
     });
     const { target } = request;
     if (target !== null) await deps.mutex.run(IMAGE_LOCK, () => setTag(deps, target, id));

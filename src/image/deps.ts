@@ -19,6 +19,8 @@ export interface ImageDeps {
   readonly mutex: KeyedMutex;
   /** Images that containers in the making hold. */
   readonly held: Map<Digest, number>;
+  /** Digests and chainIDs that interrupted pulls have got already and that their next try will use. */
+  readonly unfinished?: { roots(): Iterable<string> };
 }
 
 export const IMAGE_LOCK = 'images';

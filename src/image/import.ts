@@ -29,8 +29,7 @@ export async function importTar(
   const platform = options.platform ?? hostPlatform();
   const { content } = deps.storage;
   return withLease(deps, async (lease) => {
-    const blob = await content.ingest(source);
-    lease.hold(blob.digest);
+    const blob = await content.ingest(source, { lease });
     if (blob.sizeBytes === 0) throw new EngineError('invalidArgument', 'unexpected EOF');
     const diffId = await decompressedDigest(content, blob.digest);
     const created = nowText(deps);
@@ -45,7 +44,7 @@ export async function importTar(
       diffIds: [diffId],
       history: [{ created, comment }],
     });
-    const imported = await registerImage(deps, { config, layerBlobs: [blob.digest] });
+    const imported = await registerImage(deps, { config, layerBlobs: [blob.digest], lease });
     publish(deps, 'import', { id: imported, name: imported });
     if (target !== null) await deps.mutex.run(IMAGE_LOCK, () => setTag(deps, target, imported));
     return imported;

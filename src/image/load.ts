@@ -9,6 +9,7 @@ import { DOCKER_MANIFEST, readDockerArchive, type OfferedImage } from './archive
 import { LAYOUT_INDEX, readOciLayout } from './archive/oci-layout.ts';
 import { IMAGE_LOCK, publish, type ImageDeps } from './deps.ts';
 import type { LoadOptions } from './image-service.ts';
+import type { Lease } from '#storage/lease.ts';
 import { registerImage, withLease } from './register.ts';
 import { nowText } from './tag.ts';
 
@@ -48,11 +49,16 @@ async function name(
   options.onProgress({ stream: `Loaded image: ${familiar}\n` });
 }
 
-async function register(deps: ImageDeps, image: OfferedImage, options: LoadOptions): Promise<Digest> {
+async function register(
+  deps: ImageDeps,
+  { image, lease }: { readonly image: OfferedImage; readonly lease: Lease },
+  options: LoadOptions,
+): Promise<Digest> {
   const known = new Set<string>(deps.storage.snapshotter.layers().map((layer) => layer.chainId));
   return registerImage(deps, {
     config: image.config,
     layerBlobs: image.layerBlobs,
+    lease,
     onLayer: ({ chainId, sizeBytes }) => {
       if (options.quiet === true || known.has(chainId)) return;
       const id = shortId(chainId.slice('sha256:'.length));
@@ -75,10 +81,10 @@ interface Loaded {
  */
 async function registerAll(
   deps: ImageDeps,
-  images: readonly OfferedImage[],
+  { images, lease }: { readonly images: readonly OfferedImage[]; readonly lease: Lease },
   options: LoadOptions,
 ): Promise<Loaded[]> {
-  const results = await Promise.allSettled(images.map((image) => register(deps, image, options)));
+  const results = await Promise.allSettled(images.map((image) => register(deps, { image, lease }, options)));
   return results.map((result, i) => {
     if (result.status === 'rejected') throw result.reason;
     return { id: result.value, names: images[i]?.names ?? [] };
@@ -98,7 +104,7 @@ export async function loadImages(
   await withLease(deps, async (lease) => {
     const index = await spoolArchive(source, { content: deps.storage.content, lease });
     const images = (await offered(index, options)).filter((image) => checkPlatform(image, options));
-    const loaded = await registerAll(deps, images, options);
+    const loaded = await registerAll(deps, { images, lease }, options);
     for (const { id, names } of loaded) {
       for (const reference of names) await name(deps, { reference, id }, options);
       publish(deps, 'load', { id, name: id });

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
-import type { ChainId } from '#oci/chain-id.ts';
+import { chainIds, type ChainId } from '#oci/chain-id.ts';
 import { digestOf, type Digest } from '#oci/digest.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
 import type { Lease } from '#storage/lease.ts';
@@ -15,12 +15,14 @@ export interface NewImage {
   /** Base first, one per diffID of the config. */
   readonly layerBlobs: readonly Digest[];
   readonly parent?: Digest;
+  /** Holds the blobs already; everything else that the image is made of is held by it from now on. */
+  readonly lease: Lease;
   readonly onLayer?: (layer: { readonly chainId: ChainId; readonly sizeBytes: number }) => void;
 }
 
 /**
- * Runs an operation that brings in blobs and layers: what it leaves unused, or all of it after a failure, is
- * collected when the last such operation ends.
+ * Runs an operation that brings in blobs and layers. What its lease holds by name is safe from collections
+ * until it ends; what it leaves unused, or all of it after a failure, is collected then.
  */
 export async function withLease<T>(deps: ImageDeps, work: (lease: Lease) => Promise<T>): Promise<T> {
   // Taken under the lock: a collection that is running must not miss what is about to come.
@@ -36,7 +38,7 @@ export async function withLease<T>(deps: ImageDeps, work: (lease: Lease) => Prom
 }
 
 /**
- * Unpacks the layers and records the image; flushed in this order: blobs, their names, layer records, image
+ * Unpacks the layers, side by side, and records the image; flushed in this order: blobs, their names, layer records, image
  * record.
  */
 export async function registerImage(deps: ImageDeps, image: NewImage): Promise<Digest> {
@@ -47,16 +49,31 @@ export async function registerImage(deps: ImageDeps, image: NewImage): Promise<D
     throw new EngineError('invalidArgument', `invalid manifest, layers length mismatch: ${counts}`);
   }
   const id = digestOf(image.config);
+  const chain = chainIds(config.diffIds);
+  image.lease.hold(id, ...chain, ...image.layerBlobs);
   await content.ingest(Readable.from([image.config]), { digest: id });
   await content.sync();
+  const stop = new AbortController();
+  const committing = config.diffIds.map((diffId, i) =>
+    snapshotter.commitLayer({
+      parent: chain[i - 1] ?? null,
+      diffId,
+      blob: image.layerBlobs[i] as Digest,
+      signal: stop.signal,
+    }),
+  );
+  const settled = Promise.allSettled(committing);
   const layers: LayerSource[] = [];
-  let parent: ChainId | null = null;
-  for (const [index, diffId] of config.diffIds.entries()) {
-    const blob = image.layerBlobs[index] as Digest;
-    const layer = await snapshotter.commitLayer({ parent, diffId, blob });
-    layers.push({ diffId, blob: layer.blob });
-    image.onLayer?.({ chainId: layer.chainId, sizeBytes: layer.sizeBytes });
-    parent = layer.chainId;
+  try {
+    for (const coming of committing) {
+      const layer = await coming;
+      layers.push({ diffId: layer.diffId, blob: layer.blob });
+      image.onLayer?.({ chainId: layer.chainId, sizeBytes: layer.sizeBytes });
+    }
+  } finally {
+    // After a failure nothing is written any more when it is told.
+    stop.abort();
+    await settled;
   }
   await snapshotter.sync();
   await deps.mutex.run(IMAGE_LOCK, async () => {

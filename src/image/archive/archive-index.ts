@@ -120,8 +120,7 @@ export async function spoolArchive(
     } else {
       const hex = BLOB_PATH.exec(path)?.[1];
       const expected = hex === undefined ? {} : { digest: digestFromHex(hex) };
-      const blob = await into.content.ingest(member.content, expected);
-      into.lease.hold(blob.digest);
+      const blob = await into.content.ingest(member.content, { ...expected, lease: into.lease });
       index.addBlob(path, blob.digest);
     }
   }
