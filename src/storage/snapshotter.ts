@@ -109,6 +109,11 @@ export interface Snapshotter {
   hasLayer(chainId: ChainId): boolean;
   /** Errors: `conflict` while a layer or a container stands on it. */
   removeLayer(chainId: ChainId): Promise<void>;
+  /** Where an image's tree is, by its top layer: each layer's changes, or its whole tree; top first. */
+  layerTrees(top: ChainId | null): {
+    readonly kind: ContainerTrees['kind'];
+    readonly paths: readonly string[];
+  };
   layerUsage(chainId: ChainId): Promise<Usage>;
   layers(): readonly Layer[];
   /** Makes the records of committed and removed layers durable. One flush. */

@@ -24,6 +24,10 @@ export interface TreeReader {
   archive(owner: TreeOwner): AsyncGenerator<Buffer>;
   /** The changes since the image: `[{"Path":"/a","Kind":1}]` as JSON text (0 changed, 1 added, 2 removed). */
   changes(owner: TreeOwner): AsyncGenerator<Buffer>;
+  /** How the files of `after` differ from those of `before` (top layers), as `changes` has it, with sizes. */
+  compare(before: ChainId | null, after: ChainId | null): AsyncGenerator<Buffer>;
+  /** What the layers of an image hold, base first; null where the snapshotter keeps whole trees only. */
+  contents(top: ChainId | null): Promise<readonly LayerContent[] | null>;
   /**
    * The changes as a layer's archive in the content store, not compressed: its digest is the diffID.
    * `excluded` are paths of the container: what is below them is no change, nor are directories that only
@@ -33,6 +37,15 @@ export interface TreeReader {
     owner: TreeOwner,
     options: { readonly excluded: readonly string[]; readonly lease?: Lease },
   ): Promise<Blob>;
+}
+
+/** Of one layer, base first. */
+export interface LayerContent {
+  readonly files: number;
+  readonly sizeBytes: number;
+  /** In files that a layer above removes or replaces. */
+  readonly wastedBytes: number;
+  readonly wastedFiles: readonly { readonly path: string; readonly sizeBytes: number }[];
 }
 
 export interface TreeReaderDeps {
@@ -49,6 +62,20 @@ export function createTreeReader({ snapshotter, content, threads }: TreeReaderDe
   return {
     archive: (owner) => start(owner, 'archive'),
     changes: (owner) => start(owner, 'changes'),
+    compare: (before, after) =>
+      threads.stream({
+        kind: 'compare',
+        before: snapshotter.layerTrees(before).paths,
+        after: snapshotter.layerTrees(after).paths,
+      }),
+    contents: async (top) => {
+      const { kind, paths } = snapshotter.layerTrees(top);
+      if (kind === 'copy') return null;
+      const chunks: Buffer[] = [];
+      for await (const chunk of threads.stream({ kind: 'waste', layers: paths })) chunks.push(chunk);
+      // Written by our own thread.
+      return (JSON.parse(Buffer.concat(chunks).toString()) as LayerContent[]).reverse();
+    },
     layer: async (owner, { excluded, lease }) => {
       const trees = await snapshotter.trees(owner.id, owner.parent);
       return content.ingestFile((path) => threads.layer({ kind: 'layer', trees, excluded, path }), lease);

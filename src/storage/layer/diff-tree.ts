@@ -53,7 +53,7 @@ function sameAttributes(a: FileStat, b: FileStat): boolean {
   return a.rdev.major === b.rdev.major && a.rdev.minor === b.rdev.minor;
 }
 
-function sameFile(a: FileStat, b: FileStat): boolean {
+export function sameFile(a: FileStat, b: FileStat): boolean {
   if (!sameAttributes(a, b)) return false;
   return a.type === 'directory' || (a.sizeBytes === b.sizeBytes && sameTime(a.mtime, b.mtime));
 }

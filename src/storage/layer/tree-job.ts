@@ -4,6 +4,10 @@ import type { ContainerTrees } from '../snapshotter.ts';
 /** What a tree thread is asked: plain data, it crosses threads. */
 export type TreeJob =
   | { readonly kind: 'archive' | 'changes'; readonly trees: ContainerTrees }
+  /** How an image's tree differs from another's; the trees top first. */
+  | { readonly kind: 'compare'; readonly before: readonly string[]; readonly after: readonly string[] }
+  /** What layers hold of each other's files; top first. */
+  | { readonly kind: 'waste'; readonly layers: readonly string[] }
   | {
       readonly kind: 'layer';
       readonly trees: ContainerTrees;

@@ -11,7 +11,7 @@ export interface TreeThreadsOptions {
   readonly entry?: URL;
 }
 
-type StreamJob = Extract<TreeJob, { kind: 'archive' | 'changes' }>;
+type StreamJob = Extract<TreeJob, { kind: 'archive' | 'changes' | 'compare' | 'waste' }>;
 type LayerJob = Extract<TreeJob, { kind: 'layer' }>;
 
 /** A slow client keeps its thread, so there are some more than processors. */

@@ -5,9 +5,10 @@ import { EngineError, errorCode, errorMessage, isEngineError } from '#base/error
 import type { Files } from '#host/kernel.ts';
 import { createKernel } from '#host/real.ts';
 import type { ContainerTrees } from '../snapshotter.ts';
-import { LayerTar, TreeDiff, type TreePair } from './diff-tree.ts';
+import { compareTrees, WasteCount } from './compare-trees.ts';
+import { LayerTar, TreeDiff, type TreeChange, type TreePair } from './diff-tree.ts';
 import type { TreeJob, TreeJobFailure, TreeJobMessage, TreeJobReply } from './tree-job.ts';
-import { TreeStack } from './tree-stack.ts';
+import { TreeStack, type StackDirectory } from './tree-stack.ts';
 import { TarTreeWriter, writeTree, type ByteSink } from './write-tar.ts';
 
 /*
@@ -46,18 +47,50 @@ function withPair<T>(files: Files, trees: ContainerTrees, work: (pair: TreePair)
   }
 }
 
-function writeChanges(files: Files, trees: ContainerTrees, sink: ByteSink): void {
-  const changes = withPair(files, trees, (pair) => new TreeDiff(files, pair).changes());
+const pathText = (path: string): string => `/${Buffer.from(path, 'latin1').toString()}`;
+
+/** As JSON text, some at once. */
+function writeChanges(
+  changes: readonly (TreeChange & { readonly sizeBytes?: number })[],
+  sink: ByteSink,
+): void {
   const encode = (from: number): string =>
     changes
       .slice(from, from + CHANGES_AT_ONCE)
-      .map(({ path, kind }) =>
-        JSON.stringify({ Path: `/${Buffer.from(path, 'latin1').toString()}`, Kind: kind }),
+      .map(({ path, kind, sizeBytes: Size }) =>
+        JSON.stringify({ Path: pathText(path), Kind: kind, ...(Size !== undefined && { Size }) }),
       )
       .join(',');
   for (let at = 0; at < changes.length; at += CHANGES_AT_ONCE)
     sink(Buffer.from(`${at === 0 ? '[' : ','}${encode(at)}`));
   sink(Buffer.from(changes.length === 0 ? 'null\n' : ']\n'));
+}
+
+/** With the trees of each list open, in one stack. */
+function withStacks<T>(
+  files: Files,
+  lists: readonly (readonly string[])[],
+  work: (stack: TreeStack, roots: readonly StackDirectory[]) => T,
+): T {
+  const stack = new TreeStack(files);
+  const roots: StackDirectory[] = [];
+  try {
+    for (const paths of lists) roots.push(stack.openRoots(paths));
+    return work(stack, roots);
+  } finally {
+    for (const root of roots) stack.close(root);
+  }
+}
+
+function writeWaste(files: Files, layers: readonly string[], sink: ByteSink): void {
+  const counted = withStacks(files, [layers], (stack, [root = []]) =>
+    new WasteCount(files, { stack, layers: layers.length }).count(root),
+  );
+  const encoded = counted.map(({ wastedFiles, ...tally }) => ({
+    ...tally,
+    wastedFiles: wastedFiles.map(({ path, sizeBytes }) => ({ path: pathText(path), sizeBytes })),
+  }));
+  sink(Buffer.from(JSON.stringify(encoded)));
 }
 
 function writeArchive(files: Files, trees: ContainerTrees, sink: ByteSink): void {
@@ -107,8 +140,28 @@ function run(files: Files, port: MessagePort, { job, flow }: TreeJobMessage): Tr
   const counters = new Int32Array(flow);
   if (job.kind === 'layer') return { done: writeLayer(files, job, counters) };
   const sink = sinkTo(port, counters);
-  if (job.kind === 'archive') writeArchive(files, job.trees, sink);
-  else writeChanges(files, job.trees, sink);
+  switch (job.kind) {
+    case 'archive':
+      writeArchive(files, job.trees, sink);
+      break;
+    case 'changes':
+      writeChanges(
+        withPair(files, job.trees, (pair) => new TreeDiff(files, pair).changes()),
+        sink,
+      );
+      break;
+    case 'compare':
+      writeChanges(
+        withStacks(files, [job.before, job.after], (stack, [before = [], after = []]) =>
+          compareTrees({ files, stack }, before, after),
+        ),
+        sink,
+      );
+      break;
+    case 'waste':
+      writeWaste(files, job.layers, sink);
+      break;
+  }
   return { done: null };
 }
 

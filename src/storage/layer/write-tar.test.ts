@@ -10,6 +10,7 @@ import { createKernel } from '#host/real.ts';
 import type { Files } from '#host/kernel.ts';
 import type { TarEntry } from './tar-header.ts';
 import { TarParser } from './tar-parser.ts';
+import { compareTrees, WasteCount } from './compare-trees.ts';
 import { LayerTar, TreeDiff, type TreeChange } from './diff-tree.ts';
 import { TreeStack } from './tree-stack.ts';
 import { TarTreeWriter, writeTree } from './write-tar.ts';
@@ -303,4 +304,43 @@ test('a layer has whiteouts for what went, and nothing that only a mount needed'
     [entries.get('mine/.wh.gone')?.type, entries.get('mine/.wh.gone')?.sizeBytes],
     ['file', 0],
   );
+});
+
+test('two joined trees are compared, and what is stored in vain is counted', (t) => {
+  const [base, middle, top, other] = [directory(t), directory(t), directory(t), directory(t)];
+  fill(base, ['d/removed', 'd/replaced', 'd/kept', 'tree/a', 'tree/b/c', 'lost/x'], '12345');
+  fill(middle, ['d/replaced', 'middle'], '123');
+  whiteout(join(middle, 'd'), 'removed');
+  whiteout(middle, 'lost');
+  fill(top, ['d/replaced', 'tree/new'], '1');
+  setXattr(join(top, 'tree'), 'trusted.overlay.opaque', 'y');
+  fill(other, ['d/replaced', 'added/file'], '1234567');
+
+  const stack = new TreeStack(files);
+  const joined = stack.openRoots([top, middle, base]);
+  const waste = new WasteCount(files, { stack, layers: 3 }).count(joined);
+  assert.deepEqual(
+    waste.map(({ files: count, sizeBytes, wastedBytes }) => ({ count, sizeBytes, wastedBytes })),
+    [
+      { count: 2, sizeBytes: 2, wastedBytes: 0 },
+      { count: 2, sizeBytes: 6, wastedBytes: 3 },
+      { count: 6, sizeBytes: 30, wastedBytes: 25 },
+    ],
+  );
+  assert.deepEqual(waste[1]?.wastedFiles, [{ path: 'd/replaced', sizeBytes: 3 }]);
+  const branch = stack.openRoots([other, middle, base]);
+  const changes = compareTrees({ files, stack }, joined, branch).map(
+    ({ path, kind, sizeBytes }) => `${'CAD'.charAt(kind)} ${path} ${sizeBytes}`,
+  );
+  assert.deepEqual(changes, [
+    'A added 0',
+    'A added/file 7',
+    'C d/replaced 7',
+    'A tree/a 5',
+    'A tree/b 0',
+    'A tree/b/c 5',
+    'D tree/new 1',
+  ]);
+  assert.deepEqual(compareTrees({ files, stack }, joined, joined), []);
+  for (const roots of [joined, branch]) stack.close(roots);
 });

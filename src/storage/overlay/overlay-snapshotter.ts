@@ -190,6 +190,11 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#handle(fd, isUntouched);
   }
 
+  layerTrees(top: ChainId | null): { readonly kind: 'overlay'; readonly paths: readonly string[] } {
+    const { layout, store } = this.#deps;
+    return { kind: 'overlay', paths: store.chain(top).map((record) => layout.diff(record.cacheId)) };
+  }
+
   async trees(id: ContainerId): Promise<ContainerTrees> {
     const { layout } = this.#deps;
     const chain = this.#chainOf(id);

@@ -203,6 +203,11 @@ export class VfsSnapshotter implements Snapshotter {
     return { fd, isUntouched: false, close: () => (closing ??= files.slow.close(fd)) };
   }
 
+  layerTrees(top: ChainId | null): { readonly kind: 'copy'; readonly paths: readonly string[] } {
+    const { trees, store } = this.#deps;
+    return { kind: 'copy', paths: top === null ? [] : [trees.directory(store.require(top).cacheId)] };
+  }
+
   async trees(id: ContainerId, parent: ChainId | null): Promise<ContainerTrees> {
     this.#require(id);
     const { trees, store } = this.#deps;
