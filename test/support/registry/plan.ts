@@ -134,6 +134,8 @@ export type RepositoriesFile = Record<string, RepositoryRecord>;
 export type ToStandin =
   | { readonly say: 'start'; readonly plan: StandinPlan }
   | { readonly say: 'faults'; readonly faults: readonly Fault[] }
+  /** The folder's documents were changed. */
+  | { readonly say: 'reload' }
   | { readonly say: 'ledger'; readonly clear: boolean };
 export type FromStandin =
   | { readonly say: 'ready' }

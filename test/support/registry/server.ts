@@ -45,7 +45,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 /** A registry of the distribution specification, small enough to be read, with the manners of a plan. */
 export class StandinServer {
   readonly #plan: StandinPlan;
-  readonly #repositories: RepositoriesFile;
+  #repositories: RepositoriesFile = {};
   readonly #uploads = new Map<string, Buffer>();
   readonly #met = new Map<Fault, number>();
   readonly gate = new Gate();
@@ -56,7 +56,11 @@ export class StandinServer {
   constructor(plan: StandinPlan) {
     this.#plan = plan;
     this.faults = plan.faults;
-    const file = join(plan.folder, 'repositories.json');
+    this.reload();
+  }
+
+  reload(): void {
+    const file = join(this.#plan.folder, 'repositories.json');
     this.#repositories = JSON.parse(readFileSync(file, 'utf8')) as RepositoriesFile;
   }
 

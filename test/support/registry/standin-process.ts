@@ -52,6 +52,10 @@ async function obey(message: ToStandin): Promise<void> {
     running.faults = message.faults;
     return say({ say: 'ready' });
   }
+  if (message.say === 'reload') {
+    running.reload();
+    return say({ say: 'ready' });
+  }
   say({ say: 'ledger', entries: running.ledger, tokens: running.gate.issued() });
   if (message.clear) running.ledger = [];
 }

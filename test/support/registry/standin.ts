@@ -86,6 +86,11 @@ export class Standin {
     await this.#ask({ say: 'faults', faults });
   }
 
+  /** After documents were added to its content. */
+  async reload(): Promise<void> {
+    await this.#ask({ say: 'reload' });
+  }
+
   async ask(message: ToStandin): Promise<FromStandin> {
     return this.#ask(message);
   }

@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { tarOf } from '../../../tools/set-up/tar.ts';
+import {
+  assertCredentialsStay,
+  pull,
+  registryAuth,
+  type RegistryTest,
+  registryTest,
+} from '../../support/registry/fixture.ts';
+import { type BuiltStandinImage, digestOf, MEDIA } from '../../support/registry/content.ts';
+import type { Fault, FaultAct, RegistryRole, Role } from '../../support/registry/plan.ts';
+
+const HOST = '127.0.0.1:5000';
+const ELSEWHERE = '127.0.0.1:5001';
+const LAYER_BYTES = 3_000_000;
+/** Sent twice at most, after a connection broke: what was on its way. */
+const TAIL_BYTES = 1 << 20;
+
+const open: RegistryRole = {
+  role: 'registry',
+  access: { kind: 'none' },
+  location: 'relative',
+  link: 'relative',
+};
+const HOSTS: Readonly<Record<string, readonly Role[]>> = { [HOST]: [open], [ELSEWHERE]: [{ role: 'blobs' }] };
+
+interface Case {
+  readonly name: string;
+  /** Where the fault strikes: the manifest, the one layer, or the configuration. */
+  readonly at: 'manifest' | 'layer' | 'config';
+  readonly acts: readonly (Pick<Fault, 'times' | 'skip' | 'method'> & { readonly act: FaultAct })[];
+  /** Nothing: it ends well. */
+  readonly error?: RegExp;
+  readonly withinMs: number;
+  /** No byte of the layer is sent a second time but the last ones before the break. */
+  readonly isResumed?: boolean;
+}
+
+const once = (act: FaultAct): Case['acts'] => [{ act, times: 1 }];
+const always = (act: FaultAct): Case['acts'] => [{ act }];
+const status = (code: number, headers: Record<string, string> = {}, body = ''): FaultAct => ({
+  ...{ kind: 'status', status: code, headers, body },
+});
+const errors = (code: string, message: string): string =>
+  JSON.stringify({ errors: [{ code, message, detail: { a: 1 } }] });
+
+const VERIFICATION = /filesystem layer verification failed for digest sha256:[0-9a-f]{64}/;
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+const CASES: readonly Case[] = [
+  {
+    name: 'stalled-manifest',
+    at: 'manifest',
+    acts: once({ kind: 'stall-before-headers' }),
+    withinMs: 70_000,
+  },
+  { name: 'stalled-headers', at: 'layer', acts: once({ kind: 'stall-before-headers' }), withinMs: 70_000 },
+  {
+    ...{ name: 'stalled', at: 'layer', acts: once({ kind: 'stall-after', bytes: 1_500_000 }) },
+    ...{ withinMs: 70_000, isResumed: true },
+  },
+  {
+    ...{ name: 'reset', at: 'layer', acts: once({ kind: 'reset-after', bytes: 2_000_000 }) },
+    ...{ withinMs: 20_000, isResumed: true },
+  },
+  {
+    ...{
+      name: 'reset-thrice',
+      at: 'layer',
+      acts: [{ act: { kind: 'reset-after', bytes: 700_000 }, times: 3 }],
+    },
+    ...{ withinMs: 30_000, isResumed: true },
+  },
+  {
+    ...{ name: 'short', at: 'layer', acts: once({ kind: 'short', bytes: 1_000_000 }) },
+    ...{ withinMs: 20_000, isResumed: true },
+  },
+  {
+    ...{ name: 'shorter', at: 'layer', acts: once({ kind: 'shorter', bytes: 1_000_000 }) },
+    ...{ withinMs: 20_000, isResumed: true },
+  },
+  {
+    ...{ name: 'no-range', at: 'layer', withinMs: 20_000 },
+    acts: [{ act: { kind: 'reset-after', bytes: 2_000_000 }, times: 1 }, { act: { kind: 'no-range' } }],
+  },
+  {
+    ...{ name: 'range-refused', at: 'layer', withinMs: 30_000 },
+    acts: [
+      { act: { kind: 'reset-after', bytes: 2_000_000 }, times: 1 },
+      { act: status(416), times: 1 },
+    ],
+  },
+  { name: 'slow', at: 'layer', acts: always({ kind: 'slow', bytesPerSecond: 1_000_000 }), withinMs: 30_000 },
+  { name: 'long', at: 'layer', acts: always({ kind: 'long', bytes: 5000 }), error: /./, withinMs: 60_000 },
+  {
+    ...{ name: 'corrupt', at: 'layer', acts: always({ kind: 'corrupt', at: 1_000_000 }) },
+    ...{ error: VERIFICATION, withinMs: 60_000 },
+  },
+  {
+    ...{ name: 'endless-layer', at: 'layer', acts: always({ kind: 'endless' }) },
+    ...{ error: /./, withinMs: 60_000 },
+  },
+  {
+    ...{ name: 'endless-manifest', at: 'manifest', withinMs: 60_000, error: /./ },
+    acts: always({ kind: 'endless', headers: { 'content-type': MEDIA.docker.manifest } }),
+  },
+  {
+    ...{
+      name: 'unauthorized-forever',
+      at: 'manifest',
+      withinMs: 10_000,
+      error: /unauthorized|no basic auth/,
+    },
+    acts: always(
+      status(401, { 'www-authenticate': 'Basic realm="again"', ...JSON_TYPE }, errors('UNAUTHORIZED', 'no')),
+    ),
+  },
+  {
+    ...{ name: 'too-many', at: 'manifest', withinMs: 20_000 },
+    acts: [{ act: status(429, { 'retry-after': '1' }), times: 2 }],
+  },
+  {
+    ...{ name: 'unavailable', at: 'layer', withinMs: 20_000 },
+    acts: [{ act: status(503, { 'retry-after': '1' }), times: 2 }],
+  },
+  {
+    ...{ name: 'unavailable-forever', at: 'manifest', acts: always(status(503)), withinMs: 60_000 },
+    error: /received unexpected HTTP status: 503 Service Unavailable/,
+  },
+  { name: 'layer-missing', at: 'layer', acts: always(status(404)), error: /unknown/, withinMs: 10_000 },
+  {
+    ...{ name: 'config-missing', at: 'config', withinMs: 10_000, error: /error pulling image configuration/ },
+    acts: always(status(404, JSON_TYPE, errors('BLOB_UNKNOWN', 'blob unknown to registry'))),
+  },
+  {
+    ...{ name: 'config-corrupt', at: 'config', acts: always({ kind: 'corrupt', at: 5 }), withinMs: 60_000 },
+    error: /image config verification failed for digest sha256:/,
+  },
+  {
+    ...{ name: 'redirect-loop', at: 'layer', withinMs: 60_000, error: /redirect/ },
+    acts: always({ kind: 'redirect', to: '?again' }),
+  },
+  {
+    ...{ name: 'no-content-type', at: 'manifest', withinMs: 10_000, error: /Content-Type|media type/ },
+    acts: always({ kind: 'headers', headers: { 'content-type': '' } }),
+  },
+  {
+    ...{ name: 'other-content-type', at: 'manifest', withinMs: 10_000, error: /expected|media type/ },
+    acts: always({ kind: 'headers', headers: { 'content-type': MEDIA.oci.index } }),
+  },
+  {
+    name: 'garbage',
+    at: 'manifest',
+    withinMs: 10_000,
+    error: /./,
+    acts: always(bodyOf(Buffer.from('{nope'))),
+  },
+  {
+    ...{ name: 'huge-manifest', at: 'manifest', withinMs: 20_000, error: /./ },
+    acts: always(
+      bodyOf(Buffer.concat([Buffer.from('{"x":"'), Buffer.alloc(8 << 20, 0x79), Buffer.from('"}')])),
+    ),
+  },
+  { name: 'closed', at: 'manifest', acts: once({ kind: 'close' }), withinMs: 20_000 },
+];
+
+function bodyOf(bytes: Buffer): FaultAct {
+  const headers = { 'content-type': MEDIA.docker.manifest };
+  return { kind: 'body', base64: bytes.toString('base64'), headers };
+}
+
+function randomLayer(): Buffer {
+  return tarOf([{ path: 'data', content: randomBytes(LAYER_BYTES) }]);
+}
+
+/** A fault is met where its case's image keeps that part. */
+function faultsOf(one: Case, image: BuiltStandinImage): Fault[] {
+  const digest = one.at === 'layer' ? (image.layers[0]?.digest ?? '') : image.id;
+  const path = one.at === 'manifest' ? `/team/${one.name}/manifests/` : `/team/${one.name}/blobs/${digest}`;
+  return one.acts.map((fault) => ({ method: 'GET', path, ...fault }));
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}
+
+async function meets({ daemon, standin }: RegistryTest, one: Case): Promise<void> {
+  const answer = await pull(daemon, `${HOST}/team/${one.name}:v`, { timeoutMs: one.withinMs + 20_000 });
+  const told = `${one.name}: ${answer.status} ${answer.error} after ${answer.tookMs} ms`;
+  assert.ok(answer.tookMs < one.withinMs, told);
+  if (one.error !== undefined) {
+    assert.match(answer.error, one.error, told);
+    return;
+  }
+  assert.equal(answer.error, '', told);
+  const image = standin.images.find(({ repository }) => repository === `team/${one.name}`);
+  const { json } = await daemon.api(`/images/${HOST}/team/${one.name}:v/json`);
+  assert.equal((json as { Id: string }).Id, image?.id, told);
+  const { entries } = await standin.ledger();
+  const layer = image?.layers[0];
+  const sent = entries.filter(({ url, method }) => method === 'GET' && url.includes(layer?.digest ?? ''));
+  const bytes = sent.reduce((sum, entry) => sum + entry.sentBytes, 0);
+  if (one.isResumed === true) {
+    assert.ok(
+      sent.some(({ range }) => range !== ''),
+      `${told}: nothing was asked by range`,
+    );
+    const limit = (layer?.sizeBytes ?? 0) + TAIL_BYTES * (sent.length - 1);
+    assert.ok(bytes <= limit, `${told}: ${bytes} bytes were sent of ${layer?.sizeBytes}`);
+  }
+}
+
+/** What may stay is the beginning of layers whose sources broke, for another try. */
+async function nothingIsLeft({ daemon, standin }: RegistryTest): Promise<void> {
+  const partial = await namesIn(`${daemon.dataRoot}/content/partial`);
+  const broken = CASES.filter(({ error }) => error !== undefined && error !== VERIFICATION).map(
+    ({ name }) => name,
+  );
+  const mayStay = standin.images
+    .filter(({ repository }) => broken.includes(repository.slice('team/'.length)))
+    .flatMap(({ layers }) => layers.map(({ digest }) => digest.slice('sha256:'.length)));
+  for (const name of partial)
+    assert.ok(
+      mayStay.some((hex) => name.startsWith(hex)),
+      `left: ${name}`,
+    );
+  const staged = (await namesIn(`${daemon.dataRoot}/overlay2`)).filter((name) => name.startsWith('.staged'));
+  assert.deepEqual(staged, []);
+}
+
+registryTest(
+  'a registry with faults: success after a retry or a clear error, in time',
+  {
+    ...{
+      hosts: HOSTS,
+      tls: 'none',
+      timeoutMs: 200_000,
+      daemon: { config: { 'max-concurrent-downloads': 100 } },
+    },
+    images: CASES.map(({ name }) => ({ repository: `team/${name}`, tags: ['v'], layers: [randomLayer()] })),
+  },
+  async (given) => {
+    const faults = given.standin.images.flatMap((image, index) => {
+      const one = CASES[index];
+      return one === undefined ? [] : faultsOf(one, image);
+    });
+    await given.standin.setFaults(faults);
+    const results = await Promise.allSettled(CASES.map((one) => meets(given, one)));
+    const failed = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
+    assert.deepEqual(failed, []);
+    await nothingIsLeft(given);
+  },
+);
+
+function zstdWithWindow(): Buffer {
+  const header = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3];
+  return Buffer.concat([Buffer.from([...header, 0x01, 0x00, 0x00]), Buffer.alloc(64)]);
+}
+
+registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({ daemon, standin }) => {
+  const { content } = standin;
+  const layer = randomLayer();
+  const good = await content.add({ repository: 'team/good', tags: ['v'], layers: [layer] });
+  const media = MEDIA.docker;
+  const config = Buffer.from(
+    JSON.stringify({
+      os: 'linux',
+      architecture: 'amd64',
+      rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
+    }),
+  );
+  const blobs = {
+    config,
+    truncated: gzipSync(layer).subarray(0, -5000),
+    window: zstdWithWindow(),
+    noTar: gzipSync(Buffer.from('not a tar '.repeat(1000))),
+    right: gzipSync(layer),
+  };
+  const documentOf = (blob: Buffer, type: string, more: Record<string, unknown> = {}): Buffer =>
+    Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: media.manifest,
+        config: { mediaType: media.config, size: config.length, digest: digestOf(config) },
+        layers: [{ mediaType: type, size: blob.length, digest: digestOf(blob) }],
+        ...more,
+      }),
+    );
+  const documents: readonly (readonly [string, Buffer, RegExp])[] = [
+    ['truncated', documentOf(blobs.truncated, media.layers.gzip), /failed to register layer: unexpected EOF/],
+    ['window', documentOf(blobs.window, media.layers.zstd), /failed to register layer|window/],
+    ['no-tar', documentOf(blobs.noTar, media.layers.gzip), /failed to register layer/],
+    [
+      'layer-type',
+      documentOf(blobs.right, 'application/vnd.example'),
+      /unsupported media type application\/vnd.example/,
+    ],
+    ['both', documentOf(blobs.right, media.layers.gzip, { manifests: [] }), /./],
+    ['arm', documentOf(blobs.right, media.layers.gzip, {}), /^$/],
+  ];
+  for (const [tag, bytes] of documents) {
+    await content.document('team/wrong', { tag, mediaType: media.manifest, bytes });
+    for (const blob of Object.values(blobs)) await content.addBlob('team/wrong', blob);
+  }
+  await standin.reload();
+  for (const [tag, , error] of documents) {
+    const answer = await pull(daemon, `${HOST}/team/wrong:${tag}`);
+    assert.match(answer.error, error, `${tag}: ${answer.error}`);
+  }
+  const other = digestOf(Buffer.from('another'));
+  await standin.setFaults([
+    { path: `manifests/${other}`, act: bodyOf(documentOf(blobs.right, media.layers.gzip)) },
+  ]);
+  const byDigest = await pull(daemon, `${HOST}/team/good@${other}`);
+  assert.match(byDigest.error, new RegExp(`manifest verification failed for digest ${other}`));
+  const right = await pull(daemon, `${HOST}/team/good@${good.digest}`);
+  assert.equal(right.error, '');
+  assert.deepEqual(await namesIn(`${daemon.dataRoot}/content/partial`), []);
+});
+
+const PRIVATE = '127.0.0.1:5002';
+const someone = { name: 'me', password: 'my-secret', pull: ['*'], push: ['*'] };
+const closed: RegistryRole = {
+  ...{ role: 'registry', location: 'absolute', link: 'relative', blobsAt: `http://${ELSEWHERE}` },
+  access: { kind: 'basic', realm: 'Basic realm="me"', users: [someone] },
+};
+
+registryTest(
+  'a redirect to another host takes no credentials along',
+  {
+    ...{ hosts: { [PRIVATE]: [closed], [ELSEWHERE]: [{ role: 'blobs' }] }, tls: 'none' },
+    images: [{ repository: 'team/app', tags: ['v'], layers: [randomLayer()] }],
+  },
+  async ({ daemon, standin }) => {
+    const auth = registryAuth({ username: 'me', password: 'my-secret', serveraddress: PRIVATE });
+    const answer = await pull(daemon, `${PRIVATE}/team/app:v`, { headers: auth });
+    assert.equal(answer.error, '');
+    const ledger = await standin.ledger();
+    assert.ok(ledger.entries.some(({ host, status: code }) => host === ELSEWHERE && code === 200));
+    assertCredentialsStay(ledger, { secrets: ['my-secret'], hosts: [PRIVATE] });
+  },
+);
+
+registryTest(
+  'a realm of another registry gets no credentials of this one',
+  {
+    ...{ hosts: { [HOST]: [open], [ELSEWHERE]: [{ role: 'blobs' }] }, tls: 'none' },
+    images: [{ repository: 'team/app', tags: ['v'], layers: [randomLayer()] }],
+  },
+  async ({ daemon, standin }) => {
+    const realm = { 'www-authenticate': `Bearer realm="http://${ELSEWHERE}/token",service="x"` };
+    await standin.setFaults([{ host: HOST, act: { kind: 'status', status: 401, headers: realm } }]);
+    const elsewhere = registryAuth({ username: 'me', password: 'my-secret', serveraddress: 'other.example' });
+    const answer = await pull(daemon, `${HOST}/team/app:v`, { headers: elsewhere });
+    assert.notEqual(answer.error, '');
+    assertCredentialsStay(await standin.ledger(), { secrets: ['my-secret'], hosts: [] });
+  },
+);
