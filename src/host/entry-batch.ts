@@ -68,8 +68,8 @@ export class EntryBatch {
     this.#contentUsed = this.#content.writeUInt8(0, this.#contentUsed);
   }
 
-  /** The content is what was written since the entry before; a view, valid until the next write after `run`. */
-  add(entry: BatchedEntry): Buffer {
+  /** The content is what was written since the entry before. Gives where it begins. */
+  add(entry: BatchedEntry): number {
     const bytes = this.#entries;
     const at = this.#used;
     const { name, mtime } = entry;
@@ -87,9 +87,14 @@ export class EntryBatch {
     const end = at + HEAD_BYTES + bytes.write(name, at + HEAD_BYTES, 'latin1');
     this.#used = end - (end % ALIGNMENT) + ALIGNMENT;
     bytes.fill(0, end, this.#used);
-    const content = this.#content.subarray(this.#contentStart, this.#contentUsed);
+    const start = this.#contentStart;
     this.#contentStart = this.#contentUsed;
-    return content;
+    return start;
+  }
+
+  /** A view of what was written; after `run` until the next write. */
+  contentAt(start: number, length: number): Buffer {
+    return this.#content.subarray(start, start + length);
   }
 
   /** Makes them all and is empty afterwards. How many were made: the rest was not tried. */

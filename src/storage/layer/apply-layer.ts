@@ -205,7 +205,8 @@ export class LayerWriter implements TarHandler {
   }
 
   /** An entry that a batch could not make: one that replaces another, or fails with its own name. */
-  #replay({ kind, path, entry, content }: PendingEntry): void {
+  #replay(pending: PendingEntry): void {
+    const { kind, path, entry } = pending;
     if (kind === 'directoryEnd') {
       this.#finishAlone(path, entry);
       return;
@@ -216,7 +217,7 @@ export class LayerWriter implements TarHandler {
       entryEnd: () => this.#endFile(),
     });
     alone.entry(entry);
-    if (kind === 'file') alone.data(content);
+    if (kind === 'file') alone.data(this.#pending.contentOf(pending));
     alone.entryEnd();
   }
 

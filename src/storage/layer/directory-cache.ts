@@ -1,6 +1,7 @@
 import type { FilePath, Files } from '#host/kernel.ts';
 
 const CAPACITY = 128;
+const NONE = { path: '', fd: -1 };
 // Everything outside printable ASCII goes to the kernel as the very bytes of the archive.
 const PLAIN_NAME = /^[\x20-\x7e]*$/;
 
@@ -18,6 +19,8 @@ export class DirectoryCache {
   readonly #files: Files;
   readonly #root: number;
   readonly #open = new Map<string, number>();
+  /** The newest of them: most entries are in the same directory as the one before. */
+  #last: { readonly path: string; readonly fd: number } = NONE;
 
   constructor(files: Files, root: number) {
     this.#files = files;
@@ -31,16 +34,19 @@ export class DirectoryCache {
     const fd = this.#files.open(this.#root, kernelPath(path), { access: 'path', directory: true });
     if (this.#open.size >= CAPACITY) this.#dropOldest();
     this.#open.set(path, fd);
+    this.#last = { path, fd };
     return fd;
   }
 
   /** When it is open already: closes nothing, opens nothing. */
   known(path: string): number | undefined {
     if (path === '') return this.#root;
+    if (path === this.#last.path) return this.#last.fd;
     const known = this.#open.get(path);
     if (known !== undefined) {
       this.#open.delete(path);
       this.#open.set(path, known);
+      this.#last = { path, fd: known };
     }
     return known;
   }
@@ -57,5 +63,6 @@ export class DirectoryCache {
   clear(): void {
     for (const fd of this.#open.values()) this.#files.close(fd);
     this.#open.clear();
+    this.#last = NONE;
   }
 }

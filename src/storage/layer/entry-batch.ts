@@ -10,8 +10,8 @@ export interface PendingEntry {
   /** Normal. */
   readonly path: string;
   readonly entry: TarEntry;
-  /** A view, valid until something is written to the batch again. */
-  readonly content: Buffer;
+  /** Where its content begins. */
+  readonly contentStart: number;
 }
 
 /** What kind of batched entry it is made as; null when it has to be made on its own. */
@@ -54,12 +54,17 @@ export class PendingEntries {
     this.#batch.write(chunk);
   }
 
-  add(of: Omit<PendingEntry, 'content'> & { readonly directory: number }): void {
+  add(of: Omit<PendingEntry, 'contentStart'> & { readonly directory: number }): void {
     const { kind, path, entry, directory } = of;
     if (kind === 'symlink') this.#batch.writeTarget(entry.linkPath);
     const { mode, uid, gid, mtime } = entry;
-    const content = this.#batch.add({ kind, directory, name: nameOf(path), mode, uid, gid, mtime });
-    this.#waiting.push({ kind, path, entry, content });
+    const contentStart = this.#batch.add({ kind, directory, name: nameOf(path), mode, uid, gid, mtime });
+    this.#waiting.push({ kind, path, entry, contentStart });
+  }
+
+  /** Of a file that is made on its own. */
+  contentOf({ entry, contentStart }: PendingEntry): Buffer {
+    return this.#batch.contentAt(contentStart, entry.sizeBytes);
   }
 
   flush(): void {

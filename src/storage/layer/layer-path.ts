@@ -4,12 +4,17 @@ import { LIMITS } from '#base/limits.ts';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 const META = '.wh..wh.';
+/** A part that is empty, `.` or `..`; a NUL. */
+const ODD_PART = /\0|(?:^|\/)\.{0,2}(?:\/|$)/;
 
 /**
  * An archive's path as one inside the tree: absolute ones begin at the tree's root, and one that climbs above
  * it is refused. The empty string is the root. Errors: `invalidArgument`.
  */
 export function normalizePath(path: string, what: 'entry name' | 'hardlink target' = 'entry name'): string {
+  const plain = path.slice(path.startsWith('./') ? 2 : 0, path.endsWith('/') ? -1 : undefined);
+  // Too short to be too deep.
+  if (plain.length < LIMITS.tarDepth && !ODD_PART.test(plain)) return plain;
   if (path.includes('\0')) throw new EngineError('invalidArgument', 'archive/tar: invalid tar header');
   const parts: string[] = [];
   for (const part of path.split('/')) {

@@ -84,15 +84,21 @@ function numeric(block: Buffer, start: number, length: number): number {
 }
 
 function checksumMatches(block: Buffer): boolean {
-  let unsigned = 0;
-  let signed = 0;
+  // The field itself counts as spaces. Some old writers took bytes for signed.
+  let unsigned = 8 * 0x20;
+  let high = 0;
   for (let i = 0; i < BLOCK; i++) {
-    const byte = i >= 148 && i < 156 ? 0x20 : (block[i] ?? 0);
+    const byte = block[i] ?? 0;
     unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
+    high += byte >> 7;
+  }
+  for (let i = 148; i < 156; i++) {
+    const byte = block[i] ?? 0;
+    unsigned -= byte;
+    high -= byte >> 7;
   }
   const stored = numeric(block, 148, 8);
-  return stored === unsigned || stored === signed;
+  return stored === unsigned || stored === unsigned - 256 * high;
 }
 
 /** Errors: `invalidArgument`. */
