@@ -36,19 +36,26 @@ async function busyboxArchive(): Promise<Buffer> {
 /** What an engine cleans up after its answer must not lie in the other one's figure. */
 const REST_MS = 30;
 
-async function rested(one: Measure, engine: BenchEngine): Promise<number> {
+/** A rest, a sample that only warms, and the samples that count, one after the other. */
+async function turn(one: Measure, engine: BenchEngine): Promise<number[]> {
+  const samples: number[] = [];
   await sleep(REST_MS);
-  return one.sample(engine);
+  if (one.isApart !== true) await one.sample(engine);
+  for (let i = 0; i < (one.turn ?? 1); i++) {
+    if (one.isApart === true) await sleep(REST_MS);
+    samples.push(await one.sample(engine));
+  }
+  return samples;
 }
 
 async function measure(one: Measure, engines: readonly BenchEngine[], factor: number): Promise<Row> {
   const samples: Record<string, number[]> = Object.fromEntries(engines.map((engine) => [engine.label, []]));
   for (const engine of engines) await one.prepare?.(engine);
   try {
-    for (const engine of engines) await rested(one, engine);
+    for (const engine of engines) await turn(one, engine);
     const rounds = Math.max(2, Math.round(one.rounds * factor));
     for (let round = 0; round < rounds; round++) {
-      for (const engine of engines) samples[engine.label]?.push(await rested(one, engine));
+      for (const engine of engines) samples[engine.label]?.push(...(await turn(one, engine)));
     }
   } finally {
     for (const engine of engines) await one.finish?.(engine);

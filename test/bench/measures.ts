@@ -5,7 +5,12 @@ import { buildProbe, firstInstruction, removeProbe } from './first-instruction.t
 export interface Measure {
   readonly name: string;
   readonly unit: 'ms' | 'MB/s' | '/s';
+  /** How often the engines take turns. */
   readonly rounds: number;
+  /** Samples of a turn, one right after the other; default 1. */
+  readonly turn?: number;
+  /** The engine rests before each sample, as one that is asked now and then. */
+  readonly isApart?: boolean;
   /** It needs a folder that the engine sees, too: the other one may live in a mount namespace of its own. */
   readonly isOursOnly?: boolean;
   readonly prepare?: (engine: BenchEngine) => Promise<void>;
@@ -104,29 +109,71 @@ const hundred = async (engine: BenchEngine): Promise<void> => {
 };
 
 export const MEASURES: readonly Measure[] = [
-  { name: 'run --rm true, API', unit: 'ms', rounds: 20, sample: (engine) => timed(() => runByApi(engine)) },
+  {
+    name: 'run --rm true, API',
+    unit: 'ms',
+    rounds: 8,
+    turn: 5,
+    sample: (engine) => timed(() => runByApi(engine)),
+  },
+  {
+    name: 'run --rm true, API, 30 ms apart',
+    unit: 'ms',
+    rounds: 8,
+    turn: 3,
+    isApart: true,
+    sample: (engine) => timed(() => runByApi(engine)),
+  },
   {
     name: 'run --rm true, docker CLI',
     unit: 'ms',
-    rounds: 15,
+    rounds: 6,
+    turn: 3,
     sample: (engine) => timed(async () => void (await engine.docker(['run', '--rm', 'bench', 'true']))),
   },
   {
     name: 'exec true, API',
     unit: 'ms',
-    rounds: 20,
+    rounds: 8,
+    turn: 5,
+    ...idle,
+    sample: (engine) => timed(() => execByApi(engine, IDLE)),
+  },
+  {
+    name: 'exec true, API, 30 ms apart',
+    unit: 'ms',
+    rounds: 8,
+    turn: 3,
+    isApart: true,
     ...idle,
     sample: (engine) => timed(() => execByApi(engine, IDLE)),
   },
   {
     name: 'exec true, docker CLI',
     unit: 'ms',
-    rounds: 15,
+    rounds: 6,
+    turn: 3,
     ...idle,
     sample: (engine) => timed(async () => void (await engine.docker(['exec', IDLE, 'true']))),
   },
-  { name: 'start asked to first instruction', unit: 'ms', rounds: 20, isOursOnly: true, ...probing() },
-  { name: 'start + stop, API', unit: 'ms', rounds: 10, sample: startAndStop },
+  {
+    name: 'start asked to first instruction',
+    unit: 'ms',
+    rounds: 8,
+    turn: 5,
+    isOursOnly: true,
+    ...probing(),
+  },
+  {
+    name: 'start asked to first instruction, 30 ms apart',
+    unit: 'ms',
+    rounds: 8,
+    turn: 3,
+    isApart: true,
+    isOursOnly: true,
+    ...probing(),
+  },
+  { name: 'start + stop, API', unit: 'ms', rounds: 6, turn: 2, sample: startAndStop },
   {
     name: '20 runs in parallel, API',
     unit: 'ms',
