@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { e2e } from '../../support/e2e.ts';
+
+e2e('06: images that containers use', { images: ['busybox', 'hello', 'web'] }, async (daemon) => {
+  await daemon.mustDocker(['tag', 'gantry/web', 'db:5.7']);
+  await daemon.mustDocker(['rmi', 'gantry/web']);
+  const stopped = await daemon.mustDocker(['create', 'db:5.7']);
+  const refused = await daemon.docker(['rmi', 'db:5.7']);
+  assert.equal(refused.exit, 1);
+  assert.equal(
+    refused.stderr,
+    `Error response from daemon: conflict: unable to remove repository reference "db:5.7" (must force) - container ${stopped.slice(0, 12)} is using its referenced image ${(await daemon.mustDocker(['images', '-q', 'db:5.7'])).trim()}\n`,
+  );
+  const ids = (await daemon.mustDocker(['images', '-q', 'gantry/hello', '--no-trunc'])).split('\n');
+  const db = await daemon.mustDocker(['images', '-q', '--no-trunc', 'db:5.7']);
+  await daemon.mustDocker(['rmi', '-f', db, ...ids]);
+  assert.equal(await daemon.mustDocker(['images', '-q', 'db']), '');
+  const running = await daemon.mustDocker(['run', '-d', 'busybox', 'sleep', '600']);
+  const all = (await daemon.mustDocker(['images', '-aq'])).split('\n');
+  const rest = await daemon.docker(['rmi', '-f', ...all]);
+  assert.equal(rest.exit, 1);
+  assert.match(
+    rest.stderr,
+    /conflict: unable to delete [0-9a-f]{12} \(cannot be forced\) - image is being used by running container/,
+  );
+  const left = await daemon.mustDocker(['images', '-aq', '--no-trunc']);
+  const used = await daemon.mustDocker(['inspect', '--format', '{{.Image}}', running]);
+  assert.ok(left.split('\n').includes(used), 'the image of a running container stays');
+});
