@@ -23,6 +23,6 @@ export function commandHelp(command: CommandDefinition): string {
 
 export function programHelp(program: CommandDefinition, table: CommandTable): string {
   const names = table.filter((command) => WORDS[command.name] !== undefined).map((command) => command.name);
-  const lines = names.map((name) => `  ${name.padEnd(10)} ${WORDS[name]}\n`).join('');
+  const lines = names.map((name) => `  ${name.padEnd(13)} ${WORDS[name]}\n`).join('');
   return `Usage:  ${program.usage}\n\nRuns containers; takes the commands and flags that users of docker know.\n\nCommands:\n${lines}${flagsOf(program)}\nRun 'gantry COMMAND --help' for the flags of a command.\n`;
 }

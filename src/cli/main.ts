@@ -6,11 +6,13 @@ import { ApiError, ConnectionError } from '#api/client/errors.ts';
 import type { CommandDefinition, CommandTable } from './command-table.ts';
 import { ExitWith } from './context.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
-import { COMMANDS } from './generated/table.ts';
+import { COMMANDS as REFERENCE_COMMANDS } from './generated/table.ts';
 import { commandHelp, programHelp } from './help.ts';
+import { OWN_COMMANDS } from './own-commands.ts';
 import { VERBS } from './verbs.ts';
 
 const USAGE_EXIT = 125;
+const COMMANDS: CommandTable = [...REFERENCE_COMMANDS, ...OWN_COMMANDS];
 
 /** The definition of the program itself: its flags stand before the command. */
 function programOf(table: CommandTable): CommandDefinition {

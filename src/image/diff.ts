@@ -1,6 +1,7 @@
+import type { ConfigDifference } from '#api/gantry-images.ts';
 import { encodeDefaults } from './encode-config.ts';
 import type { ImageDeps } from './deps.ts';
-import type { ConfigDifference, ImageDifference } from './explanation.ts';
+import type { ImageDifference } from './explanation.ts';
 import type { Image } from './image-service.ts';
 import { resolveImage } from './resolve.ts';
 

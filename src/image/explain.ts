@@ -1,9 +1,9 @@
 import { shortId } from '#base/ids.ts';
+import type { ExplainedLayer, ImageExplanation } from '#api/gantry-images.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
 import type { HistoryEntry } from '#oci/image-config.ts';
 import type { ImageDeps } from './deps.ts';
-import type { ExplainedLayer, ImageExplanation } from './explanation.ts';
 import type { Image } from './image-service.ts';
 import { resolveImage } from './resolve.ts';
 

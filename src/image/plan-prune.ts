@@ -1,9 +1,9 @@
 import { checkFilterKeys, matchLabels } from '#api/filters.ts';
+import type { PrunePlan } from '#api/gantry-images.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { familiarReference } from '#oci/reference.ts';
 import type { ImageDeps } from './deps.ts';
-import type { PrunePlan } from './explanation.ts';
 import type { Image, ImageFilters } from './image-service.ts';
 import { booleanFilter, createdMs, untilMs } from './list.ts';
 

@@ -1,3 +1,4 @@
+import type { ImageDifference, ImageExplanation, PrunePlan, PullPlan } from '../gantry-images.ts';
 import type { ImageInspect } from '../generated-image.ts';
 import type * as op from '../generated-image-operations.ts';
 import type { ApiResponse, EngineClient } from './client.ts';
@@ -88,4 +89,27 @@ export function remove(
 
 export function prune(client: EngineClient, options?: op.ImagePruneQuery): Promise<op.ImagePruneReply> {
   return client.json('POST', '/images/prune', { query: asQuery(options) });
+}
+
+/** Of this engine only, as what follows. */
+export function explain(client: EngineClient, name: string): Promise<ImageExplanation> {
+  return client.json('GET', `/gantry/v1${at(name, '/explain')}`, { versioned: false });
+}
+
+export function diff(client: EngineClient, before: string, after: string): Promise<ImageDifference> {
+  return client.json('GET', '/gantry/v1/images-diff', {
+    query: asQuery({ a: before, b: after }),
+    versioned: false,
+  });
+}
+
+export function planPrune(client: EngineClient, options: op.ImagePruneQuery): Promise<PrunePlan> {
+  return client.json('POST', '/gantry/v1/images/plan-prune', { query: asQuery(options), versioned: false });
+}
+
+export function planPull(
+  client: EngineClient,
+  options: { readonly reference: string; readonly platform: string },
+): Promise<PullPlan> {
+  return client.json('POST', '/gantry/v1/images/plan-pull', { query: asQuery(options), versioned: false });
 }
