@@ -5,6 +5,7 @@ import { CLIENT_IMPORTERS, LAYERS, PACKAGES, PUBLIC_FOLDERS, type Room } from '.
 import { findCycles } from './source/cycles.ts';
 import { finish, readSources, type SourceFile } from './source/files.ts';
 import { importsOf, isBarrel } from './source/imports.ts';
+import { pathCalls } from './source/tree-calls.ts';
 
 export interface LayerTable {
   readonly rooms: Readonly<Record<string, Room>>;
@@ -85,6 +86,7 @@ export function checkLayers(files: readonly SourceFile[], table: LayerTable): st
       violations.push(`${file.path}: belongs to no room of src/layers.ts`);
     if (/(^|\/)index\.ts$/.test(file.path) || isBarrel(file))
       violations.push(`${file.path}: a barrel: import from where a name is defined`);
+    violations.push(...pathCalls(file));
     const edges: string[] = [];
     for (const { specifier, line } of importsOf(file)) {
       const target = resolved(specifier, place);
