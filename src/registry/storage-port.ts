@@ -34,7 +34,10 @@ export interface BlobUpload {
   read(range: ByteRange): Promise<Buffer>;
   /** The sha256 of what is there: what it will be called. */
   digest(): Promise<Digest>;
-  /** Verifies and publishes; durable when it resolves. Errors: `invalidArgument` when it is something else. */
+  /**
+   * Verifies and publishes; durable when it resolves. It may be done again. Afterwards nothing can be added,
+   * and `cancel` removes just what the upload leaves. Errors: `invalidArgument` when it is something else.
+   */
   commit(expected: ExpectedContent): Promise<StoredContent>;
   cancel(): Promise<void>;
 }

@@ -9,6 +9,7 @@ const EXECUTABLES = {
   gantryd: 'daemon/main.ts',
   gantry: 'cli/main.ts',
   'gantry-oci': 'main/oci.ts',
+  'gantry-registry': 'main/registry.ts',
 } as const;
 const WORKER_URL = /new URL\(\s*'([^']+-worker\.ts)',\s*import\.meta\.url,?\s*\)/g;
 

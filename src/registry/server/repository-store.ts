@@ -106,6 +106,7 @@ export class RepositoryStore {
     await this.#publish(upload, digest, ({ digest: content, sizeBytes }) =>
       this.#write([{ op: 'blob', repo, digest, entry: { content, sizeBytes } }]),
     );
+    await upload.cancel();
   }
 
   async linkBlob(repo: string, digest: ContentName, entry: BlobEntry): Promise<void> {
@@ -126,9 +127,8 @@ export class RepositoryStore {
     try {
       await upload.append(once(bytes));
       await this.#publish(upload, digest, () => this.#write(records));
-    } catch (error) {
+    } finally {
       await upload.cancel();
-      throw error;
     }
   }
 

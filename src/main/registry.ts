@@ -1,0 +1,108 @@
+/** `gantry-registry`: a registry of images, with the engine's content store. */
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError, errorMessage } from '#base/errors.ts';
+import { createLog, type Log } from '#base/log.ts';
+import { createProgramKernel } from '#host/program.ts';
+import { HtpasswdAccess, parseHtpasswd } from '#registry/htpasswd.ts';
+import { createRegistryServer } from '#registry/server.ts';
+import { openContentStore } from '#storage/open-content.ts';
+import { UsageError } from './oci/flags.ts';
+import { VERSION } from './oci/version.ts';
+import { FileBlobs } from './registry/file-blobs.ts';
+import { helpText, parseCommandLine, readGiven, serveOptions, type ServeOptions } from './registry/flags.ts';
+import { listen } from './registry/listen.ts';
+import { openUpstream } from './registry/upstream.ts';
+
+const USAGE_EXIT = 2;
+const COLLECT_EVERY_MS = 600_000;
+const LOCK_WAIT_MS = 2000;
+const CLOSE_WAIT_MS = 10_000;
+
+/** One server per data directory. The lock is given back when the process ends. */
+async function lockData(data: string): Promise<FileHandle> {
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  const file = await open(join(data, 'lock'), 'a', 0o600);
+  const locked = createProgramKernel().locks.take(file.fd);
+  const waited = new Promise<never>((_resolve, reject) => {
+    const inUse = new EngineError('conflict', `${data} is in use by another gantry-registry`);
+    setTimeout(() => reject(inUse), LOCK_WAIT_MS).unref();
+  });
+  await Promise.race([locked, waited]);
+  return file;
+}
+
+async function accessOf({ passwordFile }: ServeOptions): Promise<HtpasswdAccess | null> {
+  return passwordFile === null ? null : new HtpasswdAccess(await usersIn(passwordFile));
+}
+
+async function usersIn(passwordFile: string): Promise<ReturnType<typeof parseHtpasswd>> {
+  return parseHtpasswd((await readGiven(passwordFile, 'password file')).toString('utf8'));
+}
+
+function logOf({ logLevel }: ServeOptions): Log {
+  const format = process.stderr.isTTY ? 'pretty' : 'json';
+  return createLog({ level: logLevel, format, write: (line) => void process.stderr.write(line) });
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const log = logOf(options);
+  const access = await accessOf(options);
+  const upstream = options.proxy === null ? null : openUpstream(options.proxy, log);
+  const lock = await lockData(options.data);
+  const content = await openContentStore(join(options.data, 'content'));
+  const blobs = await FileBlobs.open(content, join(options.data, 'uploads'));
+  const registry = await createRegistryServer({
+    blobs,
+    directory: options.data,
+    access,
+    isReadonly: options.isReadonly,
+    upstream: upstream?.repository ?? null,
+    log,
+  });
+  const listener = await listen({ address: options.address, tls: options.tls, handle: registry.handle });
+  const isOpen = access === null && !/^(127\.|\[::1\])/.test(listener.address);
+  if (isOpen && !options.isReadonly) log.warn('everybody who reaches this address may push: see --auth');
+  log.info('serving', { address: listener.address, data: options.data, tls: options.tls !== null });
+  const reload = async (): Promise<void> => {
+    if (options.passwordFile !== null) access?.replace(await usersIn(options.passwordFile));
+    await listener.reload();
+    log.info('certificate and password file are read again');
+  };
+  process.on('SIGHUP', () => {
+    reload().catch((error: unknown) =>
+      log.error('what was read before stays', { error: errorMessage(error) }),
+    );
+  });
+  const collecting = setInterval(() => {
+    registry
+      .collect()
+      .catch((error: unknown) => log.error('collecting failed', { error: errorMessage(error) }));
+  }, COLLECT_EVERY_MS);
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  clearInterval(collecting);
+  upstream?.close();
+  await listener.close(CLOSE_WAIT_MS);
+  await registry.close();
+  await lock.close();
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const flags = parseCommandLine(argv);
+    if (flags.on('help')) process.stdout.write(helpText());
+    else if (flags.on('version')) process.stdout.write(`gantry-registry version ${VERSION}\n`);
+    else await serve(serveOptions(flags));
+    return 0;
+  } catch (error) {
+    const hint = error instanceof EngineError && error.hint !== undefined ? `\n${error.hint}` : '';
+    process.stderr.write(`gantry-registry: ${errorMessage(error)}${hint}\n`);
+    if (!(error instanceof UsageError)) return 1;
+    process.stderr.write("See 'gantry-registry --help'.\n");
+    return USAGE_EXIT;
+  }
+}
+
+void main(process.argv.slice(2)).then((code) => process.exit(code));

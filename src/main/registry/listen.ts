@@ -1,0 +1,98 @@
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
+import type { ServeOptions, TlsPaths } from './flags.ts';
+import { readGiven } from './flags.ts';
+
+const MAX_HEADER_BYTES = 64 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+
+export interface Listener {
+  /** `127.0.0.1:5000`. */
+  readonly address: string;
+  /** Reads the certificate again; open connections keep theirs. */
+  reload(): Promise<void>;
+  /** Takes no more connections and waits for the requests in progress, at most so long. */
+  close(waitMs: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly address: ServeOptions['address'];
+  readonly tls: TlsPaths | null;
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /** How long a connection may be silent. */
+  readonly idleMs?: number;
+}
+
+async function certificate(paths: TlsPaths): Promise<{ cert: Buffer; key: Buffer }> {
+  const [cert, key] = await Promise.all([
+    readGiven(paths.cert, 'certificate'),
+    readGiven(paths.key, 'key of the certificate'),
+  ]);
+  return { cert, key };
+}
+
+async function serverFor({ tls, handle }: ListenOptions): Promise<Server | TlsServer> {
+  const bounds = {
+    headersTimeout: LIMITS.headerTimeoutMs,
+    // A large blob may take hours; silence is what ends a connection.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // Bodies are written in pieces of this size.
+    highWaterMark: 256 * 1024,
+  };
+  if (tls === null) return createServer(bounds, handle);
+  try {
+    return createTlsServer({ ...bounds, ...(await certificate(tls)), minVersion: 'TLSv1.2' }, handle);
+  } catch (error) {
+    throw new EngineError(
+      'invalidArgument',
+      `certificate ${tls.cert}, key ${tls.key}: ${errorMessage(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function bound(server: Server | TlsServer, { host, port }: ServeOptions['address']): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      const why = errorCode(error) === 'EADDRINUSE' ? 'the address is in use' : errorMessage(error);
+      reject(
+        new EngineError('unavailable', `cannot listen on ${host ?? ''}:${port}: ${why}`, { cause: error }),
+      );
+    });
+    server.listen({ port, ...(host !== undefined && { host }) }, resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') return String(address);
+  return address.family === 'IPv6'
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+}
+
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const server = await serverFor(options);
+  server.maxConnections = LIMITS.registryConnections;
+  server.setTimeout(options.idleMs ?? LIMITS.registryServerIdleMs);
+  server.on('clientError', (_error, socket) => socket.destroy());
+  const address = await bound(server, options.address);
+  return {
+    address,
+    reload: async () => {
+      if (options.tls !== null && 'setSecureContext' in server)
+        server.setSecureContext({ ...(await certificate(options.tls)), minVersion: 'TLSv1.2' });
+    },
+    close: async (waitMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const end = setTimeout(() => server.closeAllConnections(), waitMs);
+      await closed;
+      clearTimeout(end);
+    },
+  };
+}
