@@ -1,12 +1,15 @@
 /**
  * `npm run bench [-- --vs unix:///other.sock [--vs-pid PID] --rounds N --only TEXT --out FILE]`: measures a
  * gantryd of its own and another engine in turn (A B A B) in one run, and keeps the raw numbers.
+ * `npm run bench -- --images [--peer NAME,SOCKET,PID,DATA-ROOT …] [--registry gantry] [--only pull,load]`:
+ * pull, load, save and push of a big image instead.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { BenchEngine } from '../test/bench/engine.ts';
+import { benchImages, type ImageSample, VERBS } from '../test/bench/images.ts';
 import { MEASURES, type Measure } from '../test/bench/measures.ts';
 import { engineMemory, type EngineProcesses } from '../test/bench/memory.ts';
 import { measureLaunchers, type LauncherSamples } from '../test/bench/launchers.ts';
@@ -139,6 +142,42 @@ function line(row: Row, peer: string | undefined): string {
   return `${row.name.padEnd(52)} ${row.unit.padEnd(8)} ${figure(ours)} ${rest}`;
 }
 
+interface ImageBenchValues {
+  readonly peer: readonly string[];
+  readonly registry: string;
+  readonly rounds: string;
+  readonly only?: string | undefined;
+  readonly out: string;
+}
+
+async function imageBench(values: ImageBenchValues): Promise<void> {
+  // On the disk that images are meant for, not on a tmpfs.
+  await using daemon = await startDaemon();
+  const own = { label: 'gantry', socket: daemon.socket, pid: daemon.pid, dataRoot: daemon.dataRoot };
+  const peers = values.peer.map((text) => {
+    const [label = '', socket = '', pid = '', dataRoot = ''] = text.split(',');
+    const isPodman = label.startsWith('podman');
+    return { label, socket, pid: Number(pid), dataRoot, isOneProcess: false, isPodman };
+  });
+  const engines = [{ ...own, isOneProcess: true, isPodman: false }, ...peers];
+  const report = (text: string): void => void process.stdout.write(`${text}\n`);
+  const only = values.only?.split(',');
+  const verbs = VERBS.filter((verb) => only === undefined || only.includes(verb));
+  const kind = values.registry === 'gantry' ? 'gantry' : 'docker-registry';
+  const rounds = Number(values.rounds);
+  const result = await benchImages({ engines, rounds, kind, verbs, report });
+  for (const { verb, samples } of result.rows) {
+    for (const [label, taken] of Object.entries(samples)) {
+      const middle = (of: (one: ImageSample) => number): string => summarize(taken.map(of)).median.toFixed(0);
+      const [ms, cpu] = [middle((one) => one.ms), middle((one) => one.cpuMs)];
+      const peak = middle((one) => one.peakKib / 1024);
+      report(`${verb.padEnd(6)} ${label.padEnd(10)} ${ms} ms, CPU ${cpu} ms, peak ${peak} MiB`);
+    }
+  }
+  await mkdir('dist', { recursive: true });
+  await writeFile(values.out, JSON.stringify({ date: new Date().toISOString(), kind, ...result }, null, 1));
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -148,9 +187,13 @@ async function main(): Promise<void> {
       only: { type: 'string' },
       out: { type: 'string', default: 'dist/bench.json' },
       launchers: { type: 'boolean', default: false },
+      images: { type: 'boolean', default: false },
+      peer: { type: 'string', multiple: true, default: [] },
+      registry: { type: 'string', default: 'docker-registry' },
     },
   });
   if (values.launchers) return void process.stdout.write(JSON.stringify(await measureLaunchers()));
+  if (values.images) return imageBench(values);
   const execRoot = `/dev/shm/gantry-bench-${randomUUID()}`;
   // As /run on most hosts: on tmpfs.
   await using daemon = await startDaemon({ execRoot });

@@ -20,7 +20,7 @@ export const DEBIAN = {
   oci: { reference: 'debian-layout:12', archive: join(CACHE, 'debian-oci.tar') },
 } as const;
 
-function mustRun(command: string, args: readonly string[]): void {
+export function mustRun(command: string, args: readonly string[]): void {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
   if (result.status === 0) return;
   const why =
@@ -56,13 +56,17 @@ class Digesting extends Transform {
 }
 
 /** Compresses in pieces and takes both digests on the way. */
-async function layersOf(layer: string, gzipped: string): Promise<{ plain: LayerBlob; gzip: LayerBlob }> {
+export async function layersOf(
+  layer: string,
+  gzipped: string,
+  level = 1,
+): Promise<{ plain: LayerBlob; gzip: LayerBlob }> {
   const [before, after] = [new Digesting(), new Digesting()];
   const output = createWriteStream(gzipped);
   await pipeline(
     createReadStream(layer, { highWaterMark: 1 << 20 }),
     before,
-    createGzip({ level: 1 }),
+    createGzip({ level }),
     after,
     output,
   );

@@ -17,6 +17,8 @@ export interface RealRegistryOptions {
   /** `user:bcrypt` lines. */
   readonly passwords?: string;
   readonly args?: readonly string[];
+  /** A folder that was filled before, instead of an empty one. */
+  readonly data?: string;
 }
 
 const OURS = join(import.meta.dirname, '../../../bin/gantry-registry');
@@ -62,15 +64,15 @@ export class RealRegistry {
 }
 
 async function commandOf(options: RealRegistryOptions, folder: string): Promise<string[]> {
-  const { kind, address, passwords, args = [] } = options;
+  const { kind, address, passwords, args = [], data = join(folder, 'data') } = options;
   const file = join(folder, 'htpasswd');
   if (passwords !== undefined) await writeFile(file, passwords);
   if (kind === 'gantry') {
     const access = passwords === undefined ? [] : ['--auth', file];
-    return [OURS, '--addr', address, '--data', join(folder, 'data'), ...access, ...args];
+    return [OURS, '--addr', address, '--data', data, ...access, ...args];
   }
   const access = passwords === undefined ? '' : `auth: {htpasswd: {realm: test, path: ${file}}}\n`;
-  const storage = `{filesystem: {rootdirectory: ${join(folder, 'data')}}, delete: {enabled: true}}`;
+  const storage = `{filesystem: {rootdirectory: ${data}}, delete: {enabled: true}}`;
   const config = `version: 0.1\nlog: {level: info}\nstorage: ${storage}\n${access}http: {addr: "${address}"}\n`;
   await writeFile(join(folder, 'config.yml'), config);
   return [THEIRS, 'serve', join(folder, 'config.yml')];
