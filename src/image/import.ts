@@ -3,7 +3,7 @@ import type { Digest } from '#oci/digest.ts';
 import { EMPTY_DEFAULTS } from '#oci/image-config.ts';
 import { hostPlatform } from '#oci/platform.ts';
 import type { Reference } from '#oci/reference.ts';
-import { decompressedDigest } from '#storage/plain-bytes.ts';
+import { receiveLayer } from './archive/arriving-layer.ts';
 import { applyChanges } from './changes.ts';
 import { encodeImageConfig } from './encode-config.ts';
 import { IMAGE_LOCK, publish, type ImageDeps } from './deps.ts';
@@ -16,37 +16,66 @@ function targetOf(options: ImportOptions): Reference | null {
   return parseTarget(options.repo, options.tag ?? '');
 }
 
+/** `onReceived` does not know how much will come. */
+export interface ImportProgress {
+  readonly from?: string;
+  readonly onReceived?: (bytes: number) => void;
+}
+
 /**
- * Makes an image of one layer from a root file system's archive. Returns its id. Errors: `invalidArgument`.
+ * Makes an image of one layer from a root file system's archive, which is read once. Returns its id. Errors:
+ * `invalidArgument`.
  */
 export async function importTar(
   deps: ImageDeps,
   source: AsyncIterable<Uint8Array>,
-  options: ImportOptions,
+  options: ImportOptions & ImportProgress,
 ): Promise<Digest> {
   const target = targetOf(options);
   const defaults = applyChanges(EMPTY_DEFAULTS, options.changes ?? []);
   const platform = options.platform ?? hostPlatform();
-  const { content } = deps.storage;
+  const { storage } = deps;
   return withLease(deps, async (lease) => {
-    const blob = await content.ingest(source, { lease });
-    if (blob.sizeBytes === 0) throw new EngineError('invalidArgument', 'unexpected EOF');
-    const diffId = await decompressedDigest(content, blob.digest);
-    const created = nowText(deps);
-    const comment =
-      options.message === undefined || options.message === '' ? 'Imported from -' : options.message;
-    const config = encodeImageConfig({
-      created,
-      comment,
-      dockerVersion: deps.engineVersion,
-      platform,
-      defaults,
-      diffIds: [diffId],
-      history: [{ created, comment }],
+    let sizeBytes = 0;
+    const { arrived } = await receiveLayer(counted(source, (bytes) => (sizeBytes += bytes)), {
+      storage,
+      lease,
+      digest: null,
+      signal: new AbortController().signal,
+      ...(options.onReceived !== undefined && { onProgress: options.onReceived }),
     });
-    const imported = await registerImage(deps, { config, layerBlobs: [blob.digest], lease });
-    publish(deps, 'import', { id: imported, name: imported });
-    if (target !== null) await deps.mutex.run(IMAGE_LOCK, () => setTag(deps, target, imported));
-    return imported;
+    const { blob, unpacked } = await arrived;
+    try {
+      if (sizeBytes === 0) throw new EngineError('invalidArgument', 'unexpected EOF');
+      const created = nowText(deps);
+      const asked = options.message ?? '';
+      const comment = asked === '' ? `Imported from ${options.from ?? '-'}` : asked;
+      const config = encodeImageConfig({
+        created,
+        comment,
+        dockerVersion: deps.engineVersion,
+        platform,
+        defaults,
+        diffIds: [unpacked.diffId],
+        history: [{ created, comment }],
+      });
+      const parts = { layerBlobs: [blob], unpacked: new Map([[0, unpacked]]) };
+      const imported = await registerImage(deps, { config, ...parts, lease });
+      publish(deps, 'import', { id: imported, name: imported });
+      if (target !== null) await deps.mutex.run(IMAGE_LOCK, () => setTag(deps, target, imported));
+      return imported;
+    } finally {
+      await unpacked.discard();
+    }
   });
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    count(chunk.length);
+    yield chunk;
+  }
 }

@@ -1,19 +1,22 @@
 import { EngineError } from '#base/errors.ts';
 import { shortId } from '#base/ids.ts';
+import { chainIds } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
 import { platformMatches } from '#oci/platform.ts';
 import { familiarReference, type Reference } from '#oci/reference.ts';
-import { spoolArchive, type ArchiveIndex } from './archive/archive-index.ts';
+import type { ArchiveIndex, ArchiveLayer } from './archive/archive-index.ts';
 import { DOCKER_MANIFEST, readDockerArchive, type OfferedImage } from './archive/docker-archive.ts';
 import { LAYOUT_INDEX, readOciLayout } from './archive/oci-layout.ts';
+import { ArchiveReader } from './archive/read-archive.ts';
 import { IMAGE_LOCK, publish, type ImageDeps } from './deps.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { Lease } from '#storage/lease.ts';
+import type { UnpackedLayer } from '#storage/snapshotter.ts';
 import { registerImage, withLease } from './register.ts';
 import { nowText } from './tag.ts';
 
-async function offered(index: ArchiveIndex, options: LoadOptions): Promise<OfferedImage[]> {
+function offered(index: ArchiveIndex, options: LoadOptions): readonly OfferedImage[] {
   if (index.has(DOCKER_MANIFEST)) return readDockerArchive(index);
   if (index.has(LAYOUT_INDEX)) return readOciLayout(index, options.platforms ?? []);
   throw new EngineError('invalidArgument', `open ${DOCKER_MANIFEST}: no such file or directory`, {
@@ -49,15 +52,44 @@ async function name(
   options.onProgress({ stream: `Loaded image: ${familiar}\n` });
 }
 
+/** What the archive brought of the layers that are not here already, checked against the config. */
+async function unpackedOf(
+  deps: ImageDeps,
+  layers: readonly ArchiveLayer[],
+  diffIds: readonly Digest[],
+): Promise<ReadonlyMap<number, UnpackedLayer>> {
+  const unpacked = new Map<number, UnpackedLayer>();
+  const chain = chainIds(diffIds);
+  for (const [i, layer] of layers.entries()) {
+    const chainId = chain[i];
+    const diffId = diffIds[i];
+    if (chainId === undefined || diffId === undefined || deps.storage.snapshotter.hasLayer(chainId)) continue;
+    const mine = await layer.take();
+    if (mine === null) continue;
+    if (mine.diffId !== diffId) {
+      throw new EngineError(
+        'invalidArgument',
+        `invalid diffID for layer ${i}: expected "${diffId}", got "${mine.diffId}"`,
+      );
+    }
+    unpacked.set(i, mine);
+  }
+  return unpacked;
+}
+
 async function register(
   deps: ImageDeps,
   { image, lease }: { readonly image: OfferedImage; readonly lease: Lease },
   options: LoadOptions,
 ): Promise<Digest> {
   const known = new Set<string>(deps.storage.snapshotter.layers().map((layer) => layer.chainId));
+  const { diffIds } = parseImageConfig(image.config);
+  lease.hold(...chainIds(diffIds));
+  const layerBlobs = await Promise.all(image.layers.map((layer) => layer.blob()));
   return registerImage(deps, {
     config: image.config,
-    layerBlobs: image.layerBlobs,
+    layerBlobs,
+    unpacked: await unpackedOf(deps, image.layers, diffIds),
     lease,
     onLayer: ({ chainId, sizeBytes }) => {
       if (options.quiet === true || known.has(chainId)) return;
@@ -76,24 +108,21 @@ interface Loaded {
   readonly names: readonly Reference[];
 }
 
-/**
- * Images with different bases are unpacked side by side. A failure is told when nothing is written any more.
- */
 async function registerAll(
   deps: ImageDeps,
   { images, lease }: { readonly images: readonly OfferedImage[]; readonly lease: Lease },
   options: LoadOptions,
-): Promise<Loaded[]> {
-  const results = await Promise.allSettled(images.map((image) => register(deps, { image, lease }, options)));
-  return results.map((result, i) => {
-    if (result.status === 'rejected') throw result.reason;
-    return { id: result.value, names: images[i]?.names ?? [] };
-  });
+): Promise<readonly Loaded[]> {
+  const loaded: Loaded[] = [];
+  // One after the other: images share layers, and what is left to be done is short.
+  for (const image of images)
+    loaded.push({ id: await register(deps, { image, lease }, options), names: image.names });
+  return loaded;
 }
 
 /**
- * Loads every image of an archive: of `docker save`, old or new, or an OCI layout, compressed or not.
- * Everything is checked and unpacked before the first name is given. Errors: `invalidArgument`, `notFound`,
+ * Loads every image of an archive: of `docker save`, old or new, or an OCI layout, compressed or not. It is
+ * read once, and its layers are unpacked while the rest still comes. Everything is checked and unpacked before the first name is given. Errors: `invalidArgument`, `notFound`,
  * `tooLarge`.
  */
 export async function loadImages(
@@ -102,14 +131,22 @@ export async function loadImages(
   options: LoadOptions,
 ): Promise<void> {
   await withLease(deps, async (lease) => {
-    const index = await spoolArchive(source, { content: deps.storage.content, lease });
-    const images = (await offered(index, options)).filter((image) => checkPlatform(image, options));
-    const loaded = await registerAll(deps, { images, lease }, options);
-    for (const { id, names } of loaded) {
-      for (const reference of names) await name(deps, { reference, id }, options);
-      publish(deps, 'load', { id, name: id });
+    const reader = new ArchiveReader({ storage: deps.storage, lease });
+    try {
+      const index = await reader.read(source);
+      const images = offered(index, options).filter((image) => checkPlatform(image, options));
+      await announce(deps, await registerAll(deps, { images, lease }, options), options);
+    } finally {
+      await reader.close();
     }
-    if (loaded.some(({ names }) => names.length > 0)) return;
-    for (const { id } of loaded) options.onProgress({ stream: `Loaded image ID: ${id}\n` });
   });
+}
+
+async function announce(deps: ImageDeps, loaded: readonly Loaded[], options: LoadOptions): Promise<void> {
+  for (const { id, names } of loaded) {
+    for (const reference of names) await name(deps, { reference, id }, options);
+    publish(deps, 'load', { id, name: id });
+  }
+  if (loaded.some(({ names }) => names.length > 0)) return;
+  for (const { id } of loaded) options.onProgress({ stream: `Loaded image ID: ${id}\n` });
 }

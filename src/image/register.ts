@@ -4,6 +4,7 @@ import { chainIds, type ChainId } from '#oci/chain-id.ts';
 import { digestOf, type Digest } from '#oci/digest.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
 import type { Lease } from '#storage/lease.ts';
+import type { Layer, UnpackedLayer } from '#storage/snapshotter.ts';
 import { collectLocked } from './collect.ts';
 import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
 import type { LayerSource } from './store/image-records.ts';
@@ -14,6 +15,8 @@ export interface NewImage {
   readonly config: Buffer;
   /** Base first, one per diffID of the config. */
   readonly layerBlobs: readonly Digest[];
+  /** Those of the layers that are unpacked already, by their place. What is not used is discarded by its owner. */
+  readonly unpacked?: ReadonlyMap<number, UnpackedLayer>;
   readonly parent?: Digest;
   /** Holds the blobs already; everything else that the image is made of is held by it from now on. */
   readonly lease: Lease;
@@ -38,8 +41,40 @@ export async function withLease<T>(deps: ImageDeps, work: (lease: Lease) => Prom
 }
 
 /**
- * Unpacks the layers, side by side, and records the image; flushed in this order: blobs, their names, layer records, image
- * record.
+ * Starts with all layers at once; each takes its place when the one below has its own. The signal ends those
+ * that are not placed yet.
+ */
+function commitLayers(
+  deps: ImageDeps,
+  image: NewImage,
+  of: { readonly diffIds: readonly Digest[]; readonly signal: AbortSignal },
+): Promise<Layer>[] {
+  const { snapshotter } = deps.storage;
+  const chain = chainIds(of.diffIds);
+  const unpacked = image.unpacked ?? new Map<number, UnpackedLayer>();
+  const committing: Promise<Layer>[] = [];
+  for (const [i, diffId] of of.diffIds.entries()) {
+    const parent = chain[i - 1] ?? null;
+    const below = committing[i - 1];
+    const ready = unpacked.get(i);
+    const commit = (): Promise<Layer> =>
+      ready === undefined
+        ? snapshotter.commitLayer({ parent, diffId, blob: image.layerBlobs[i] as Digest, signal: of.signal })
+        : snapshotter.commitUnpacked({ parent, unpacked: ready });
+    // What is unpacked wants its parent to be there; what is not may be unpacked meanwhile.
+    const afterBelow = async (): Promise<Layer> => {
+      await below;
+      of.signal.throwIfAborted();
+      return commit();
+    };
+    committing.push(unpacked.size === 0 ? commit() : afterBelow());
+  }
+  return committing;
+}
+
+/**
+ * Unpacks the layers, side by side, and records the image; flushed in this order: blobs, their names, layer
+ * records, image record.
  */
 export async function registerImage(deps: ImageDeps, image: NewImage): Promise<Digest> {
   const { content, snapshotter } = deps.storage;
@@ -49,19 +84,11 @@ export async function registerImage(deps: ImageDeps, image: NewImage): Promise<D
     throw new EngineError('invalidArgument', `invalid manifest, layers length mismatch: ${counts}`);
   }
   const id = digestOf(image.config);
-  const chain = chainIds(config.diffIds);
-  image.lease.hold(id, ...chain, ...image.layerBlobs);
+  image.lease.hold(id, ...chainIds(config.diffIds), ...image.layerBlobs);
   await content.ingest(Readable.from([image.config]), { digest: id });
   await content.sync();
   const stop = new AbortController();
-  const committing = config.diffIds.map((diffId, i) =>
-    snapshotter.commitLayer({
-      parent: chain[i - 1] ?? null,
-      diffId,
-      blob: image.layerBlobs[i] as Digest,
-      signal: stop.signal,
-    }),
-  );
+  const committing = commitLayers(deps, image, { diffIds: config.diffIds, signal: stop.signal });
   const settled = Promise.allSettled(committing);
   const layers: LayerSource[] = [];
   try {

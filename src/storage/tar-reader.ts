@@ -1,5 +1,5 @@
-import type { TarEntry } from './layer/tar-header.ts';
-import { decompressStream } from './layer/decompress.ts';
+import { BLOCK, isZeroBlock, parseRawHeader, type TarEntry } from './layer/tar-header.ts';
+import { decompressStream, detectCompression } from './layer/decompress.ts';
 import { TarParser } from './layer/tar-parser.ts';
 
 /** An entry of an archive; the path is a byte string (one character per byte). */
@@ -31,6 +31,24 @@ async function* steps(source: AsyncIterable<Buffer>): AsyncGenerator<Step> {
     yield* batch;
   }
   parser.finish();
+}
+
+/** Whether these may be the first bytes (at least 512, if there are so many) of an archive, compressed or not. */
+export function looksLikeLayer(head: Buffer): boolean {
+  try {
+    if (detectCompression(head) !== 'none') return true;
+  } catch {
+    // Compressed with something that is told when it is unpacked.
+    return true;
+  }
+  if (head.length < BLOCK) return false;
+  if (isZeroBlock(head)) return true;
+  try {
+    parseRawHeader(head.subarray(0, BLOCK));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

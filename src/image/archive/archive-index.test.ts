@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
-import type { ContentStore } from '#storage/content-store.ts';
 import type { Lease } from '#storage/lease.ts';
-import { type ArchiveIndex, cleanPath, spoolArchive } from './archive-index.ts';
+import type { Storage } from '#storage/storage.ts';
+import { type ArchiveIndex, cleanPath } from './archive-index.ts';
+import { ArchiveReader } from './read-archive.ts';
 
 const BLOCK = 512;
 
@@ -22,15 +23,15 @@ function head(name: string, sizeBytes: number, type = '0'): Buffer {
   return block;
 }
 
-/** Nothing in these archives is large enough for the content store. */
-const NOWHERE = { content: {} as ContentStore, lease: {} as Lease };
+/** Nothing in these archives is a layer. */
+const NOWHERE = { storage: {} as Storage, lease: {} as Lease };
 
 async function spool(pieces: Iterable<Buffer>): Promise<ArchiveIndex> {
   async function* source(): AsyncGenerator<Buffer> {
     yield* pieces;
     yield Buffer.alloc(2 * BLOCK);
   }
-  return await spoolArchive(source(), NOWHERE);
+  return await new ArchiveReader(NOWHERE).read(source());
 }
 
 test('an archive has so many members and no more', async () => {

@@ -1,15 +1,15 @@
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, parseJson, type JsonValue } from '#base/json.ts';
 import { LIMITS } from '#base/limits.ts';
-import type { Digest } from '#oci/digest.ts';
 import type { Reference } from '#oci/reference.ts';
 import { parseReference } from '#oci/reference.ts';
-import type { ArchiveIndex } from './archive-index.ts';
+import type { ArchiveIndex, ArchiveLayer } from './archive-index.ts';
 
 /** An image that an archive offers. */
 export interface OfferedImage {
   readonly config: Buffer;
-  readonly layerBlobs: readonly Digest[];
+  /** Base first. */
+  readonly layers: readonly ArchiveLayer[];
   readonly names: readonly Reference[];
 }
 
@@ -33,8 +33,8 @@ function taggedName(text: string): Reference {
 }
 
 /** Reads `manifest.json` of `docker save`. Errors: `invalidArgument`. */
-export async function readDockerArchive(index: ArchiveIndex): Promise<OfferedImage[]> {
-  const bytes = await index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
+export function readDockerArchive(index: ArchiveIndex): OfferedImage[] {
+  const bytes = index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
   const manifest = parseJson(bytes.toString('utf8'), DOCKER_MANIFEST);
   if (!Array.isArray(manifest)) throw invalid('invalid manifest: it is not a list');
   const images: OfferedImage[] = [];
@@ -45,8 +45,8 @@ export async function readDockerArchive(index: ArchiveIndex): Promise<OfferedIma
     if (layers.length > LIMITS.layersPerImage)
       throw invalid(`invalid manifest: more than ${LIMITS.layersPerImage} layers`);
     images.push({
-      config: await index.document(item['Config'], LIMITS.imageConfigBytes),
-      layerBlobs: layers.map((path) => index.blob(path)),
+      config: index.document(item['Config'], LIMITS.imageConfigBytes),
+      layers: layers.map((path) => index.layer(path)),
       names: textList(item['RepoTags'], 'RepoTags').map(taggedName),
     });
   }

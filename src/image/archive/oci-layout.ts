@@ -48,40 +48,37 @@ function choose(manifests: readonly Descriptor[], platforms: readonly Platform[]
  * Reads an OCI image layout; of an image for several platforms the wanted one. Errors: `invalidArgument`,
  * `notFound`.
  */
-export async function readOciLayout(
-  index: ArchiveIndex,
-  platforms: readonly Platform[],
-): Promise<OfferedImage[]> {
+export function readOciLayout(index: ArchiveIndex, platforms: readonly Platform[]): OfferedImage[] {
   const wanted = platforms.length === 0 ? [hostPlatform()] : platforms;
-  const read = async (path: string): Promise<ReturnType<typeof parseManifestOrIndex>> =>
-    parseManifestOrIndex(await index.document(path, LIMITS.manifestBytes));
-  const top = await read(LAYOUT_INDEX);
+  const read = (path: string): ReturnType<typeof parseManifestOrIndex> =>
+    parseManifestOrIndex(index.document(path, LIMITS.manifestBytes));
+  const top = read(LAYOUT_INDEX);
   if (top.kind !== 'index')
     throw new EngineError('invalidArgument', 'invalid index.json: it is not an index');
   const images = new Map<Digest, OfferedImage>();
   for (const entry of top.manifests) {
     // Statements about other manifests (provenance, signatures) are no images.
     if (entry.platform?.os === 'unknown') continue;
-    const manifest = await findManifest(entry, read, wanted);
+    const manifest = findManifest(entry, read, wanted);
     const name = nameOf(entry);
     const earlier = images.get(manifest.config.digest);
     images.set(manifest.config.digest, {
-      config: await index.document(blobPath(manifest.config.digest), LIMITS.imageConfigBytes),
-      layerBlobs: manifest.layers.map((layer) => index.blob(blobPath(layer.digest))),
+      config: index.document(blobPath(manifest.config.digest), LIMITS.imageConfigBytes),
+      layers: manifest.layers.map((layer) => index.layer(blobPath(layer.digest))),
       names: [...(earlier?.names ?? []), ...(name === null ? [] : [name])],
     });
   }
   return [...images.values()];
 }
 
-async function findManifest(
+function findManifest(
   entry: Descriptor,
-  read: (path: string) => Promise<ReturnType<typeof parseManifestOrIndex>>,
+  read: (path: string) => ReturnType<typeof parseManifestOrIndex>,
   platforms: readonly Platform[],
-): Promise<Manifest> {
+): Manifest {
   let current = entry;
   for (let depth = 0; depth < NESTING_MAX; depth++) {
-    const document = await read(blobPath(current.digest));
+    const document = read(blobPath(current.digest));
     if (document.kind === 'manifest') return document;
     current = choose(document.manifests, platforms);
   }
