@@ -25,7 +25,8 @@ export interface ContentStore {
   stat(digest: Digest): Promise<{ readonly sizeBytes: number }>;
   /** Errors: `notFound`, `tooLarge`, `dataLoss` when the bytes no longer have that digest. */
   readAll(digest: Digest, maxBytes: number): Promise<Buffer>;
-  openStream(digest: Digest): Readable;
+  /** From byte `start` on. */
+  openStream(digest: Digest, start?: number): Readable;
   /** Absolute path of the blob's file, for readers in other threads. */
   pathOf(digest: Digest): string;
   /**

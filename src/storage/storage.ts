@@ -9,6 +9,7 @@ import { FileContentStore } from './content/file-content-store.ts';
 import { FileIntakes } from './content/file-intakes.ts';
 import type { ContentStore } from './content-store.ts';
 import type { Intakes } from './intake.ts';
+import { createLayerArchives, type LayerArchives } from './layer-archives.ts';
 import { LayerRecords, type LayerRecord } from './layer/layer-records.ts';
 import { LayerStore, type LayerTrees } from './layer/layer-store.ts';
 import { LayerUnpacker } from './layer/layer-unpacker.ts';
@@ -46,6 +47,7 @@ export interface Storage {
   readonly snapshotter: Snapshotter;
   readonly leases: Leases;
   readonly trees: TreeReader;
+  readonly archives: LayerArchives;
   close(): Promise<void>;
 }
 
@@ -138,5 +140,6 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await snapshotter.close();
   };
   const trees = createTreeReader({ snapshotter, content, threads });
-  return { content, intakes, snapshotter, leases, trees, close };
+  const archives = createLayerArchives({ content, pool });
+  return { content, intakes, snapshotter, leases, trees, archives, close };
 }

@@ -10,6 +10,8 @@ import { digestFromHex, digestHex, digestOf, type Digest } from '#oci/digest.ts'
 import type { Blob, ContentStore, ExpectedBlob } from '../content-store.ts';
 import type { Lease } from '../lease.ts';
 
+/** Of one read of a stream. */
+const READ_BYTES = 512 * 1024;
 const HEX_64 = /^[0-9a-f]{64}$/;
 
 function notFound(digest: Digest): EngineError {
@@ -73,8 +75,8 @@ export class FileContentStore implements ContentStore {
     return bytes;
   }
 
-  openStream(digest: Digest): Readable {
-    return createReadStream(this.pathOf(digest), { highWaterMark: 256 * 1024 });
+  openStream(digest: Digest, start = 0): Readable {
+    return createReadStream(this.pathOf(digest), { start, highWaterMark: READ_BYTES });
   }
 
   async ingest(source: AsyncIterable<Uint8Array>, expected: ExpectedBlob = {}): Promise<Blob> {

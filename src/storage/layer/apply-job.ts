@@ -42,6 +42,19 @@ export interface SettleJob {
   readonly root: boolean;
 }
 
+/** Compresses an archive with gzip into a new file. */
+export interface CompressJob {
+  readonly kind: 'compress';
+  readonly path: string;
+  readonly target: string;
+}
+
+/** What was written. */
+export interface CompressResult {
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
 export interface TreeSize {
   readonly sizeBytes: number;
   readonly inodes: number;
@@ -51,6 +64,7 @@ export interface TreeSize {
 export type LayerJob =
   | UnpackJob
   | SettleJob
+  | CompressJob
   | { readonly kind: 'copy'; readonly source: string; readonly target: string }
   | { readonly kind: 'usage'; readonly source: string }
   | { readonly kind: 'digest'; readonly path: string };
@@ -59,6 +73,7 @@ export type LayerJob =
 export interface LayerJobResults {
   readonly unpack: UnpackResult;
   readonly settle: null;
+  readonly compress: CompressResult;
   readonly copy: TreeSize;
   readonly usage: TreeSize;
   readonly digest: string;

@@ -23,7 +23,7 @@ export interface StoredBytesOptions {
   readonly onRead: (readBytes: number) => void;
 }
 
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 512 * 1024;
 const readInto = promisify(read);
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { isMainThread, parentPort, type MessagePort } from 'node:worker_threads';
 import { EngineError, errorCode, errorMessage, isEngineError } from '#base/errors.ts';
 import type { Files } from '#host/kernel.ts';
@@ -131,7 +131,7 @@ function writeLayer(
     });
     return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
   } finally {
-    if (fd !== null) closeSync(fd);
+    if (fd !== null) files.close(fd);
     files.close(parent);
   }
 }

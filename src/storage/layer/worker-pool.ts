@@ -37,7 +37,7 @@ export interface WorkerPoolOptions {
 const DEFAULT_IDLE_MS = 3000;
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
 /** Jobs that wait for bytes leave their thread to others. */
-const JOBS_PER_THREAD = 4;
+const JOBS_PER_THREAD = 2;
 
 /** The code of the error of jobs whose thread ended under them, perhaps by another job's fault. */
 export const THREAD_LOST = 'THREAD_LOST';

@@ -50,7 +50,8 @@ export class TarTreeWriter {
       if (!this.#addLink(place, stat)) this.#header(place.path, stat, { type: stat.type, linkPath });
       return true;
     } catch (error) {
-      if (isGone(error)) return false;
+      // No link any more when it was read.
+      if (isGone(error) || (stat.type === 'symlink' && isKernelError(error, 'EINVAL'))) return false;
       throw error;
     }
   }

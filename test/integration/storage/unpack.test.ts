@@ -1,0 +1,4 @@
+import { unpackConformance } from './unpack.conformance.ts';
+
+unpackConformance('overlay2');
+unpackConformance('vfs');
