@@ -86,7 +86,7 @@ export const LIMITS = {
   retryAfterMs: 60_000,
   /** A mirror that has not answered after so long is not waited for alone. */
   mirrorSilenceMs: 2000,
-  registryRedirects: 5,
+  registryRedirects: 10,
   /** Answer of an authorization server, and of a registry that refuses something. */
   tokenBytes: 64 * KIB,
   errorBodyBytes: 64 * KIB,

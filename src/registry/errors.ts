@@ -11,6 +11,8 @@ export interface RegistryFailure {
   /** A certificate that nobody vouches for, a name that does not resolve: no repetition mends it. */
   readonly permanent?: boolean;
   readonly cause?: unknown;
+  /** Where the code and the status do not say it. */
+  readonly kind?: ErrorKind;
   readonly hint?: string;
 }
 
@@ -21,9 +23,14 @@ const KINDS: Readonly<Record<string, ErrorKind>> = {
   NAME_UNKNOWN: 'notFound',
   BLOB_UNKNOWN: 'notFound',
   TOOMANYREQUESTS: 'unavailable',
+  TAG_INVALID: 'invalidArgument',
+  NAME_INVALID: 'invalidArgument',
+  DIGEST_INVALID: 'invalidArgument',
+  MANIFEST_INVALID: 'invalidArgument',
 };
 
 function kindOf(failure: RegistryFailure): ErrorKind {
+  if (failure.kind !== undefined) return failure.kind;
   const named = failure.codes?.map((code) => KINDS[code]).find((kind) => kind !== undefined);
   if (named !== undefined) return named;
   if (failure.status === 401) return 'unauthenticated';

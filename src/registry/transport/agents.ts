@@ -1,0 +1,94 @@
+import http from 'node:http';
+import https from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Clock } from '#base/clock.ts';
+import type { RegistrySettings } from '../endpoints.ts';
+import { proxyFor } from './proxy.ts';
+import { hostCertificates, systemAuthorities } from './tls-files.ts';
+
+/** Certificates are looked for again when they were read longer ago than this. */
+const CERTIFICATES_MS = 10_000;
+const SOCKETS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 6, timeout: 0 };
+
+interface Kept {
+  readonly agent: http.Agent;
+  readonly certificates: string;
+  checkedMs: number;
+}
+
+function proxyOptions(proxy: string | null): http.AgentOptions {
+  return proxy === null ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+}
+
+/**
+ * Connections by origin, with the proxy and the certificates that hold for it. Secure contexts cost some ten
+ * milliseconds of the main thread each, so there is one for all hosts without certificates of their own.
+ */
+export class Agents {
+  readonly #settings: () => RegistrySettings;
+  readonly #clock: Clock;
+  readonly #kept = new Map<string, Kept>();
+  #authorities: Promise<Buffer | null> | null = null;
+  #general: SecureContext | null = null;
+
+  constructor(settings: () => RegistrySettings, clock: Clock) {
+    this.#settings = settings;
+    this.#clock = clock;
+  }
+
+  async for(url: URL, skipVerify: boolean): Promise<http.Agent> {
+    const settings = this.#settings();
+    const proxy = proxyFor(url, settings.proxy);
+    const key = `${url.origin} ${skipVerify} ${proxy ?? ''}`;
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && this.#clock.nowMs() - kept.checkedMs < CERTIFICATES_MS) return kept.agent;
+    if (url.protocol === 'http:')
+      return this.#keep(key, new http.Agent({ ...SOCKETS, ...proxyOptions(proxy) }));
+    const own = await hostCertificates(settings.certsDirs, url.host);
+    const certificates = own === null ? '' : JSON.stringify([own.authorities, own.pairs].map(String));
+    if (kept?.certificates === certificates) {
+      kept.checkedMs = this.#clock.nowMs();
+      return kept.agent;
+    }
+    const authorities = await this.#systemAuthorities();
+    const secureContext =
+      own === null
+        ? this.#generalContext(authorities)
+        : createSecureContext({
+            ...(own.authorities.length === 0 && authorities === null
+              ? {}
+              : { ca: [...(authorities === null ? [] : [authorities]), ...own.authorities] }),
+            ...(own.pairs.length === 0
+              ? {}
+              : { cert: own.pairs.map(({ cert }) => cert), key: own.pairs.map((pair) => pair.key) }),
+          });
+    const agent = new https.Agent({
+      ...SOCKETS,
+      ...proxyOptions(proxy),
+      secureContext,
+      rejectUnauthorized: !skipVerify,
+    });
+    return this.#keep(key, agent, certificates);
+  }
+
+  close(): void {
+    for (const { agent } of this.#kept.values()) agent.destroy();
+    this.#kept.clear();
+  }
+
+  #keep(key: string, agent: http.Agent, certificates = ''): http.Agent {
+    // Requests under way keep the connections of the one before; it is not ended.
+    this.#kept.set(key, { agent, certificates, checkedMs: this.#clock.nowMs() });
+    return agent;
+  }
+
+  #systemAuthorities(): Promise<Buffer | null> {
+    this.#authorities ??= systemAuthorities();
+    return this.#authorities;
+  }
+
+  #generalContext(authorities: Buffer | null): SecureContext {
+    this.#general ??= createSecureContext(authorities === null ? {} : { ca: authorities });
+    return this.#general;
+  }
+}
