@@ -4,6 +4,7 @@
  */
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { make } from '../../tools/build-steps/target.ts';
 import { BIG_IMAGE, bigImageTarget, readBigImage } from '../../tools/set-up/big-image.ts';
 import { must, run } from '../support/command.ts';
@@ -184,7 +185,20 @@ class Registries {
   }
 }
 
+const QUIET_MS = 500;
+const QUIET_ROUNDS = 60;
+
+/** What an engine removes after its answer must not lie in the next figure. */
+async function quiet(engine: ImageEngine): Promise<void> {
+  for (let round = 0; round < QUIET_ROUNDS; round++) {
+    const before = await cpuMs(engine);
+    await sleep(QUIET_MS);
+    if ((await cpuMs(engine)) - before <= QUIET_MS / 20) return;
+  }
+}
+
 async function measured(engine: ImageEngine, work: () => Promise<void>): Promise<ImageSample> {
+  await quiet(engine);
   await dropCaches();
   await forgetPeaks(engine);
   const [began, before] = [performance.now(), await cpuMs(engine)];
@@ -218,13 +232,15 @@ export interface ImageRow {
 }
 
 async function usedKib(path: string): Promise<number> {
-  return Number((await must('du', ['-skx', path])).split('\t')[0]);
+  return Number((await run('du', ['-skx', path])).stdout.split('\t')[0]);
 }
 
 /** Bytes on disk that the image takes: blobs and trees. */
 export async function diskKib(engine: ImageEngine): Promise<number> {
+  await quiet(engine);
   const full = await usedKib(engine.dataRoot);
   for (const one of [REFERENCE, BIG_IMAGE.reference]) await remove(engine, one);
+  await quiet(engine);
   return full - (await usedKib(engine.dataRoot));
 }
 
