@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
+import type { RegistrySettings } from '#registry/endpoints.ts';
 import { OWN_RUNTIME } from '#runtime/runtimes.ts';
 import { parseConfigFile } from './config/file.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type UlimitOption,
   type Values,
 } from './config/options.ts';
+import { registrySettings } from './config/registries.ts';
 import { checkLabels, validateOptions } from './config/validate.ts';
 import { parseBytes } from './config/values.ts';
 
@@ -58,6 +60,7 @@ export interface DaemonConfig {
   /** Whose subordinate ids containers get: `user[:group]`. */
   readonly usernsRemap: string | null;
   readonly network: NetworkConfig;
+  readonly registries: RegistrySettings;
   /** Keys that are set and have no effect here. */
   readonly withoutEffect: readonly string[];
 }
@@ -209,6 +212,7 @@ function toConfig(values: Values, configFile: string): DaemonConfig {
     execOptions: read.list('exec-opts'),
     usernsRemap: read.text('userns-remap') ?? null,
     network: networkConfig(values),
+    registries: registrySettings(values, process.env),
     withoutEffect,
   };
 }

@@ -15,3 +15,11 @@ test('debug and labels are taken over at once, the rest is named', () => {
   assert.equal(live.now.logLevel, 'debug');
   assert.deepEqual(live.replace(config('--label', 'b=2')), [], 'what took a restart was not taken over');
 });
+
+test('what is about registries is live', () => {
+  const live = new LiveSettings(config());
+  const flags = ['--registry-mirror', 'https://m.example', '--max-concurrent-downloads', '7'];
+  assert.deepEqual(live.replace(config(...flags)), []);
+  assert.deepEqual(live.now.registries.mirrors, ['https://m.example/']);
+  assert.equal(live.now.registries.maxDownloads, 7);
+});

@@ -1,9 +1,14 @@
 import type { DaemonConfig } from './config.ts';
 
 /** What SIGHUP reads again. */
-export type LiveValues = Pick<DaemonConfig, 'debug' | 'logLevel' | 'labels'>;
+export type LiveValues = Pick<DaemonConfig, 'debug' | 'logLevel' | 'labels' | 'registries'>;
 
-const LIVE: ReadonlySet<string> = new Set(['debug', 'logLevel', 'labels'] satisfies (keyof LiveValues)[]);
+const LIVE: ReadonlySet<string> = new Set([
+  'debug',
+  'logLevel',
+  'labels',
+  'registries',
+] satisfies (keyof LiveValues)[]);
 
 /** The values that may change while the daemon runs. */
 export class LiveSettings {
@@ -22,7 +27,8 @@ export class LiveSettings {
     const before = this.#config;
     const differs = (key: keyof DaemonConfig): boolean =>
       JSON.stringify(before[key]) !== JSON.stringify(next[key]);
-    this.#config = { ...before, debug: next.debug, logLevel: next.logLevel, labels: next.labels };
+    const { debug, logLevel, labels, registries } = next;
+    this.#config = { ...before, debug, logLevel, labels, registries };
     return (Object.keys(next) as (keyof DaemonConfig)[]).filter((key) => !LIVE.has(key) && differs(key));
   }
 }

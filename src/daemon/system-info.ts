@@ -11,6 +11,7 @@ import type { Storage } from '#storage/storage.ts';
 import type { VolumeView } from '#volume/model.ts';
 import type { VolumeService } from '#volume/service.ts';
 import type { DaemonConfig } from './config.ts';
+import { registryInfo, shownProxy } from './config/registries.ts';
 import { findInit } from './config/supported.ts';
 import type { LiveSettings } from './live-settings.ts';
 import { ENGINE_VERSION, GANTRY_VERSION, PLATFORM_NAME } from './product.ts';
@@ -125,13 +126,12 @@ function warnings(parts: SystemParts): string[] {
   ];
 }
 
-const NO_PROXIES = { HttpProxy: '', HttpsProxy: '', NoProxy: '' };
-
 async function infoReply(parts: SystemParts): Promise<JsonObject> {
   const { config, kernel } = parts;
   const facts = kernel.system.facts();
   const counts = parts.containers.counts();
   const runc = await parts.runtimeVersion();
+  const { proxy } = parts.live.now.registries;
   return {
     ID: parts.instance,
     Containers: counts.total,
@@ -163,12 +163,14 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     OSType: 'linux',
     Architecture: facts.machine,
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8'], Mirrors: null },
+    RegistryConfig: registryInfo(parts.live.now.registries),
     NCPU: facts.cpus,
     MemTotal: facts.memoryBytes,
     GenericResources: null,
     DockerRootDir: config.dataRoot,
-    ...NO_PROXIES,
+    HttpProxy: shownProxy(proxy.http),
+    HttpsProxy: shownProxy(proxy.https),
+    NoProxy: proxy.no,
     Name: facts.hostname,
     Labels: [...parts.live.now.labels],
     ExperimentalBuild: false,
