@@ -63,24 +63,45 @@ function withRoot(path: Buffer, files: Files, work: (root: number, name: Buffer)
 
 const CAPABILITY = Buffer.from([1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
+/** Links lead out of the tree, to the machine's own files: nothing here may follow one. */
+function write(path: Buffer, content: string): void {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
+  const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644);
+  try {
+    fs.writeSync(fd, content);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function changeMode(path: Buffer, mode: number): void {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+  const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    fs.fchmodSync(fd, mode);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 const CHANGES: readonly Change[] = [
-  ({ path, random }) => fs.writeFileSync(path, 'x'.repeat(random(5000))),
-  ({ path, random }) => fs.writeFileSync(path, String(random(1e9))),
+  ({ path, random }) => write(path, 'x'.repeat(random(5000))),
+  ({ path, random }) => write(path, String(random(1e9))),
   ({ path }) => fs.mkdirSync(path),
   ({ path }) => fs.mkdirSync(path),
   ({ path, random }) =>
-    fs.symlinkSync(['/etc/passwd', '../..', 'a/b', '/proc/self/root'][random(4)] ?? '', path),
+    fs.symlinkSync(['/etc/no-such-file', '../..', 'a/b', '/proc/self/root'][random(4)] ?? '', path),
   ({ path }) => fs.rmSync(path.toString('latin1') === '' ? '' : path, { recursive: true, force: true }),
   ({ path }) => {
     fs.rmSync(path, { recursive: true, force: true });
     fs.mkdirSync(path);
-    fs.writeFileSync(join(path, Buffer.from('fresh')), 'fresh');
+    write(join(path, Buffer.from('fresh')), 'fresh');
   },
   ({ path }) => {
     fs.rmSync(path, { recursive: true, force: true });
-    fs.writeFileSync(path, 'a file now');
+    write(path, 'a file now');
   },
-  ({ path, random }) => fs.chmodSync(path, [0o4755, 0o1777, 0o600, 0o2750][random(4)] ?? 0o644),
+  ({ path, random }) => changeMode(path, [0o4755, 0o1777, 0o600, 0o2750][random(4)] ?? 0o644),
   ({ path, random }) => fs.lchownSync(path, random(70_000), 3_000_000 + random(10)),
   ({ path, random }) => fs.lutimesSync(path, random(2 ** 31), random(2 ** 31)),
   ({ path, root, random }) => {
@@ -98,7 +119,7 @@ const CHANGES: readonly Change[] = [
   ({ path, files }) =>
     withRoot(path, files, (parent, name) => files.mknod(parent, name, { type: 'fifo', mode: 0o622 })),
   ({ path, files }) => {
-    fs.writeFileSync(path, 'capable');
+    write(path, 'capable');
     withRoot(path, files, (parent, name) => {
       files.setXattr(parent, name, { name: 'security.capability', value: CAPABILITY });
       files.setXattr(parent, name, { name: 'user.note', value: Buffer.from('kept') });
