@@ -44,9 +44,14 @@ function chosenImages(deps: PlanDeps, wanted: (image: Image) => boolean): Readon
     if (parent !== '' && deps.store.has(parent) && deps.store.referencesOf(parent).length === 0)
       remove(parent);
   };
-  for (const id of deps.store.ids()) {
+  const chosen = deps.store.ids().filter((id) => {
     const image = deps.store.get(id);
-    if (image !== null && wanted(image)) remove(id);
+    return image !== null && wanted(image);
+  });
+  // A parent can go when its children are gone.
+  for (let before = -1; before < gone.size; ) {
+    before = gone.size;
+    chosen.forEach(remove);
   }
   return gone;
 }
