@@ -168,11 +168,30 @@ export const platformMismatch = (options: {
 export const foreignPlatform = (platforms: { readonly image: string; readonly host: string }): string =>
   `The requested image's platform (${platforms.image}) does not match the detected host platform ` +
   `(${platforms.host}) and no specific platform was requested`;
+export const manifestNotFound = (reference: string): string => `manifest for ${reference} not found`;
+export const repositoryNotFound = (name: string): string => `repository ${name} not found`;
+export const pullAccessDenied = (name: string): string =>
+  `pull access denied for ${name}, repository does not exist or may require 'docker login'`;
+export const noMatchingManifest = (platform: string): string =>
+  `no matching manifest for ${platform} in the manifest list entries`;
+export const unsupportedMediaType = (mediaType: string): string => `unsupported media type ${mediaType}`;
+export const remotePlugin = (mediaType: string): string =>
+  `Encountered remote "${mediaType}"(plugin) when fetching`;
+export const manifestWithoutType = (): string => 'missing or empty Content-Type header';
+export const expectedIndex = (): string => 'index: expected index but found manifest';
+export const expectedManifest = (): string => 'ocimanifest: expected manifest but found index';
+export const configVerificationFailed = (digest: string): string =>
+  `image config verification failed for digest ${digest}`;
+export const layersMismatch = (): string => "layers from manifest don't match image configuration";
+export const foreignSystem = (os: string): string =>
+  `image operating system "${os}" cannot be used on this platform: operating system is not supported`;
+export const registerLayerFailed = (why: string): string => `failed to register layer: ${why}`;
+export const searchLimitRange = (limit: number): string => `limit ${limit} is outside the range of [1, 100]`;
+export const searchLimitSyntax = (text: string): string =>
+  `invalid limit specified: strconv.Atoi: parsing "${text}": invalid syntax`;
 export const noImportSource = (): string => 'Get "http:": http: no Host in request URL';
 export const noClusterVolumes = (): string =>
   'volume update only valid for cluster volumes, but swarm is unavailable';
-export const pullUnavailable = (name: string): string =>
-  `cannot pull ${name}: this engine does not talk to registries yet; load the image from an archive instead`;
 
 // Networks and volumes
 

@@ -13,6 +13,8 @@ import type { ImageService } from '#image/image-service.ts';
 import { openImageService } from '#image/open.ts';
 import { createNetworkService } from '#network/network-service.ts';
 import type { NetworkService } from '#network/service.ts';
+import { createRegistryClient } from '#registry/open.ts';
+import type { RegistryClient } from '#registry/client.ts';
 import { defaultApparmorProfile } from '#runtime/apparmor.ts';
 import { hostPlatform } from '#oci/platform.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
@@ -27,7 +29,7 @@ import { findInit, findRuntimes } from './config/supported.ts';
 import { createEventsService, type EventsService } from './events.ts';
 import type { LiveSettings } from './live-settings.ts';
 import { withNetworkEvents } from './network-events.ts';
-import { ENGINE_VERSION } from './product.ts';
+import { ENGINE_VERSION, GANTRY_VERSION } from './product.ts';
 import { createRootTree } from './root-tree.ts';
 import type { Backends } from './server/backends.ts';
 import { createSystemBackend } from './system-info.ts';
@@ -124,26 +126,19 @@ function emitters(events: EventsService): Pick<Parameters<typeof createContainer
  */
 export async function wire(options: WireOptions): Promise<Engine> {
   const { config, kernel, instance, log } = options;
-  const { dataRoot, execRoot } = config;
-  await mkdir(execRoot, { recursive: true, mode: 0o711 });
+  await mkdir(config.execRoot, { recursive: true, mode: 0o711 });
   const events = createEventsService();
   const runtimes = runtimesOf(config);
   const facts = machineFacts(kernel, await apparmorDefault(options));
   const userNamespaces = await openUserNamespaces(options);
-  const storage = await openStorage({
-    root: dataRoot,
-    kernel,
-    bootId: facts.bootId,
-    snapshotter: config.storageDriver,
-    runningRoot: (id) => runningRoot(execRoot, id),
-    log: log.with({ room: 'storage' }),
-  });
+  const storage = await openContent(options, facts.bootId);
   const later: { containers?: ContainerService } = {};
   const containersNow = (): ContainerService => {
     if (later.containers === undefined) throw new Error('the container service is asked before it exists');
     return later.containers;
   };
-  const images = await openImages({ options, storage, events, containersNow });
+  const registry = openRegistry(options);
+  const images = await openImages({ options, storage, registry, events, containersNow });
   const networks = openNetworks(options, events);
   const volumes = openVolumes(options, events, userNamespaces);
   const tasks = openTasks({ options, runtimes, containersNow });
@@ -189,9 +184,21 @@ export async function wire(options: WireOptions): Promise<Engine> {
       await containers.close();
       await tasks.close();
       await networks.close();
+      registry.close();
       await storage.close();
     },
   };
+}
+
+function openContent({ config, kernel, log }: WireOptions, bootId: string): Promise<Storage> {
+  return openStorage({
+    root: config.dataRoot,
+    kernel,
+    bootId,
+    snapshotter: config.storageDriver,
+    runningRoot: (id) => runningRoot(config.execRoot, id),
+    log: log.with({ room: 'storage' }),
+  });
 }
 
 function openNetworks({ config, kernel, instance, log }: WireOptions, events: EventsService): NetworkService {
@@ -224,17 +231,42 @@ function openVolumes(
   });
 }
 
+function openRegistry({ log }: WireOptions): RegistryClient {
+  return createRegistryClient({
+    settings: () => ({
+      mirrors: [],
+      insecure: [],
+      certsDirs: ['/etc/gantry/certs.d', '/etc/docker/certs.d'],
+      proxy: { http: '', https: '', no: '' },
+      maxDownloads: 3,
+      maxUploads: 5,
+      tries: 5,
+    }),
+    userAgent: `gantry/${GANTRY_VERSION} os/linux arch/${hostPlatform().architecture}`,
+    log: log.with({ room: 'registry' }),
+    clock: systemClock,
+  });
+}
+
 interface ImageParts {
   readonly options: WireOptions;
   readonly storage: Storage;
+  readonly registry: RegistryClient;
   readonly events: EventsService;
   readonly containersNow: () => ContainerService;
 }
 
-function openImages({ options, storage, events, containersNow }: ImageParts): Promise<ImageService> {
+function openImages({
+  options,
+  storage,
+  registry,
+  events,
+  containersNow,
+}: ImageParts): Promise<ImageService> {
   return openImageService({
     root: options.config.dataRoot,
     storage,
+    registry,
     engineVersion: ENGINE_VERSION,
     log: options.log.with({ room: 'image' }),
     users: {

@@ -14,8 +14,11 @@ type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log' | 'unfi
 export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
   const { store, storage, unfinished } = deps;
   const { snapshotter, content, leases } = storage;
-  const kept = [...(unfinished?.roots() ?? [])];
-  const removed = await removeLayers(deps, new Set([...store.ids().flatMap((id) => store.chain(id)), ...kept]));
+  const kept = [...unfinished.roots()];
+  const removed = await removeLayers(
+    deps,
+    new Set([...store.ids().flatMap((id) => store.chain(id)), ...kept]),
+  );
   if (removed.length > 0) await snapshotter.sync();
   // What comes after this list is not looked at.
   const present = await content.digests();
@@ -28,7 +31,9 @@ export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
 
 /** All that an image keeps in the content store. */
 function blobsOf(record: ImageRecord | null, id: Digest): readonly Digest[] {
-  return [id, ...(record?.layers ?? []).map((layer) => layer.blob)];
+  const { manifest, layers = [] } = record ?? {};
+  const documents = manifest === undefined ? [] : [manifest.digest, manifest.index ?? manifest.digest];
+  return [id, ...documents, ...layers.map((layer) => layer.blob)];
 }
 
 async function removeLayers(deps: CollectDeps, wanted: ReadonlySet<string>): Promise<ChainId[]> {

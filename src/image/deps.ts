@@ -2,8 +2,11 @@ import type { Clock } from '#base/clock.ts';
 import type { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
 import type { Digest } from '#oci/digest.ts';
+import type { RegistryClient } from '#registry/client.ts';
 import type { Storage } from '#storage/storage.ts';
 import type { ImageAction, ImageEvent, ImageUsers } from './image-service.ts';
+import type { Fetches } from './pull/fetches.ts';
+import type { UnfinishedPulls } from './pull/unfinished.ts';
 import type { ImageStore } from './store/image-store.ts';
 
 /** What the verbs of this room work with. */
@@ -19,8 +22,11 @@ export interface ImageDeps {
   readonly mutex: KeyedMutex;
   /** Images that containers in the making hold. */
   readonly held: Map<Digest, number>;
-  /** Digests and chainIDs that interrupted pulls have got already and that their next try will use. */
-  readonly unfinished?: { roots(): Iterable<string> };
+  readonly registry: RegistryClient;
+  /** What interrupted pulls have got already and their next try will use. */
+  readonly unfinished: UnfinishedPulls;
+  /** Layers on their way in, by whichever pull. */
+  readonly fetches: Fetches;
 }
 
 export const IMAGE_LOCK = 'images';

@@ -1,10 +1,15 @@
 import type { Readable } from 'node:stream';
+import type { ImageExplanation, PrunePlan } from '#api/gantry-images.ts';
 import type { ImageHistoryReply } from '#api/generated-image-operations.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { ImageConfig } from '#oci/image-config.ts';
 import type { Platform } from '#oci/platform.ts';
+import type { Reference } from '#oci/reference.ts';
+import type { Credentials } from '#registry/credentials.ts';
+import type { SearchResult } from '#registry/client.ts';
 import type { CommitRequest } from './commit-request.ts';
+import type { ImageDifference } from './explanation.ts';
 
 /** One image, whole: its config and all of its layers are there. */
 export interface Image {
@@ -34,21 +39,25 @@ export interface ImageUsers {
   containersUsing(imageId: Digest): readonly ContainerUse[];
 }
 
-export type ImageAction = 'tag' | 'untag' | 'delete' | 'load' | 'import' | 'pull';
+export type ImageAction = 'tag' | 'untag' | 'delete' | 'load' | 'import' | 'pull' | 'push';
 
 export interface ImageEvent {
   readonly action: ImageAction;
-  readonly id: Digest;
+  /** The image's id; of a pull or push the name that was asked for. */
+  readonly id: string;
   /** Labels and `name`. */
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** A line of the progress stream of load, import, pull: JSON as the API has it. */
+/** A line of the progress stream of load, import, pull, push: JSON as the API has it, keys in this order. */
 export interface ImageProgress {
   readonly stream?: string;
   readonly status?: string;
-  readonly id?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  /** The same as a bar, for clients that draw none themselves. */
+  readonly progress?: string;
+  readonly id?: string;
+  readonly aux?: Readonly<Record<string, unknown>>;
 }
 
 export type RemovedImage = { readonly Untagged: string } | { readonly Deleted: string };
@@ -94,6 +103,50 @@ export interface ImportOptions {
   readonly platform?: Platform;
 }
 
+export interface PullOptions {
+  /** Every tag of the repository. */
+  readonly all?: boolean;
+  readonly platform?: Platform;
+  readonly credentials: Credentials | null;
+  /** Aborted when the client is gone: what has come so far is kept for the next try. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (line: ImageProgress) => void;
+}
+
+export type PlannedState = 'layer' | 'blob' | 'partial' | 'missing';
+
+/** What a pull would bring. */
+export interface PullPlan {
+  readonly reference: string;
+  /** Of what the name stands for: the manifest, or the index it was chosen from. */
+  readonly digest: Digest;
+  readonly imageId: Digest;
+  readonly platform: string;
+  /** The image is here, and the name stands for it. */
+  readonly upToDate: boolean;
+  /** Base first. */
+  readonly layers: readonly {
+    readonly digest: Digest;
+    readonly sizeBytes: number;
+    /** Unpacked, here as an archive, begun, or not here at all. */
+    readonly state: PlannedState;
+    readonly haveBytes: number;
+  }[];
+  readonly downloadBytes: number;
+}
+
+export interface SearchOptions {
+  readonly limit: number;
+  readonly filters: ImageFilters;
+  readonly credentials: Credentials | null;
+}
+
+/** `DistributionInspect` of the API. */
+export interface DistributionFacts {
+  readonly Descriptor: { readonly mediaType: string; readonly digest: Digest; readonly size: number };
+  readonly Platforms: readonly Readonly<Record<string, unknown>>[];
+}
+
 export interface RemoveOptions {
   readonly force?: boolean;
   readonly noPrune?: boolean;
@@ -118,7 +171,27 @@ export interface ImageService {
   importTar(source: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Digest>;
   /** Returns the new image's id. Errors: `notFound` when the parent is gone. */
   commit(request: CommitRequest): Promise<Digest>;
+  /** Why each layer is there, and who uses it. */
+  explain(nameOrId: string): Promise<ImageExplanation>;
+  /** What leads from one image to the other; `files` must be read to its end or left. */
+  diff(before: string, after: string): Promise<ImageDifference>;
+  planPrune(filters: ImageFilters): Promise<PrunePlan>;
   save(names: readonly string[], platform?: Platform): Promise<Readable>;
+  /**
+   * Brings an image from its registry. Nothing is reported before its manifest is known. Errors: `notFound`,
+   * `permissionDenied`, `invalidArgument`, the registry's; the signal's reason.
+   */
+  pull(reference: Reference, options: PullOptions): Promise<void>;
+  /** What `pull` would do; nothing is changed. Errors: as of `pull`. */
+  planPull(
+    reference: Reference,
+    options: Pick<PullOptions, 'platform' | 'credentials' | 'signal'>,
+  ): Promise<PullPlan>;
+  /** Whether a registry takes these credentials. */
+  login(credentials: Credentials): Promise<{ readonly status: string; readonly identityToken: string }>;
+  search(term: string, options: SearchOptions): Promise<readonly SearchResult[]>;
+  /** What a registry has under a name. */
+  distribution(reference: Reference, credentials: Credentials | null): Promise<DistributionFacts>;
   tag(nameOrId: string, repo: string, tag: string): Promise<void>;
   remove(nameOrId: string, options?: RemoveOptions): Promise<readonly RemovedImage[]>;
   /** Removes dangling images (`dangling=false`: all unused). */

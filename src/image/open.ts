@@ -1,26 +1,38 @@
+import { join } from 'node:path';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
+import type { RegistryClient } from '#registry/client.ts';
 import type { Storage } from '#storage/storage.ts';
 import { collectGarbage } from './collect.ts';
 import { commitImage } from './commit.ts';
 import type { ImageDeps } from './deps.ts';
+import { diffImages } from './diff.ts';
+import { askRegistry } from './distribution.ts';
+import { explainImage } from './explain.ts';
 import type { ImageEvent, ImageService, ImageUsers } from './image-service.ts';
 import { importTar } from './import.ts';
 import { imageHistory, inspectImage } from './inspect.ts';
 import { listImages } from './list.ts';
 import { loadImages } from './load.ts';
+import { planPrune } from './plan-prune.ts';
+import { planPull } from './plan-pull.ts';
 import { pruneImages } from './prune.ts';
+import { expirePartials, pullImage } from './pull.ts';
+import { Fetches } from './pull/fetches.ts';
+import { UnfinishedPulls } from './pull/unfinished.ts';
 import { removeImage } from './remove.ts';
 import { resolveImage } from './resolve.ts';
 import { saveImages } from './save.ts';
+import { searchImages } from './search.ts';
 import { ImageStore } from './store/image-store.ts';
 import { tagImage } from './tag.ts';
 
 export interface ImageServiceOptions {
-  /** The data root: records go to `images/` and `references/`. */
+  /** The data root: records go to `images/`, `references/` and `pulls/`. */
   readonly root: string;
   readonly storage: Storage;
+  readonly registry: RegistryClient;
   readonly users: ImageUsers;
   readonly onEvent: (event: ImageEvent) => void;
   readonly log: Log;
@@ -31,7 +43,7 @@ export interface ImageServiceOptions {
 
 /** Reads what is there and collects what an interrupted operation left. */
 export async function openImageService(options: ImageServiceOptions): Promise<ImageService> {
-  const { root, storage, log, users, onEvent, engineVersion } = options;
+  const { root, storage, registry, log, users, onEvent, engineVersion } = options;
   const { content, snapshotter } = storage;
   const store = await ImageStore.open({ root, content, snapshotter, log });
   const clock = options.clock ?? systemClock;
@@ -45,7 +57,11 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     engineVersion,
     mutex: new KeyedMutex(),
     held: new Map(),
+    registry,
+    unfinished: await UnfinishedPulls.open(join(root, 'pulls'), { log, nowMs: clock.nowMs() }),
+    fetches: new Fetches({ storage, downloads: registry.downloads }),
   };
+  await expirePartials(deps);
   await collectGarbage(deps);
   return {
     resolve: async (name, platform) => resolveImage(store, name, platform),
@@ -57,7 +73,15 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     load: (source, load) => loadImages(deps, source, load),
     importTar: (source, how) => importTar(deps, source, how),
     commit: (request) => commitImage(deps, request),
+    explain: (name) => explainImage(deps, name),
+    diff: async (before, after) => diffImages(deps, { before, after }),
+    planPrune: async (filters) => planPrune(deps, filters),
     save: (names, platform) => saveImages(deps, names, platform),
+    pull: (reference, how) => pullImage(deps, reference, how),
+    planPull: (reference, how) => planPull(deps, reference, how),
+    login: (credentials) => registry.login(credentials),
+    search: (term, how) => searchImages(registry, term, how),
+    distribution: (reference, credentials) => askRegistry(deps, reference, credentials),
     tag: (name, repo, tag) => tagImage(deps, name, { repo, tag }),
     remove: (name, how = {}) => removeImage(deps, name, how),
     prune: (filters) => pruneImages(deps, filters),

@@ -39,7 +39,24 @@ export type ExecBackend = Pick<ContainerService, 'execCreate' | 'execStart' | 'e
 
 export type ImageBackend = Pick<
   ImageService,
-  'list' | 'inspect' | 'history' | 'load' | 'importTar' | 'save' | 'tag' | 'remove' | 'prune' | 'resolve'
+  | 'list'
+  | 'inspect'
+  | 'history'
+  | 'load'
+  | 'importTar'
+  | 'save'
+  | 'tag'
+  | 'remove'
+  | 'prune'
+  | 'resolve'
+  | 'explain'
+  | 'diff'
+  | 'planPrune'
+  | 'planPull'
+  | 'pull'
+  | 'login'
+  | 'search'
+  | 'distribution'
 >;
 
 export type NetworkBackend = Pick<NetworkService, 'list' | 'inspect'>;

@@ -77,6 +77,15 @@ export class Reply {
     return this.#response.writableLength <= LIMITS.readerBufferBytes;
   }
 
+  /** Whether the client has fallen behind: what is written now waits in memory. */
+  get isLagging(): boolean {
+    return this.#response.writableNeedDrain;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.on('drain', listener);
+  }
+
   end(): void {
     this.#response.end();
   }
@@ -89,18 +98,41 @@ export class Reply {
 
 /**
  * JSON lines that report progress; nothing is sent before the first one, so that early errors have a status
- * of their own.
+ * of their own. A client that falls behind, as a stopped terminal does, gets the newest line of each thing
+ * once it reads again; lines about nothing in particular are all kept.
  */
 export class ProgressStream {
   readonly #reply: Reply;
+  readonly #held = new Map<string | number, string>();
+  #nameless = 0;
 
   constructor(reply: Reply) {
     this.#reply = reply;
   }
 
   send(line: object): void {
-    if (!this.#reply.isStarted) this.#reply.begin(JSON_TYPE);
-    if (!this.#reply.offer(`${JSON.stringify(line)}\r\n`)) this.#reply.drop();
+    if (!this.#reply.isStarted) this.#begin();
+    const text = `${JSON.stringify(line)}\r\n`;
+    if (!this.#reply.isLagging && this.#held.size === 0) return this.#offer(text);
+    const key = 'id' in line && typeof line.id === 'string' ? line.id : this.#nameless++;
+    // The newest comes last, as it would have been written.
+    this.#held.delete(key);
+    this.#held.set(key, text);
+  }
+
+  #begin(): void {
+    this.#reply.begin(JSON_TYPE);
+    this.#reply.onDrain(() => this.#flush());
+  }
+
+  #flush(): void {
+    const lines = [...this.#held.values()];
+    this.#held.clear();
+    if (lines.length > 0) this.#offer(lines.join(''));
+  }
+
+  #offer(text: string): void {
+    if (!this.#reply.offer(text)) this.#reply.drop();
   }
 
   /** An error after the first line travels as a line; `always` also before it. */
@@ -108,11 +140,12 @@ export class ProgressStream {
     if (!this.#reply.isStarted && !always) throw error;
     const message = errorMessage(error);
     this.send({ errorDetail: { message }, error: message });
-    this.#reply.end();
+    this.end();
   }
 
   end(): void {
-    if (!this.#reply.isStarted) this.#reply.begin(JSON_TYPE);
+    if (!this.#reply.isStarted) this.#begin();
+    this.#flush();
     this.#reply.end();
   }
 }

@@ -12,12 +12,22 @@ export interface LayerSource {
   readonly blob: Digest;
 }
 
+/** The document that an image came with, kept byte for byte in the content store. */
+export interface ManifestSource {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** The list it was chosen from. */
+  readonly index?: Digest;
+}
+
 /** One image that is here: `images/<hex of the id>.json`, written when all of its parts are. */
 export interface ImageRecord {
   readonly recordVersion: 1;
   readonly id: Digest;
   readonly parent: Digest | '';
   readonly layers: readonly LayerSource[];
+  /** Where it came from a registry: the newest one. */
+  readonly manifest?: ManifestSource;
 }
 
 /** A name: `references/<hash of the name>.json`. */
@@ -38,7 +48,21 @@ export function parseImageRecord(value: JsonValue): ImageRecord | null {
     if (!isJsonObject(layer) || !isDigest(layer['diffId']) || !isDigest(layer['blob'])) return null;
     sources.push({ diffId: layer['diffId'], blob: layer['blob'] });
   }
-  return { recordVersion: 1, id: id, parent: isDigest(parent) ? parent : '', layers: sources };
+  const manifest = parseManifestSource(value['manifest']);
+  return {
+    recordVersion: 1,
+    id: id,
+    parent: isDigest(parent) ? parent : '',
+    layers: sources,
+    ...(manifest !== null && { manifest }),
+  };
+}
+
+function parseManifestSource(value: JsonValue | undefined): ManifestSource | null {
+  if (!isJsonObject(value)) return null;
+  const { digest, mediaType, index } = value;
+  if (!isDigest(digest) || typeof mediaType !== 'string') return null;
+  return { digest, mediaType, ...(isDigest(index) && { index }) };
 }
 
 export function parseReferenceRecord(value: JsonValue): ReferenceRecord | null {

@@ -18,6 +18,7 @@ import { readHostFacts } from '#runtime/host-facts.ts';
 import type { Runtimes } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
 import type { TaskService } from '#runtime/task.ts';
+import { noRegistry } from '../../support/no-registry.ts';
 import { testRuntimes } from '../../support/runtimes.ts';
 import { openStorage } from '#storage/storage.ts';
 import type { VolumeService } from '#volume/service.ts';
@@ -125,6 +126,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   const images = await openImageService({
     root: dataRoot,
     storage,
+    registry: noRegistry(),
     users: {
       containersUsing: (id) =>
         late.containers?.usingImage(id).map((use) => ({ containerId: use.id, running: use.running })) ?? [],

@@ -9,6 +9,7 @@ import type { ContainerUse, ImageEvent, ImageProgress, ImageService } from '#ima
 import { openImageService } from '#image/open.ts';
 import type { Digest } from '#oci/digest.ts';
 import { openStorage, type Storage } from '#storage/storage.ts';
+import { noRegistry } from '../../support/no-registry.ts';
 import { chunks, digest, tar, type Member } from '../storage/archive-builder.ts';
 
 export interface ImageFixture {
@@ -38,6 +39,7 @@ export async function imageFixture(t: TestContext): Promise<ImageFixture> {
     const images = await openImageService({
       root,
       storage,
+      registry: noRegistry(),
       log: silentLog,
       engineVersion: '28.5.2',
       users: { containersUsing: (id) => uses.get(id) ?? [] },

@@ -7,12 +7,14 @@ import { silentLog } from '#base/log.ts';
 import { createKernel } from '#host/real.ts';
 import { openImageService } from '#image/open.ts';
 import { openStorage } from '#storage/storage.ts';
+import { noRegistry } from '../../support/no-registry.ts';
 
 const [, , root = '', archive = ''] = process.argv;
 const storage = await openStorage({ root, kernel: createKernel(), bootId: 'boot', log: silentLog });
 const images = await openImageService({
   root,
   storage,
+  registry: noRegistry(),
   log: silentLog,
   engineVersion: '28.5.2',
   users: { containersUsing: () => [] },

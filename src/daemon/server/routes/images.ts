@@ -1,8 +1,10 @@
 import { EngineError } from '#base/errors.ts';
 import { parseFilters } from '#api/filters.ts';
-import { noImportSource, pullUnavailable, scratchReserved } from '#api/messages.ts';
+import { noImportSource, scratchReserved } from '#api/messages.ts';
+import { isDigest } from '#oci/digest.ts';
 import { parsePlatform, type Platform } from '#oci/platform.ts';
-import { familiarReference, parseReference, withDefaultTag } from '#oci/reference.ts';
+import { familiarName, parseReference, withTag, type Reference } from '#oci/reference.ts';
+import { decodeRegistryAuth, type Credentials } from '#registry/credentials.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
 import type { ImageBackend } from '../backends.ts';
 import { atLeast, type Call, type Route } from '../call.ts';
@@ -101,7 +103,7 @@ async function postImagesCreate(images: ImageBackend, call: Call): Promise<void>
   const { query } = call;
   if (queryText(query, 'fromSrc') === '' && queryText(query, 'fromImage') === '')
     throw new EngineError('internal', noImportSource());
-  if (query.get('fromSrc') === null) return refusePull(query);
+  if (query.get('fromSrc') === null) return pullImages(images, call);
   if (queryText(query, 'fromSrc') !== '-') {
     throw new EngineError(
       'notImplemented',
@@ -124,15 +126,39 @@ async function postImagesCreate(images: ImageBackend, call: Call): Promise<void>
   }
 }
 
-function refusePull(query: URLSearchParams): never {
-  const name = queryText(query, 'fromImage');
-  platformOf(queryText(query, 'platform'));
+/** `tag` may be a digest; without one, and without one in the name, every tag is meant. */
+function pulledReference(query: URLSearchParams): Reference {
+  const reference = parseReference(queryText(query, 'fromImage'));
   const tag = queryText(query, 'tag');
-  const separator = tag.startsWith('sha256:') ? '@' : ':';
-  const reference = parseReference(tag === '' ? name : `${name}${separator}${tag}`);
-  if (/^scratch(:|@|$)/.test(familiarReference(reference)))
-    throw new EngineError('permissionDenied', scratchReserved());
-  throw new EngineError('notImplemented', pullUnavailable(familiarReference(withDefaultTag(reference))));
+  if (tag === '') return reference;
+  if (isDigest(tag)) return { ...reference, tag: null, digest: tag };
+  if (tag.startsWith('sha256:')) return parseReference(`${familiarName(reference)}@${tag}`);
+  return { ...withTag(reference, tag), digest: null };
+}
+
+export function credentialsOf({ request }: Call): Credentials | null {
+  const header = request.headers['x-registry-auth'];
+  return typeof header === 'string' ? decodeRegistryAuth(header) : null;
+}
+
+async function pullImages(images: ImageBackend, call: Call): Promise<void> {
+  const { query, reply, signal } = call;
+  const platform = platformQuery(query);
+  const reference = pulledReference(query);
+  if (familiarName(reference) === 'scratch') throw new EngineError('permissionDenied', scratchReserved());
+  const progress = new ProgressStream(reply);
+  try {
+    await images.pull(reference, {
+      ...platform,
+      all: reference.tag === null && reference.digest === null,
+      credentials: credentialsOf(call),
+      signal,
+      onProgress: (line) => progress.send(line),
+    });
+    progress.end();
+  } catch (error) {
+    progress.fail(error);
+  }
 }
 
 async function postImagesTag(images: ImageBackend, { query, reply, param }: Call): Promise<void> {

@@ -1,0 +1,115 @@
+import { EngineError, isEngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
+import { foreignSystem, layersMismatch } from '#api/messages.ts';
+import { chainIds, type ChainId } from '#oci/chain-id.ts';
+import type { Digest } from '#oci/digest.ts';
+import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
+import type { ImageIndex, Manifest } from '#oci/manifest.ts';
+import type { Platform } from '#oci/platform.ts';
+import type { Reference } from '#oci/reference.ts';
+import type { Repository } from '#registry/client.ts';
+import type { ContentStore } from '#storage/content-store.ts';
+import { choosePlatform } from './choose-platform.ts';
+import { checkImageManifest, readDocument, type Document } from './documents.ts';
+import { configError, manifestError } from './pull-errors.ts';
+
+export interface RemoteSource {
+  readonly repository: Repository;
+  readonly content: ContentStore;
+}
+
+/** An image in a registry: what is known of it before any of its layers is fetched. */
+export interface RemoteImage {
+  readonly manifest: Document<Manifest>;
+  /** The list that it was chosen from. */
+  readonly index: Document<ImageIndex> | null;
+  /** Of the config: the image's id. */
+  readonly id: Digest;
+  readonly configBytes: Buffer;
+  readonly config: ImageConfig;
+  readonly chain: readonly ChainId[];
+}
+
+/** How deep lists of lists go. */
+const INDEX_DEPTH = 3;
+
+/** A document that is here already is not fetched again: registries count what is fetched. */
+async function documentBy(
+  { repository, content }: RemoteSource,
+  of: { readonly digest: Digest; readonly mediaType: string; readonly tag: string | null },
+): Promise<Document> {
+  const { digest, mediaType, tag } = of;
+  if (await content.has(digest))
+    return readDocument({ digest, mediaType, bytes: await content.readAll(digest, LIMITS.manifestBytes) });
+  try {
+    return readDocument(await repository.manifest(digest));
+  } catch (error) {
+    // Somebody may have moved the tag, and removed what it stood for, since it was looked up.
+    if (tag === null || !isEngineError(error, 'notFound')) throw error;
+    return readDocument(await repository.manifest(tag));
+  }
+}
+
+/** What a name stands for. Errors: `notFound` and others, with the reference's texts. */
+export async function resolveRoot(source: RemoteSource, reference: Reference): Promise<Document> {
+  const { digest, tag } = reference;
+  try {
+    const head = await source.repository.head(digest ?? tag ?? 'latest');
+    return await documentBy(source, {
+      digest: head.digest,
+      mediaType: head.mediaType,
+      tag: digest === null ? tag : null,
+    });
+  } catch (error) {
+    throw manifestError(error, reference);
+  }
+}
+
+/** From a list to the manifest for a platform. Errors: `notFound`, `invalidArgument`. */
+async function resolveManifest(
+  source: RemoteSource,
+  root: Document,
+  platform: Platform | undefined,
+): Promise<Document<Manifest>> {
+  let document = root;
+  for (let depth = 0; document.content.kind === 'index'; depth++) {
+    if (depth === INDEX_DEPTH) throw new EngineError('invalidArgument', 'lists of manifests nest too deeply');
+    const { digest, mediaType } = choosePlatform(document.content, platform);
+    document = await documentBy(source, { digest, mediaType, tag: null });
+  }
+  return document as Document<Manifest>;
+}
+
+async function fetchConfig({ repository, content }: RemoteSource, manifest: Manifest): Promise<Buffer> {
+  const { digest } = manifest.config;
+  if (await content.has(digest)) return content.readAll(digest, LIMITS.imageConfigBytes);
+  try {
+    return await repository.blobBytes(manifest.config, LIMITS.imageConfigBytes);
+  } catch (error) {
+    throw configError(error, digest);
+  }
+}
+
+/** Everything about an image but its layers. Errors: `notFound`, `invalidArgument`, the registry's. */
+export async function resolveImageIn(
+  source: RemoteSource,
+  root: Document,
+  platform: Platform | undefined,
+): Promise<RemoteImage> {
+  const manifest = await resolveManifest(source, root, platform);
+  checkImageManifest(manifest.content);
+  const configBytes = await fetchConfig(source, manifest.content);
+  const config = parseImageConfig(configBytes);
+  if (config.os !== '' && config.os !== 'linux')
+    throw new EngineError('invalidArgument', foreignSystem(config.os));
+  if (config.diffIds.length !== manifest.content.layers.length)
+    throw new EngineError('invalidArgument', layersMismatch());
+  return {
+    manifest,
+    index: root.content.kind === 'index' ? (root as Document<ImageIndex>) : null,
+    id: manifest.content.config.digest,
+    configBytes,
+    config,
+    chain: chainIds(config.diffIds),
+  };
+}
