@@ -1,7 +1,8 @@
 /**
- * `npm run torture [-- --kills N --points N --lifecycles N --loads N --gigabytes N --fuzz N --seed S]`: the
- * long versions of what `npm test` shows in short. A part that is asked for by name runs alone; without
- * any, all of them run, in a quarter of an hour or so. Dates and results stand in docs/RELIABILITY.md.
+ * `npm run torture [-- --kills N --points N --lifecycles N --loads N --pulls N --pushes N --gigabytes N
+ * --fuzz N --seed S]`: the long versions of what `npm test` shows in short. A part that is asked for by name
+ * runs alone; without any, all of them run, in a quarter of an hour or so. Dates and results stand in
+ * docs/RELIABILITY.md.
  */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -14,12 +15,23 @@ import { runLifecycles } from '../test/torture/lifecycles.ts';
 import { killLoads } from '../test/torture/loads.ts';
 import { killUnderLogs } from '../test/torture/log-kills.ts';
 import { sweepPoints } from '../test/torture/points.ts';
+import { killPulls } from '../test/torture/pulls.ts';
+import { killPushes } from '../test/torture/pushes.ts';
 import type { Violation } from '../test/torture/rules.ts';
 import { streamGigabytes } from '../test/torture/streams.ts';
 import { filesBelow } from './build-steps/target.ts';
 import { ROOT } from './paths.ts';
 
-const DEFAULTS = { kills: 50, points: 80, lifecycles: 1000, loads: 24, gigabytes: 1, fuzz: 3000 };
+const DEFAULTS = {
+  kills: 50,
+  points: 80,
+  lifecycles: 1000,
+  loads: 24,
+  pulls: 50,
+  pushes: 50,
+  gigabytes: 1,
+  fuzz: 3000,
+};
 type Part = keyof typeof DEFAULTS;
 const PARTS = Object.keys(DEFAULTS) as Part[];
 const LOG_KILLS = 10;
@@ -87,6 +99,14 @@ const RUNS: Readonly<Record<Part, (count: number) => Promise<Outcome>>> = {
   async loads(kills) {
     const { violations } = await killLoads({ kills, seed, report });
     return { violations, text: `${kills} kills in the middle of load, import and rmi` };
+  },
+  async pulls(kills) {
+    const { violations } = await killPulls({ kills, seed, report });
+    return { violations, text: `${kills} kills in the middle of pulls` };
+  },
+  async pushes(kills) {
+    const { violations } = await killPushes({ kills, seed, report });
+    return { violations, text: `${kills} kills in the middle of pushes` };
   },
   async gigabytes(gigabytes) {
     const { violations } = await streamGigabytes({ gigabytes, archive, image, report });

@@ -13,7 +13,7 @@ export interface LoadOptions {
   readonly report?: (line: string) => void;
 }
 
-interface KnownImage {
+export interface KnownImage {
   readonly reference: string;
   readonly archive: Buffer;
   /** What `sha256sum` of the image's file says. */
@@ -24,7 +24,7 @@ const FILE_BYTES = 12 * 1024 * 1024;
 /** What an empty engine's data root may differ by: records, logs, the kept instance. */
 const SLACK_KIB = 512;
 
-function knownImage(number: number): KnownImage {
+export function knownImage(number: number): KnownImage {
   const busybox = readFileSync('/bin/busybox');
   const content = randomBytes(FILE_BYTES);
   const base = [
@@ -58,7 +58,7 @@ function send(daemon: TestDaemon, path: string, body: Buffer): Promise<boolean> 
   });
 }
 
-async function load(daemon: TestDaemon, image: KnownImage): Promise<boolean> {
+export async function load(daemon: TestDaemon, image: KnownImage): Promise<boolean> {
   return await send(daemon, '/images/load?quiet=1', image.archive);
 }
 
@@ -66,12 +66,12 @@ async function images(daemon: TestDaemon): Promise<{ Id: string; RepoTags: strin
   return (await daemon.api('/images/json?all=1')).json as { Id: string; RepoTags: string[] | null }[];
 }
 
-async function listed(daemon: TestDaemon): Promise<string[]> {
+export async function listed(daemon: TestDaemon): Promise<string[]> {
   return (await images(daemon)).flatMap((image) => image.RepoTags ?? [image.Id]);
 }
 
 /** D1: runs the image; its file is what was put in. Null when it is. */
-async function problemOf(daemon: TestDaemon, reference: string, hash: string): Promise<string | null> {
+export async function problemOf(daemon: TestDaemon, reference: string, hash: string): Promise<string | null> {
   const body = { Image: reference, Cmd: ['/bin/sha256sum', '/data'] };
   const made = await daemon.api('/containers/create', { method: 'POST', body });
   if (made.status !== 201) return `cannot be created: ${made.body.toString()}`;
@@ -84,14 +84,14 @@ async function problemOf(daemon: TestDaemon, reference: string, hash: string): P
   return logs.includes(hash) ? null : `another content: ${logs.slice(8, 200)}`;
 }
 
-async function remove(daemon: TestDaemon, reference: string): Promise<number> {
+export async function remove(daemon: TestDaemon, reference: string): Promise<number> {
   const answer = await daemon
     .api(`/images/${reference}?force=1`, { method: 'DELETE' })
     .catch(() => undefined);
   return answer?.status ?? 0;
 }
 
-async function usedKib(path: string): Promise<number> {
+export async function usedKib(path: string): Promise<number> {
   const { stdout } = await run('du', ['-sk', path]);
   return Number(stdout.split('\t')[0]);
 }
