@@ -126,12 +126,22 @@ function warnings(parts: SystemParts): string[] {
   ];
 }
 
+function registries({ live }: SystemParts): JsonObject {
+  const settings = live.now.registries;
+  const { proxy } = settings;
+  return {
+    RegistryConfig: registryInfo(settings),
+    HttpProxy: shownProxy(proxy.http),
+    HttpsProxy: shownProxy(proxy.https),
+    NoProxy: proxy.no,
+  };
+}
+
 async function infoReply(parts: SystemParts): Promise<JsonObject> {
   const { config, kernel } = parts;
   const facts = kernel.system.facts();
   const counts = parts.containers.counts();
   const runc = await parts.runtimeVersion();
-  const { proxy } = parts.live.now.registries;
   return {
     ID: parts.instance,
     Containers: counts.total,
@@ -163,14 +173,11 @@ async function infoReply(parts: SystemParts): Promise<JsonObject> {
     OSType: 'linux',
     Architecture: facts.machine,
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: registryInfo(parts.live.now.registries),
+    ...registries(parts),
     NCPU: facts.cpus,
     MemTotal: facts.memoryBytes,
     GenericResources: null,
     DockerRootDir: config.dataRoot,
-    HttpProxy: shownProxy(proxy.http),
-    HttpsProxy: shownProxy(proxy.https),
-    NoProxy: proxy.no,
     Name: facts.hostname,
     Labels: [...parts.live.now.labels],
     ExperimentalBuild: false,
