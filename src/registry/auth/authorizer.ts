@@ -75,7 +75,11 @@ export class Authorizer {
     const cached = target.onRefreshToken === undefined ? this.#cache.get(keyOf(target)) : null;
     if (cached !== null) return cached;
     const demands = this.#demands.get(target.origin.origin);
-    return demands === undefined ? null : await this.#obtain(target, demands, signal);
+    if (demands === undefined) return null;
+    // One repository may be open where another one is not: without a user it is asked for and refused.
+    const hasUser = target.credentials !== null && target.credentials.username !== '';
+    if (!hasUser && !demands.some(({ scheme }) => scheme === 'bearer')) return null;
+    return await this.#obtain(target, demands, signal);
   }
 
   /** After a 401. Null: it demands nothing that can be answered. */
