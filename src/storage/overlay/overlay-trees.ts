@@ -1,7 +1,8 @@
 import { rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
-import type { CarryOut, FileStep } from '#base/file-steps.ts';
+import type { FileStep } from '#base/file-steps.ts';
+import type { Files } from '#host/kernel.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
 import type { LayerTrees, StagedTree } from '../layer/layer-store.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
@@ -30,23 +31,27 @@ export class OverlayTrees implements LayerTrees {
   readonly standAlone = true;
   readonly #layout: OverlayLayout;
   readonly #tombstones: Tombstones;
-  readonly #carryOut: CarryOut;
+  readonly #files: Pick<Files, 'carryOut' | 'spreadDirectories'>;
   readonly #parents: (top: LayerRecord) => readonly string[];
 
   /** `parents` gives the cache ids from a layer down to its base. */
   constructor(
     layout: OverlayLayout,
-    deps: { readonly tombstones: Tombstones; readonly carryOut: CarryOut },
+    deps: { readonly tombstones: Tombstones; readonly files: Pick<Files, 'carryOut' | 'spreadDirectories'> },
     parents: (top: LayerRecord) => readonly string[],
   ) {
     this.#layout = layout;
     this.#tombstones = deps.tombstones;
-    this.#carryOut = deps.carryOut;
+    this.#files = deps.files;
     this.#parents = parents;
   }
 
   async stage(name: string): Promise<StagedTree> {
-    await this.#carryOut(this.#directorySteps(this.#layout.staged(name), DEFAULT_ROOT));
+    const [own, ...inside] = this.#directorySteps(this.#layout.staged(name), DEFAULT_ROOT);
+    await this.#files.carryOut([own]);
+    // A new layer often follows one that was removed.
+    await this.#files.spreadDirectories(this.#layout.staged(name));
+    await this.#files.carryOut(inside);
     return { target: this.target(name), whiteouts: 'overlay' };
   }
 
@@ -63,7 +68,7 @@ export class OverlayTrees implements LayerTrees {
     const staged = this.#layout.staged(name);
     const target = this.#layout.directory(cacheId);
     const lower = parent === null ? [] : this.#parents(parent);
-    await this.#carryOut(this.#nameSteps({ path: staged, name: cacheId, lower }));
+    await this.#files.carryOut(this.#nameSteps({ path: staged, name: cacheId, lower }));
     await this.#tombstones.bury(target);
     await rename(staged, target);
     await this.linkTo(cacheId);
@@ -96,14 +101,14 @@ export class OverlayTrees implements LayerTrees {
 
   /** Nothing of this is flushed. */
   async make(directory: OverlayDirectory): Promise<void> {
-    await this.#carryOut(this.stepsOf(directory));
+    await this.#files.carryOut(this.stepsOf(directory));
   }
 
   stepsOf(directory: OverlayDirectory): readonly FileStep[] {
     return [...this.#directorySteps(directory.path, directory.root), ...this.#nameSteps(directory)];
   }
 
-  #directorySteps(path: string, { mode, uid, gid }: RootAttributes): readonly FileStep[] {
+  #directorySteps(path: string, { mode, uid, gid }: RootAttributes): readonly [FileStep, ...FileStep[]] {
     return [
       { kind: 'directory', path, mode: 0o710 },
       {
