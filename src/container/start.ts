@@ -5,7 +5,7 @@ import { PLAIN_FILES } from '#base/file-steps.ts';
 import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
 import { join } from 'node:path';
-import type { Sandbox, SandboxFacts } from '#network/model.ts';
+import type { Sandbox } from '#network/model.ts';
 import type { ContainerSpec, SpecInput } from '#runtime/spec.ts';
 import { buildRuntimeSpec } from '#runtime/spec.ts';
 import type { LogFile, RunningTask } from '#runtime/task.ts';
@@ -136,18 +136,9 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
   entry.sandbox = null;
-  const planned = Promise.withResolvers<readonly number[]>();
-  const opened = Promise.withResolvers<number>();
   const work = prepareTask(room, record, { namespace, directory, joinedIds });
-  const network = prepareNetwork(room, entry, {
-    namespace,
-    directory,
-    onPlanned: planned.resolve,
-    onNamespace: opened.resolve,
-  });
-  network.then(() => planned.resolve([]), planned.reject);
-  network.catch(opened.reject);
-  for (const { promise } of [planned, opened]) promise.catch(() => undefined);
+  const network = prepareNetwork(room, entry, { namespace, directory });
+  network.catch(() => undefined);
   if (joinedIds.network === null) {
     rollback.push(async () => {
       await network.catch(() => undefined);
@@ -157,19 +148,16 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   void namespace.during(Promise.allSettled([network, work]));
   const { root, input, spec } = await unlessGivenUp(work, cancel, (late) => void late.root.close());
   try {
-    const heldPorts = await planned.promise;
     const isOwn = hasOwnNetwork(record);
-    // Its own is connected while the start is at work; the host's, or another container's, is there already.
-    if (!isOwn) await network;
-    const networkReady = network.then(() => undefined);
-    networkReady.catch(() => undefined);
+    const sandbox = await network;
     const task = await deps.tasks.start({
       id: record.id,
       spec,
       rootfsFd: root.fd,
-      ...(isOwn && { netns: opened.promise, networkReady }),
+      ...(isOwn && sandbox?.netnsFd != null && { netns: sandbox.netnsFd }),
+      ...(isOwn && { connectNetwork: () => connectNetwork(deps, record.id) }),
       ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
-      heldPorts,
+      heldPorts: sandbox?.heldPorts ?? [],
       cancel,
       terminal: record.config.Tty,
       home: input.user.home,
@@ -246,16 +234,14 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
   }
 }
 
-/** Null when another container's network is joined. */
+/**
+ * Addresses and a namespace, still empty, and the files that go with them. Null when another container's
+ * network is joined.
+ */
 async function prepareNetwork(
   room: Room,
   entry: Entry,
-  parts: Pick<TaskParts, 'namespace' | 'directory'> & {
-    /** Gets the sockets that hold published ports. */
-    readonly onPlanned: (held: readonly number[]) => void;
-    /** Gets the container's namespace when all files that go with it are there. */
-    readonly onNamespace: (netns: number) => void;
-  },
+  parts: Pick<TaskParts, 'namespace' | 'directory'>,
 ): Promise<Sandbox | null> {
   const { namespace, directory } = parts;
   const { record } = entry;
@@ -273,17 +259,6 @@ async function prepareNetwork(
   }
   const wish = record.networks[mode];
   const isOnBridge = mode === 'bridge';
-  // The intent before the kernel has anything of it; both while the kernel is at work.
-  let noted: Promise<unknown> = Promise.resolve();
-  const onPlanned = (sandbox: SandboxFacts, held: readonly number[]): void => {
-    parts.onPlanned(held);
-    entry.sandbox = sandbox;
-    const sources = { record, sandbox, settings: deps.settings, directory, owner };
-    const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });
-    const intent = room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
-    noted = Promise.all([intent, (deps.files ?? PLAIN_FILES).carryOut(steps)]);
-    noted.catch(() => undefined);
-  };
   try {
     const sandbox = await deps.networks.sandbox.prepare({
       containerId: record.id,
@@ -298,21 +273,33 @@ async function prepareNetwork(
       portBindings: isOnBridge ? portsOf(host) : undefined,
       exposedPorts: isOnBridge ? Object.keys(config.ExposedPorts ?? {}) : undefined,
       publishAll: isOnBridge && host.PublishAllPorts,
-      onPlanned,
-      onNamespace: (netns) =>
-        void noted.then(
-          () => parts.onNamespace(netns),
-          () => undefined,
-        ),
     });
-    await noted;
+    entry.sandbox = deps.networks.sandbox.facts(record.id) ?? null;
+    const sources = { record, sandbox, settings: deps.settings, directory, owner };
+    const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });
+    // The intent before the kernel has anything of it that others see.
+    await Promise.all([
+      room.ledger.writeRunning(entry, 'starting', deps.facts.bootId),
+      (deps.files ?? PLAIN_FILES).carryOut(steps),
+    ]);
     return sandbox;
   } catch (error) {
-    const message = errorMessage(error);
-    const kind = isEngineError(error) ? error.kind : 'internal';
-    if (message.startsWith('failed to set up container networking') || kind === 'notFound') throw error;
-    throw new EngineError(kind, messages.networkSetupFailed(message), { cause: error });
+    throw networkFailure(error);
   }
+}
+
+async function connectNetwork({ networks }: Room['deps'], id: string): Promise<void> {
+  await networks.sandbox.connect(id).catch((error: unknown) => {
+    throw networkFailure(error);
+  });
+}
+
+function networkFailure(error: unknown): EngineError {
+  const message = errorMessage(error);
+  const kind = isEngineError(error) ? error.kind : 'internal';
+  const isKnown = message.startsWith('failed to set up container networking') || kind === 'notFound';
+  if (isKnown && isEngineError(error)) return error;
+  return new EngineError(kind, messages.networkSetupFailed(message), { cause: error });
 }
 
 function portsOf(

@@ -81,10 +81,6 @@ export interface SandboxRequest {
   readonly publishAll?: boolean | undefined;
   /** Open user namespace that the container's network is to belong to. */
   readonly userns?: number;
-  /** Called as soon as addresses and ports are settled, while the kernel is still to do its part. */
-  readonly onPlanned?: (facts: SandboxFacts, heldPorts: readonly number[]) => void;
-  /** Called when there is a namespace, still to be connected. It is closed when `prepare` rejects. */
-  readonly onNamespace?: (netnsFd: number) => void;
 }
 
 /**

@@ -241,6 +241,7 @@ export function createNetworkService(options: NetworkServiceOptions): NetworkSer
         if (booted().guard?.started === false) ready([]);
         return await booted().sandboxes.prepare(request);
       },
+      connect: async (containerId) => await booted().sandboxes.connect(containerId),
       handedOver: (containerId, pid) => booted().sandboxes.handedOver(containerId, pid),
       release: async (containerId) => await booted().sandboxes.release(containerId),
       facts: (containerId) => booted().sandboxes.facts(containerId),
@@ -256,6 +257,7 @@ export function createNetworkService(options: NetworkServiceOptions): NetworkSer
       ipv6: kernel.system.readSysctl('net/ipv6/conf/all/forwarding') === '1',
     }),
     async close() {
+      state?.sandboxes.close();
       state?.guard?.close();
       state?.rest.close();
     },

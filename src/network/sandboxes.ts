@@ -61,6 +61,10 @@ interface Live {
   /** Ours to close until they are handed over. */
   fds: readonly number[];
   readonly addresses: readonly { readonly pool: IpamPool; readonly address: Address }[];
+  /** Until it is connected. */
+  connection: { readonly netnsFd: number; readonly setup: NetworkSetup } | null;
+  /** Another thread is at work with the namespace's descriptor. */
+  connecting: Promise<void> | null;
 }
 
 /** Where a published port leads, for each port that the container's address family can serve. */
@@ -73,10 +77,13 @@ export function forwardsOf(facts: SandboxFacts): PortForward[] {
   );
 }
 
-/** Every container's network: made, handed to its shim, taken back. */
+/** Every container's network: prepared, connected, handed to its shim, taken back. */
 export class Sandboxes {
   readonly #options: SandboxesOptions;
   readonly #live = new Map<string, Live>();
+  /** An empty namespace: making one takes half a millisecond. */
+  #spare: Promise<number> | null = null;
+  #isClosed = false;
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
@@ -109,17 +116,30 @@ export class Sandboxes {
         sandboxKey: join(execRoot, 'netns', 'default'),
         endpoints: { host: this.#plainEndpoint('host') },
       };
-      request.onPlanned?.(facts, []);
-      return this.#enter(facts, { netnsFd: null, held: [], addresses: [] });
+      return this.#enter(facts, { netnsFd: null, held: [], addresses: [], setup: {} });
     }
     if (mode === 'bridge' && this.#options.bridge !== null)
       return await this.#bridged(request, { facts: keyed, bridge: this.#options.bridge });
     const endpoints = mode === 'none' ? { none: this.#plainEndpoint('none') } : {};
     const facts: SandboxFacts = { ...keyed, endpoints };
-    const making = this.#make(request);
-    request.onPlanned?.(facts, []);
-    const netnsFd = await this.#connect(request, making, () => ({ inside: LOOPBACK_UP }));
-    return this.#enter(facts, { netnsFd, held: [], addresses: [] });
+    const netnsFd = await this.#namespace(request);
+    return this.#enter(facts, { netnsFd, held: [], addresses: [], setup: { inside: LOOPBACK_UP } });
+  }
+
+  /**
+   * What belongs into the namespace, and what leads to it. The rest of a start need not wait for it. Nothing
+   * of a failure is undone but by `release`.
+   */
+  async connect(containerId: string): Promise<void> {
+    const live = this.#live.get(containerId);
+    const connection = live?.connection ?? null;
+    if (live === undefined || connection === null) return;
+    live.connection = null;
+    live.connecting = this.#options.kernel.namespaces.connectNetwork(connection.netnsFd, connection.setup);
+    await live.connecting;
+    // It may have been released meanwhile.
+    if (this.#live.get(containerId) === live)
+      this.#options.guard?.publish(containerId, forwardsOf(live.facts));
   }
 
   handedOver(containerId: string, pid: number): void {
@@ -127,6 +147,8 @@ export class Sandboxes {
     if (live === undefined) return;
     for (const fd of live.fds) this.#options.closeFd(fd);
     live.fds = [];
+    // Whoever waits for this start goes first.
+    setImmediate(() => this.#keepSpare());
     this.#linkKey(live.facts.sandboxKey, live.facts.mode === 'host' ? 1 : pid);
   }
 
@@ -134,6 +156,7 @@ export class Sandboxes {
     const live = this.#live.get(containerId);
     if (live === undefined) return;
     this.#live.delete(containerId);
+    await live.connecting?.catch(() => undefined);
     this.#options.guard?.withdraw(containerId);
     this.#options.claims.release(live.facts.ports);
     // The address rests until its link is gone: the kernel takes namespaces down later, and until then the
@@ -167,7 +190,7 @@ export class Sandboxes {
         }
       }
       this.#options.claims.restore(facts.ports);
-      this.#live.set(facts.containerId, { facts, fds: [], addresses });
+      this.#live.set(facts.containerId, { facts, fds: [], addresses, connection: null, connecting: null });
       const own = forwardsOf(facts);
       if (own.length > 0) forwards.set(facts.containerId, own);
     }
@@ -192,27 +215,29 @@ export class Sandboxes {
 
   #enter(
     facts: SandboxFacts,
-    kept: { netnsFd: number | null; held: readonly number[]; addresses: Live['addresses'] },
+    kept: {
+      netnsFd: number | null;
+      held: readonly number[];
+      addresses: Live['addresses'];
+      setup: NetworkSetup;
+    },
   ): Sandbox {
-    const fds = kept.netnsFd === null ? kept.held : [kept.netnsFd, ...kept.held];
-    this.#live.set(facts.containerId, { facts, fds, addresses: kept.addresses });
-    return { ...facts, netnsFd: kept.netnsFd, heldPorts: kept.held };
+    const { netnsFd, held, addresses, setup } = kept;
+    const fds = netnsFd === null ? held : [netnsFd, ...held];
+    const connection = netnsFd === null ? null : { netnsFd, setup };
+    this.#live.set(facts.containerId, { facts, fds, addresses, connection, connecting: null });
+    return { ...facts, netnsFd, heldPorts: held };
   }
 
   async #bridged(
     request: SandboxRequest,
     context: { facts: SandboxFacts; bridge: BridgeNetwork },
   ): Promise<Sandbox> {
-    const { guard, claims, closeFd, settings, log } = this.#options;
+    const { claims, closeFd, settings, log } = this.#options;
     const { bridge } = context;
     await using rollback = new Rollback((error) =>
       log.warn('undoing a network failed', { error: errorMessage(error) }),
     );
-    const making = this.#make(request);
-    let connecting = false;
-    rollback.push(async () => {
-      if (!connecting) await making.then(closeFd, () => undefined);
-    });
     const addresses = this.#allocate(request, bridge);
     rollback.push(() => addresses.forEach(({ pool, address }) => pool.release(address, { rest: false })));
     const [ipv4, ipv6] = addresses;
@@ -238,40 +263,40 @@ export class Sandboxes {
       endpoints: { [bridge.name]: endpoint },
       ports: published.ports,
     };
-    request.onPlanned?.(facts, published.held);
-    connecting = true;
-    const netnsFd = await this.#connect(request, making, (netns) => ({
-      outside: planHostSide(input, endpoint, netns),
+    const netnsFd = await this.#namespace(request);
+    rollback.commit();
+    const setup = {
+      outside: planHostSide(input, endpoint, netnsFd),
       sysctls: planSysctls(endpoint),
       inside: planInside(endpoint),
-    }));
-    rollback.push(() => closeFd(netnsFd));
-    guard?.publish(request.containerId, forwardsOf(facts));
-    rollback.commit();
-    return this.#enter(facts, { netnsFd, held: published.held, addresses });
+    };
+    return this.#enter(facts, { netnsFd, held: published.held, addresses, setup });
   }
 
-  /** While the kernel makes the namespace, what goes into it is planned. */
-  #make({ userns }: SandboxRequest): Promise<number> {
-    const making = this.#options.kernel.namespaces.createNetwork(userns === undefined ? {} : { userns });
-    making.catch(() => undefined);
-    return making;
+  /** The one that is kept ready, if the container's is not to belong to a user namespace. */
+  #namespace({ userns }: SandboxRequest): Promise<number> {
+    const { namespaces } = this.#options.kernel;
+    if (userns !== undefined) return namespaces.createNetwork({ userns });
+    const spare = this.#spare;
+    this.#spare = null;
+    return spare ?? namespaces.createNetwork();
   }
 
-  async #connect(
-    request: SandboxRequest,
-    making: Promise<number>,
-    setup: (netns: number) => NetworkSetup,
-  ): Promise<number> {
-    const netns = await making;
-    try {
-      request.onNamespace?.(netns);
-      await this.#options.kernel.namespaces.connectNetwork(netns, setup(netns));
-      return netns;
-    } catch (error) {
-      this.#options.closeFd(netns);
-      throw error;
-    }
+  /** Sees to it that the next `prepare` finds a namespace. */
+  #keepSpare(): void {
+    if (this.#isClosed || this.#spare !== null) return;
+    const spare = this.#options.kernel.namespaces.createNetwork();
+    this.#spare = spare;
+    spare.catch(() => {
+      if (this.#spare === spare) this.#spare = null;
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    const spare = this.#spare;
+    this.#spare = null;
+    spare?.then(this.#options.closeFd, () => undefined);
   }
 
   #allocate(request: SandboxRequest, bridge: BridgeNetwork): { pool: IpamPool; address: Address }[] {

@@ -19,8 +19,16 @@ export interface NetworkService {
   /** By name, id or unambiguous prefix of the id. Errors: `notFound`. */
   inspect(nameOrId: string): NetworkView;
   readonly sandbox: {
-    /** Errors carry the reference's text; everything is undone then. */
+    /**
+     * Addresses, held ports, and a namespace that has nothing in it yet. Errors carry the reference's text;
+     * everything is undone then.
+     */
     prepare(request: SandboxRequest): Promise<Sandbox>;
+    /**
+     * Once, after `prepare`: links, addresses, routes, and what leads to published ports. A start may go on
+     * meanwhile, up to the program itself. After a failure there is `release`.
+     */
+    connect(containerId: string): Promise<void>;
     /**
      * The shim holds namespace and ports now: our copies of the descriptors are closed, and the sandbox key
      * becomes a symbolic link to the network namespace of `pid`.

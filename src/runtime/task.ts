@@ -26,13 +26,10 @@ export interface StartRequest {
    * returned.
    */
   readonly rootfsFd: number;
-  /**
-   * Open network namespace, which may be made while the shim is born; absent: the runtime makes one, or the
-   * spec names another. The caller closes it. A rejection is the start's.
-   */
-  readonly netns?: Promise<number>;
-  /** What belongs into `netns`, which may be made while the start is at work. A rejection is the start's. */
-  readonly networkReady?: Promise<void>;
+  /** Open network namespace; absent: the runtime makes one, or the spec names another. The caller closes it. */
+  readonly netns?: number;
+  /** Makes what belongs into `netns`; called once, perhaps while the start is at work. */
+  readonly connectNetwork?: () => Promise<void>;
   /**
    * Open user namespace for the spec's `user` entry, unless that names a task's. The caller closes it.
    */

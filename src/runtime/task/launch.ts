@@ -11,7 +11,7 @@ import { createTaskDirectory, type TaskMeta } from '../shim/files.ts';
 import { FIELD, Fields, type FieldValue, FRAME, START_FLAG } from '../shim/protocol.ts';
 import { giveDescriptors, type NewShim } from '../shim/spawn.ts';
 import type { StartRequest } from '../task.ts';
-import { bounded, type Bounds } from './bounded.ts';
+import { bounded } from './bounded.ts';
 import { type TaskContext, taskDirectory } from './context.ts';
 import { killCgroup, LiveTask, processOf } from './live-task.ts';
 import { oomDirectories } from './oom.ts';
@@ -105,17 +105,18 @@ async function start(context: TaskContext, parts: StartParts): Promise<void> {
     const control = task.connect(socket);
     const greeting = greet(context, task, { starter, options, assignment, socket });
     greeting.then(greeted.resolve, greeted.reject);
-    const network = networkReady(context, request);
     // Where the spawn fails nobody greets; its own error says why.
-    const [call, netns] = await Promise.race([
-      Promise.all([prepared, networkOf(context, request), starter.takesNetworkLater || network]),
+    const [call] = await Promise.race([
+      Promise.all([prepared, starter.takesNetworkLater || connectNetwork(context, request)]),
       born.then(() => new Promise<never>(() => undefined)),
     ]);
-    const answer = control.request(FRAME.start, startFields(context, request, { ...call, netns }));
+    const answer = control.request(FRAME.start, startFields(context, request, call));
     answer.catch(() => undefined);
+    const network = starter.takesNetworkLater ? connectNetwork(context, request) : null;
+    network?.catch(() => undefined);
     await born;
     await greeting;
-    if (starter.takesNetworkLater && request.networkReady !== undefined) {
+    if (network !== null) {
       await network;
       // A start that has failed meanwhile waits for nothing; its answer says why.
       control.request(FRAME.networkReady).catch(() => undefined);
@@ -129,23 +130,11 @@ async function start(context: TaskContext, parts: StartParts): Promise<void> {
   }
 }
 
-async function networkOf(context: TaskContext, request: StartRequest): Promise<number | null> {
-  if (request.netns === undefined) return null;
-  return await bounded(request.netns, networkBounds(context, request));
-}
-
-async function networkReady(context: TaskContext, request: StartRequest): Promise<void> {
-  if (request.networkReady !== undefined)
-    await bounded(request.networkReady, networkBounds(context, request));
-}
-
-function networkBounds(context: TaskContext, { cancel }: StartRequest): Bounds {
+async function connectNetwork(context: TaskContext, request: StartRequest): Promise<void> {
+  if (request.connectNetwork === undefined) return;
   const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
-  return {
-    limitMs,
-    late: `${NO_TASK}: no network within ${limitMs / 1000} s: context deadline exceeded`,
-    cancel,
-  };
+  const late = `${NO_TASK}: no network within ${limitMs / 1000} s: context deadline exceeded`;
+  await bounded(request.connectNetwork(), { limitMs, late, cancel: request.cancel });
 }
 
 interface AssignedShim extends NewShim {
@@ -257,11 +246,7 @@ async function finish(
   task.started(processOf(fields));
 }
 
-function startFields(
-  context: TaskContext,
-  request: StartRequest,
-  call: StartCall & { readonly netns: number | null },
-): [number, FieldValue][] {
+function startFields(context: TaskContext, request: StartRequest, call: StartCall): [number, FieldValue][] {
   const { log, consoleSize } = request;
   const flags =
     (request.openStdin ? START_FLAG.stdinOpen : 0) |
@@ -279,7 +264,7 @@ function startFields(
     [FIELD.width, consoleSize?.width],
     [FIELD.height, consoleSize?.height],
     // The shim opens it while this process holds it.
-    [FIELD.netnsPath, call.netns === null ? undefined : `/proc/${process.pid}/fd/${call.netns}`],
+    [FIELD.netnsPath, request.netns === undefined ? undefined : `/proc/${process.pid}/fd/${request.netns}`],
     [FIELD.stdioUid, hostId(request.spec.linux.uidMappings)],
     [FIELD.stdioGid, hostId(request.spec.linux.gidMappings)],
   ];

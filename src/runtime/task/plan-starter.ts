@@ -78,7 +78,7 @@ class PlanStarter implements Starter {
     task.filter = seccomp;
     assert(this.#call !== null, 'facts come before a start');
     const call = this.#call;
-    const later = request.networkReady === undefined ? 0 : START_FLAG.networkLater;
+    const later = request.connectNetwork === undefined ? 0 : START_FLAG.networkLater;
     return { ...call, flags: call.flags | later };
   }
 
@@ -89,7 +89,7 @@ class PlanStarter implements Starter {
       ...this.#hostContext(request),
       root: { slot: true, at: join(directory, 'rootfs') },
       netnsGiven: request.netns !== undefined,
-      networkLater: request.networkReady !== undefined,
+      networkLater: request.connectNetwork !== undefined,
       bundle: directory,
       devices: deviceLimits(this.#context.kernel.cgroups.version, spec.linux.resources?.devices ?? []),
       enabledControllers: this.#enabledControllers(request),

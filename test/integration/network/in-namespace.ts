@@ -116,6 +116,12 @@ const publish = (name: string, where: string, port = '80/tcp') => {
   const [hostPort = '', hostIp = ''] = where.split(':').reverse();
   return request(name, { exposedPorts: [port], portBindings: { [port]: [{ hostIp, hostPort }] } });
 };
+async function connected(service: NetworkService, wish: SandboxRequest): Promise<Sandbox> {
+  const sandbox = await service.sandbox.prepare(wish);
+  await service.sandbox.connect(sandbox.containerId);
+  return sandbox;
+}
+
 const netnsOf = (sandbox: Sandbox): number => {
   assert.ok(sandbox.netnsFd !== null);
   return sandbox.netnsFd;
@@ -128,8 +134,8 @@ test('neighbours, host, and the way out', async () => {
   const service = open();
   await service.boot();
   await service.restore([]);
-  const a = await service.sandbox.prepare(request('a'));
-  const b = await service.sandbox.prepare(request('b'));
+  const a = await connected(service, request('a'));
+  const b = await connected(service, request('b'));
   assert.deepEqual([ipOf(a), ipOf(b)], ['172.17.0.2', '172.17.0.3']);
   assert.equal(a.endpoints['bridge']?.macAddress, '02:42:ac:11:00:02');
   assert.ok(await ping(netnsOf(a), ipOf(b)), 'neighbour');
@@ -139,10 +145,10 @@ test('neighbours, host, and the way out', async () => {
   assert.ok(await ping(netnsOf(a), '10.200.0.2'), 'outside, masqueraded');
   assert.ok(!(await ping(outside, ipOf(a))), 'from outside: not published, so dropped');
   assert.equal(kernel.system.readSysctl('net/ipv4/ip_forward'), '1');
-  const none = await service.sandbox.prepare(request('n', { mode: 'none' }));
+  const none = await connected(service, request('n', { mode: 'none' }));
   assert.ok(!(await ping(netnsOf(none), '172.17.0.1')));
   assert.ok(await ping(netnsOf(none), '127.0.0.1'));
-  const shared = await service.sandbox.prepare(request('h', { mode: 'host' }));
+  const shared = await connected(service, request('h', { mode: 'host' }));
   assert.equal(shared.netnsFd, null);
   const view = service.inspect('bridge');
   assert.deepEqual(
@@ -165,9 +171,9 @@ test('published ports: outside, host, loopback, neighbour, itself; UDP; conflict
   const service = open();
   await service.boot();
   await service.restore([]);
-  const web = await service.sandbox.prepare(publish('web', '8080'));
-  const local = await service.sandbox.prepare(publish('local', '127.0.0.1:8081'));
-  const dns = await service.sandbox.prepare(publish('dns', '5353', '53/udp'));
+  const web = await connected(service, publish('web', '8080'));
+  const local = await connected(service, publish('local', '127.0.0.1:8081'));
+  const dns = await connected(service, publish('dns', '5353', '53/udp'));
   await serve(netnsOf(web), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('web'));
   await serve(netnsOf(local), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('local'));
   await serve(netnsOf(dns), process.execPath, '-e', UDP_SERVER);
@@ -216,7 +222,7 @@ test('published ports: outside, host, loopback, neighbour, itself; UDP; conflict
   });
   await service.sandbox.release(idOf(web));
   assert.equal(await fetchFrom(null, 'http://127.0.0.1:8080/'), null, 'released');
-  const again = await service.sandbox.prepare(publish('web4', '8080'));
+  const again = await connected(service, publish('web4', '8080'));
   for (const sandbox of [again, local, dns]) await service.sandbox.release(idOf(sandbox));
   for (const child of children.splice(0)) child.kill('SIGKILL');
   await until('links are gone', () => !linkNames().some((name) => name.startsWith('veth')));
@@ -227,7 +233,7 @@ test('a flushed ruleset is restored within two seconds', async () => {
   const service = open();
   await service.boot();
   await service.restore([]);
-  const web = await service.sandbox.prepare(publish('web', '8080'));
+  const web = await connected(service, publish('web', '8080'));
   await serve(netnsOf(web), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('web'));
   const table = 'gantry-c0ffee';
   const whole = (): string =>
@@ -274,8 +280,8 @@ test('a new daemon takes over what runs, and sweeps what nobody names', async ()
   const first = open();
   await first.boot();
   await first.restore([]);
-  const kept = await first.sandbox.prepare(publish('kept', '8080'));
-  const lost = await first.sandbox.prepare(publish('lost', '8082'));
+  const kept = await connected(first, publish('kept', '8080'));
+  const lost = await connected(first, publish('lost', '8082'));
   await serve(netnsOf(kept), 'busybox', 'httpd', '-f', '-p', '80', '-h', page('kept'));
   const holder = await serve(netnsOf(kept), 'sleep', '60');
   assert.ok(holder.pid !== undefined);
@@ -292,7 +298,7 @@ test('a new daemon takes over what runs, and sweeps what nobody names', async ()
   assert.deepEqual(swept, [`link ${lost.endpoints['bridge']?.hostLink}`]);
   assert.equal(await fetchFrom(outside, 'http://10.200.0.1:8080/'), 'kept', 'with the next daemon');
   assert.equal(second.inspect('bridge').Id, first.inspect('bridge').Id);
-  const next = await second.sandbox.prepare(request('next'));
+  const next = await connected(second, request('next'));
   assert.equal(ipOf(next), '172.17.0.3');
   await assert.rejects(second.sandbox.prepare(publish('again', '8080')), /port is already allocated/);
   for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -309,13 +315,13 @@ test('an address rests until its link is gone, and a failed start leaves nothing
   const service = open();
   await service.boot();
   await service.restore([]);
-  const a = await service.sandbox.prepare(request('a'));
+  const a = await connected(service, request('a'));
   await service.sandbox.release(idOf(a));
-  const b = await service.sandbox.prepare(request('b'));
+  const b = await connected(service, request('b'));
   assert.notEqual(ipOf(b), ipOf(a));
   await until('the link is gone', () => !linkNames().includes(a.endpoints['bridge']?.hostLink ?? ''));
   await until('the address is free again', async () => {
-    const c = await service.sandbox.prepare(request('c'));
+    const c = await connected(service, request('c'));
     await service.sandbox.release(idOf(c));
     return ipOf(c) === ipOf(a);
   });
@@ -342,8 +348,8 @@ test('IPv6: neighbours, gateway, published ports', async () => {
   await service.restore([]);
   kernel.links.apply([{ kind: 'addAddress', link: 'lan0', address: 'fd02::1', prefixLength: 64 }]);
   kernel.links.apply([{ kind: 'addAddress', link: 'eth0', address: 'fd02::2', prefixLength: 64 }], outside);
-  const web = await service.sandbox.prepare(publish('web', '8080'));
-  const b = await service.sandbox.prepare(request('b'));
+  const web = await connected(service, publish('web', '8080'));
+  const b = await connected(service, request('b'));
   const v6 = web.endpoints['bridge']?.ipv6Address ?? '';
   assert.equal(v6, 'fd01::2');
   assert.ok((await run(netnsOf(b), 'busybox', 'ping', '-6', '-c', '1', '-W', '2', v6)) !== null, 'neighbour');
@@ -369,8 +375,8 @@ test("beside another engine's docker0; icc=false; no firewall; no bridge", async
   await other.restore([]);
   assert.equal(other.inspect('bridge').Options['com.docker.network.bridge.name'], 'gantry-beef00');
   assert.equal(other.hostGateway(), '172.18.0.1');
-  const a = await other.sandbox.prepare(request('a'));
-  const b = await other.sandbox.prepare(request('b'));
+  const a = await connected(other, request('a'));
+  const b = await connected(other, request('b'));
   assert.ok(await ping(netnsOf(a), '172.18.0.1'));
   assert.ok(!(await ping(netnsOf(a), ipOf(b))), 'icc=false');
   for (const sandbox of [a, b]) await other.sandbox.release(idOf(sandbox));
@@ -388,7 +394,7 @@ test("beside another engine's docker0; icc=false; no firewall; no bridge", async
     off.list().map((n) => n.Name),
     ['host', 'none'],
   );
-  const lone = await off.sandbox.prepare(request('x'));
+  const lone = await connected(off, request('x'));
   assert.deepEqual([lone.endpoints, lone.netnsFd !== null], [{}, true]);
   await off.sandbox.release(idOf(lone));
   await off.close();
