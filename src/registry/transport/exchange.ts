@@ -1,6 +1,5 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { errorCode } from '#base/errors.ts';
@@ -55,6 +54,8 @@ class SourceFailure extends Error {}
 interface Waiting {
   /** The two ends of the connection, as soon as it stands. */
   ends: string | undefined;
+  /** Until when the other side's certificate holds. */
+  validTo: string | undefined;
   end(): void;
   refresh(): void;
   headers(): void;
@@ -77,6 +78,7 @@ function watch(request: http.ClientRequest, url: URL, timings: Timings): Waiting
   timer = setTimeout(() => request.destroy(new Overdue('connect', target)), timings.connectMs);
   const waiting: Waiting = {
     ends: undefined,
+    validTo: undefined,
     end: () => clearTimeout(timer),
     refresh: () => phase('body', timings.idleMs),
     headers: () => phase('headers', timings.firstByteMs),
@@ -90,7 +92,12 @@ function watch(request: http.ClientRequest, url: URL, timings: Timings): Waiting
     };
     if (socket.connecting) socket.once('connect', connected);
     else connected();
-    if (secure.secureConnecting === true) socket.once('secureConnect', waiting.headers);
+    if (secure.secureConnecting !== true) return;
+    socket.once('secureConnect', waiting.headers);
+    // A certificate that is refused is gone with its connection: it is looked at before Node judges it.
+    socket.prependOnceListener('secure', () => {
+      waiting.validTo = (secure.getPeerCertificate() as { valid_to?: string } | null)?.valid_to;
+    });
   });
   return waiting;
 }
@@ -101,16 +108,22 @@ async function sendBody(
   progress: () => void,
 ): Promise<void> {
   let isAnswered = false;
+  let wake = (): void => undefined;
   request.once('response', () => {
     isAnswered = true;
+    wake();
   });
+  request.on('drain', () => wake());
+  request.once('close', () => wake());
   const isOver = (): boolean => request.destroyed || isAnswered;
+  const drained = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+    });
   try {
     for await (const chunk of body.open()) {
       if (isOver()) return;
-      if (!request.write(chunk)) {
-        await Promise.race([once(request, 'drain'), once(request, 'close'), once(request, 'response')]);
-      }
+      if (!request.write(chunk)) await drained();
       if (isOver()) return;
       progress();
     }
@@ -158,8 +171,7 @@ function sendOnce(wire: Wire, out: Outgoing, agent: http.Agent): Promise<Answer>
       if (out.signal.aborted) reject(out.signal.reason as Error);
       else if (error instanceof SourceFailure) reject(error.cause);
       else {
-        const { ends } = waiting;
-        reject(new Broken(error, { wasReused: request.reusedSocket, ends, validTo: certificateOf(request) }));
+        reject(new Broken(error, { ...waiting, wasReused: request.reusedSocket }));
       }
     });
     request.on('response', (message) => {
@@ -192,13 +204,6 @@ class Broken extends Error {
     if (ends !== undefined) cause.ends = ends;
     if (validTo !== undefined && cause.cert === undefined) cause.cert = { valid_to: validTo };
   }
-}
-
-function certificateOf(request: http.ClientRequest): string | undefined {
-  const socket = request.socket as TLSSocket | null;
-  if (socket === null || typeof socket.getPeerCertificate !== 'function') return undefined;
-  const valid = socket.getPeerCertificate() as { valid_to?: string } | null;
-  return valid?.valid_to;
 }
 
 async function send(wire: Wire, out: Outgoing): Promise<Answer> {

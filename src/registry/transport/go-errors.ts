@@ -98,10 +98,15 @@ function certificate(code: string, details: Details): string | undefined {
   return `certificate has expired or is not yet valid${moment}`;
 }
 
-function alert(code: string): string | undefined {
-  const match = /^ERR_SSL_(?:TLSV1\d?|SSLV3)_ALERT_(.+)$/.exec(code);
-  const words = match?.[1]?.toLowerCase().replaceAll('_', ' ');
-  return words === undefined ? undefined : `remote error: tls: ${ALERTS[words] ?? words}`;
+/** A failure of the handshake: its reason stands in a code of Node's, or in the text of OpenSSL. */
+function handshake(code: string, message: string): string | undefined {
+  const reason = code === 'EPROTO' ? (/SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] ?? '') : code;
+  const words = reason.toLowerCase().replaceAll('_', ' ');
+  if (/wrong version number|packet length too long|http request|record too small/.test(words)) {
+    return 'http: server gave HTTP response to HTTPS client';
+  }
+  const alert = /^(?:err ssl )?(?:tlsv1\.?\d?|sslv3) alert (.+)$/.exec(words)?.[1];
+  return alert === undefined ? undefined : `remote error: tls: ${ALERTS[alert] ?? alert}`;
 }
 
 const ALERTS: Readonly<Record<string, string>> = { 'protocol version': 'protocol version not supported' };
@@ -142,11 +147,8 @@ export function goReason(caught: unknown): string {
   if (code === 'ECONNRESET' || code === 'EPIPE') return brokenConnection(error, code, details);
   const x509 = certificate(code, details);
   if (x509 !== undefined) return `tls: failed to verify certificate: x509: ${x509}`;
-  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|RECORD_TOO_SMALL/.test(code)) {
-    return 'http: server gave HTTP response to HTTPS client';
-  }
   if (code.startsWith('HPE_')) return malformed(details);
-  return alert(code) ?? withoutCode(error);
+  return handshake(code, errorMessage(error)) ?? withoutCode(error);
 }
 
 function hintOf(reason: string): string | undefined {
