@@ -189,6 +189,12 @@ export const registerLayerFailed = (why: string): string => `failed to register 
 export const searchLimitRange = (limit: number): string => `limit ${limit} is outside the range of [1, 100]`;
 export const searchLimitSyntax = (text: string): string =>
   `invalid limit specified: strconv.Atoi: parsing "${text}": invalid syntax`;
+export const notLocal = (name: string): string => `An image does not exist locally with the tag: ${name}`;
+export const tagMissing = (reference: string): string => `tag does not exist: ${reference}`;
+export const noTagsToPush = (name: string): string => `no tags to push for ${name}`;
+export const digestNotPushable = (): string => 'cannot push a digest reference';
+export const badScheme = (url: string, scheme: string): string =>
+  `Get ${quote(url)}: unsupported protocol scheme ${quote(scheme)}`;
 export const noImportSource = (): string => 'Get "http:": http: no Host in request URL';
 export const noClusterVolumes = (): string =>
   'volume update only valid for cluster volumes, but swarm is unavailable';

@@ -4,7 +4,7 @@ import type { Digest } from '#oci/digest.ts';
 import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
 import type { ImageRecord } from './store/image-records.ts';
 
-type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log' | 'unfinished'>;
+type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log' | 'unfinished' | 'notes'>;
 
 /**
  * Removes layers and blobs that no image, no container, no interrupted pull and no operation in progress
@@ -12,7 +12,7 @@ type CollectDeps = Pick<ImageDeps, 'store' | 'storage' | 'mutex' | 'log' | 'unfi
  * top first.
  */
 export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
-  const { store, storage, unfinished } = deps;
+  const { store, storage, unfinished, notes } = deps;
   const { snapshotter, content, leases } = storage;
   const kept = [...unfinished.roots()];
   const removed = await removeLayers(
@@ -24,8 +24,10 @@ export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
   const present = await content.digests();
   const wanted = new Set<string>([...kept, ...snapshotter.layers().map((layer) => layer.blob)]);
   for (const id of store.ids()) for (const blob of blobsOf(store.record(id), id)) wanted.add(blob);
-  for (const digest of present)
-    if (!wanted.has(digest) && !leases.isHeld(digest)) await content.remove(digest);
+  for (const digest of [...notes.belongings(wanted)]) wanted.add(digest);
+  const gone = present.filter((digest) => !wanted.has(digest) && !leases.isHeld(digest));
+  for (const digest of gone) await content.remove(digest);
+  await notes.forget(gone);
   return removed;
 }
 

@@ -7,6 +7,7 @@ import type { Storage } from '#storage/storage.ts';
 import type { ImageAction, ImageEvent, ImageUsers } from './image-service.ts';
 import type { Fetches } from './pull/fetches.ts';
 import type { UnfinishedPulls } from './pull/unfinished.ts';
+import type { BlobNotes } from './store/blob-notes.ts';
 import type { ImageStore } from './store/image-store.ts';
 
 /** What the verbs of this room work with. */
@@ -23,6 +24,8 @@ export interface ImageDeps {
   /** Images that containers in the making hold. */
   readonly held: Map<Digest, number>;
   readonly registry: RegistryClient;
+  /** Where kept blobs are, too. */
+  readonly notes: BlobNotes;
   /** What interrupted pulls have got already and their next try will use. */
   readonly unfinished: UnfinishedPulls;
   /** Layers on their way in, by whichever pull. */

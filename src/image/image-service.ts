@@ -113,6 +113,14 @@ export interface PullOptions {
   readonly onProgress: (line: ImageProgress) => void;
 }
 
+export interface PushOptions {
+  readonly platform?: Platform;
+  readonly credentials: Credentials | null;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (line: ImageProgress) => void;
+}
+
 export type PlannedState = 'layer' | 'blob' | 'partial' | 'missing';
 
 /** What a pull would bring. */
@@ -169,6 +177,11 @@ export interface ImageService {
   load(source: AsyncIterable<Uint8Array>, options: LoadOptions): Promise<void>;
   /** Returns the new image's id. */
   importTar(source: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Digest>;
+  /** The same with an archive that is fetched. Errors: as of `importTar`, the server's. */
+  importUrl(
+    url: string,
+    options: ImportOptions & Pick<PushOptions, 'signal' | 'onProgress'>,
+  ): Promise<Digest>;
   /** Returns the new image's id. Errors: `notFound` when the parent is gone. */
   commit(request: CommitRequest): Promise<Digest>;
   /** Why each layer is there, and who uses it. */
@@ -182,6 +195,11 @@ export interface ImageService {
    * `permissionDenied`, `invalidArgument`, the registry's; the signal's reason.
    */
   pull(reference: Reference, options: PullOptions): Promise<void>;
+  /**
+   * Sends an image to its registry; without a tag all of the repository. Errors: `notFound` for a platform
+   * that the image does not have, before anything is reported; the registry's.
+   */
+  push(reference: Reference, options: PushOptions): Promise<void>;
   /** What `pull` would do; nothing is changed. Errors: as of `pull`. */
   planPull(
     reference: Reference,

@@ -37,13 +37,16 @@ export async function importTar(
   const { storage } = deps;
   return withLease(deps, async (lease) => {
     let sizeBytes = 0;
-    const { arrived } = await receiveLayer(counted(source, (bytes) => (sizeBytes += bytes)), {
-      storage,
-      lease,
-      digest: null,
-      signal: new AbortController().signal,
-      ...(options.onReceived !== undefined && { onProgress: options.onReceived }),
-    });
+    const { arrived } = await receiveLayer(
+      counted(source, (bytes) => (sizeBytes += bytes)),
+      {
+        storage,
+        lease,
+        digest: null,
+        signal: new AbortController().signal,
+        ...(options.onReceived !== undefined && { onProgress: options.onReceived }),
+      },
+    );
     const { blob, unpacked } = await arrived;
     try {
       if (sizeBytes === 0) throw new EngineError('invalidArgument', 'unexpected EOF');

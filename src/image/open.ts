@@ -12,6 +12,7 @@ import { askRegistry } from './distribution.ts';
 import { explainImage } from './explain.ts';
 import type { ImageEvent, ImageService, ImageUsers } from './image-service.ts';
 import { importTar } from './import.ts';
+import { importUrl } from './import-url.ts';
 import { imageHistory, inspectImage } from './inspect.ts';
 import { listImages } from './list.ts';
 import { loadImages } from './load.ts';
@@ -19,17 +20,19 @@ import { planPrune } from './plan-prune.ts';
 import { planPull } from './plan-pull.ts';
 import { pruneImages } from './prune.ts';
 import { expirePartials, pullImage } from './pull.ts';
+import { pushImages } from './push.ts';
 import { Fetches } from './pull/fetches.ts';
 import { UnfinishedPulls } from './pull/unfinished.ts';
 import { removeImage } from './remove.ts';
 import { resolveImage } from './resolve.ts';
 import { saveImages } from './save.ts';
 import { searchImages } from './search.ts';
+import { BlobNotes } from './store/blob-notes.ts';
 import { ImageStore } from './store/image-store.ts';
 import { tagImage } from './tag.ts';
 
 export interface ImageServiceOptions {
-  /** The data root: records go to `images/`, `references/` and `pulls/`. */
+  /** The data root: records go to `images/`, `references/`, `pulls/` and `sources/`. */
   readonly root: string;
   readonly storage: Storage;
   readonly registry: RegistryClient;
@@ -58,6 +61,7 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     mutex: new KeyedMutex(),
     held: new Map(),
     registry,
+    notes: await BlobNotes.open(join(root, 'sources')),
     unfinished: await UnfinishedPulls.open(join(root, 'pulls'), { log, nowMs: clock.nowMs() }),
     fetches: new Fetches({ storage, downloads: registry.downloads }),
   };
@@ -72,12 +76,14 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     history: async (name, platform) => imageHistory(deps, name, platform),
     load: (source, load) => loadImages(deps, source, load),
     importTar: (source, how) => importTar(deps, source, how),
+    importUrl: (url, how) => importUrl(deps, url, how),
     commit: (request) => commitImage(deps, request),
     explain: (name) => explainImage(deps, name),
     diff: async (before, after) => diffImages(deps, { before, after }),
     planPrune: async (filters) => planPrune(deps, filters),
     save: (names, platform) => saveImages(deps, names, platform),
     pull: (reference, how) => pullImage(deps, reference, how),
+    push: (reference, how) => pushImages(deps, reference, how),
     planPull: (reference, how) => planPull(deps, reference, how),
     login: (credentials) => registry.login(credentials),
     search: (term, how) => searchImages(registry, term, how),

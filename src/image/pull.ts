@@ -1,6 +1,12 @@
 import { LIMITS } from '#base/limits.ts';
 import type { Digest } from '#oci/digest.ts';
-import { familiarName, familiarReference, withDefaultTag, type Reference } from '#oci/reference.ts';
+import {
+  familiarName,
+  familiarReference,
+  repositoryName,
+  withDefaultTag,
+  type Reference,
+} from '#oci/reference.ts';
 import type { Repository } from '#registry/client.ts';
 import type { Lease } from '#storage/lease.ts';
 import type { ImageDeps } from './deps.ts';
@@ -74,6 +80,8 @@ async function pullOne(pull: Pull, reference: Reference): Promise<Pulled> {
     const image = await resolveImageIn(source, root, platform);
     signal.throwIfAborted();
     await bringImage(pull, image, lease);
+    for (const { digest } of image.manifest.content.layers)
+      await deps.notes.isIn(digest, repositoryName(reference));
     onProgress({ status: `Digest: ${root.digest}` });
     const isNew = await nameImage(deps, { reference, digest: root.digest, id: image.id });
     return { id: image.id, isNew };

@@ -1,10 +1,10 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Clock } from '#base/clock.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import type { RegistryClient, Repository, RepositoryUse } from './client.ts';
-import { answerError } from './client/answer-error.ts';
 import { logIn } from './client/login.ts';
 import { PlaceOrder } from './client/places.ts';
 import { HttpRepository } from './client/repository.ts';
@@ -12,6 +12,7 @@ import { HUB_INDEX, searchIndex, type SearchQuery } from './client/search.ts';
 import { Sender, places } from './client/sender.ts';
 import { createSlots } from './client/slots.ts';
 import type { Credentials } from './credentials.ts';
+import { RegistryError } from './errors.ts';
 import {
   canonicalDomain,
   HUB,
@@ -24,7 +25,7 @@ import {
   type RegistrySettings,
 } from './endpoints.ts';
 import { Agents } from './transport/agents.ts';
-import { exchange, pieces, type Wire } from './transport/exchange.ts';
+import { exchange, pieces, readDocument, type Answer, type Wire } from './transport/exchange.ts';
 import { TIMINGS, type Timings } from './transport/timings.ts';
 
 export interface ClientOptions {
@@ -105,7 +106,7 @@ class Client implements RegistryClient {
       signal,
       skipVerify: false,
     });
-    if (answer.status >= 400) throw await answerError(answer, this.#wire);
+    if (answer.status >= 400) throw await downloadError(answer, text, this.#wire);
     const length = answer.headers['content-length'];
     return {
       sizeBytes: length === undefined ? null : Number(length),
@@ -138,6 +139,14 @@ async function addressesOf(host: string): Promise<readonly string[]> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Any server may have been asked: what it says is told as it is. */
+async function downloadError(answer: Answer, url: string, wire: Wire): Promise<RegistryError> {
+  const body = await readDocument(answer, wire, LIMITS.errorBodyBytes).catch(() => null);
+  const { status, statusText } = answer;
+  const text = `failed to GET ${url} with status ${status} ${statusText}: ${(body ?? '').toString().trim()}`;
+  return new RegistryError(text, { status });
 }
 
 /** What a user has for one registry is shown to no other. */

@@ -13,10 +13,7 @@ export interface LayerArchives {
   /** Errors: `notFound`. */
   formOf(blob: Digest): Promise<ArchiveForm>;
   /** Makes a blob of the same archive compressed with gzip; the lease holds it. On other threads. */
-  compress(
-    blob: Digest,
-    options: { readonly lease: Lease; readonly signal: AbortSignal },
-  ): Promise<Blob>;
+  compress(blob: Digest, options: { readonly lease: Lease; readonly signal: AbortSignal }): Promise<Blob>;
 }
 
 const HEAD_BYTES = 18;

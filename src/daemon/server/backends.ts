@@ -54,6 +54,8 @@ export type ImageBackend = Pick<
   | 'planPrune'
   | 'planPull'
   | 'pull'
+  | 'push'
+  | 'importUrl'
   | 'login'
   | 'search'
   | 'distribution'

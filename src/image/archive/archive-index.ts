@@ -49,7 +49,8 @@ export class ArchiveIndex {
     const found = this.#resolve(path);
     const layer = this.#layers.get(found);
     if (layer !== undefined) return layer;
-    if (this.#documents.has(found)) throw new EngineError('invalidArgument', 'archive/tar: invalid tar header');
+    if (this.#documents.has(found))
+      throw new EngineError('invalidArgument', 'archive/tar: invalid tar header');
     throw missing(path);
   }
 

@@ -57,7 +57,9 @@ test('a blob is read from any byte on, and what is cancelled or missing leaves n
   stop.abort(new Error('enough'));
   await assert.rejects(compressing, /enough/);
   await assert.rejects(archives.formOf(digestOf('nothing')), { kind: 'notFound' });
-  await assert.rejects(archives.compress(digestOf('nothing'), { lease, signal: new AbortController().signal }));
+  await assert.rejects(
+    archives.compress(digestOf('nothing'), { lease, signal: new AbortController().signal }),
+  );
   assert.deepEqual(readdirSync(join(root, 'content', 'ingest')), []);
   assert.equal((await content.digests()).length, 1);
   assert.equal(await archives.formOf((await content.ingest(Readable.from([gzipSync('a')]))).digest), 'gzip');

@@ -6,6 +6,7 @@ import { parsePlatform, type Platform } from '#oci/platform.ts';
 import { familiarName, parseReference, withTag, type Reference } from '#oci/reference.ts';
 import { decodeRegistryAuth, type Credentials } from '#registry/credentials.ts';
 import { isJsonObject, parseJson } from '#base/json.ts';
+import type { ImageProgress } from '#image/image-service.ts';
 import type { ImageBackend } from '../backends.ts';
 import { atLeast, type Call, type Route } from '../call.ts';
 import { CREATED, OK } from '../http-status.ts';
@@ -41,7 +42,7 @@ function platformOf(text: string): Platform | undefined {
   return { os: field('os'), architecture: field('architecture'), ...(variant !== '' && { variant }) };
 }
 
-function platformQuery(query: URLSearchParams): { readonly platform?: Platform } {
+export function platformQuery(query: URLSearchParams): { readonly platform?: Platform } {
   const platform = platformOf(queryText(query, 'platform'));
   return platform === undefined ? {} : { platform };
 }
@@ -104,21 +105,20 @@ async function postImagesCreate(images: ImageBackend, call: Call): Promise<void>
   if (queryText(query, 'fromSrc') === '' && queryText(query, 'fromImage') === '')
     throw new EngineError('internal', noImportSource());
   if (query.get('fromSrc') === null) return pullImages(images, call);
-  if (queryText(query, 'fromSrc') !== '-') {
-    throw new EngineError(
-      'notImplemented',
-      'importing from a URL is not supported: download it and import the file',
-    );
-  }
+  const source = queryText(query, 'fromSrc');
+  const how = {
+    repo: queryText(query, 'repo'),
+    tag: queryText(query, 'tag'),
+    message: queryText(query, 'message'),
+    changes: query.getAll('changes'),
+    ...platformQuery(query),
+  };
   const progress = new ProgressStream(call.reply);
+  const onProgress = (line: ImageProgress): void => progress.send(line);
   try {
-    const id = await images.importTar(call.request as AsyncIterable<Uint8Array>, {
-      repo: queryText(query, 'repo'),
-      tag: queryText(query, 'tag'),
-      message: queryText(query, 'message'),
-      changes: query.getAll('changes'),
-      ...platformQuery(query),
-    });
+    const id = await (source === '-'
+      ? images.importTar(call.request as AsyncIterable<Uint8Array>, how)
+      : images.importUrl(source, { ...how, signal: call.signal, onProgress }));
     progress.send({ status: id });
     progress.end();
   } catch (error) {

@@ -2,21 +2,24 @@ import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import { parseFilters } from '#api/filters.ts';
 import { searchLimitRange, searchLimitSyntax } from '#api/messages.ts';
 import type { JsonObject } from '#base/json.ts';
-import { parseReference } from '#oci/reference.ts';
+import { isDigest } from '#oci/digest.ts';
+import { parseReference, withTag, type Reference } from '#oci/reference.ts';
 import { readCredentials } from '#registry/credentials.ts';
 import type { ImageBackend } from '../backends.ts';
-import { jsonBody, type Call, type Route } from '../call.ts';
+import { atLeast, jsonBody, type Call, type Route } from '../call.ts';
 import { OK } from '../http-status.ts';
 import { queryText } from '../query.ts';
-import { credentialsOf } from './images.ts';
+import { ProgressStream } from '../reply.ts';
+import { credentialsOf, platformQuery } from './images.ts';
 
-/** What asks a registry and changes nothing here. */
+/** What asks a registry, and what sends something to one. */
 export function registryRoutes(images: ImageBackend): readonly Route[] {
   const on = (verb: (backend: ImageBackend, call: Call) => Promise<void>) => (call: Call) =>
     verb(images, call);
   return [
     ['POST', '/auth', on(postAuth)],
     ['GET', '/images/search', on(getImagesSearch)],
+    ['POST', '/images/{name...}/push', on(postImagesPush)],
     ['GET', '/distribution/{name...}/json', on(getDistribution)],
   ];
 }
@@ -69,6 +72,34 @@ async function getImagesSearch(images: ImageBackend, call: Call): Promise<void> 
       description,
     })),
   );
+}
+
+/** `tag` may be a digest; without one every tag of the repository is meant. */
+function pushedReference(name: string, tag: string): Reference {
+  const reference = parseReference(name);
+  if (tag === '') return reference;
+  return isDigest(tag)
+    ? { ...reference, tag: null, digest: tag }
+    : { ...withTag(reference, tag), digest: null };
+}
+
+async function postImagesPush(images: ImageBackend, call: Call): Promise<void> {
+  const { query, reply, param, signal } = call;
+  const reference = pushedReference(param('name'), queryText(query, 'tag'));
+  // Older clients send one that means nothing.
+  const platform = atLeast(call, '1.46') ? platformQuery(query) : {};
+  const progress = new ProgressStream(reply);
+  try {
+    await images.push(reference, {
+      ...platform,
+      credentials: credentialsOf(call),
+      signal,
+      onProgress: (line) => progress.send(line),
+    });
+    progress.end();
+  } catch (error) {
+    progress.fail(error);
+  }
 }
 
 async function getDistribution(images: ImageBackend, call: Call): Promise<void> {

@@ -23,7 +23,6 @@ const NOT_YET: readonly NotYet[] = [
   ['POST', '/build/cancel', 'building images'],
   ['POST', '/session', 'building images'],
   ['POST', '/grpc', 'building images'],
-  ['POST', '/images/{name...}/push', 'pushing to a registry'],
   ['POST', '/networks/create', 'creating networks', checkNetworkCreate],
   ['POST', '/networks/{id}/connect', 'connecting a container to a network', checkNetworkConnect],
   ['POST', '/networks/{id}/disconnect', 'disconnecting a container from a network', checkNetworkDisconnect],
