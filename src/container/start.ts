@@ -150,11 +150,12 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   try {
     const isOwn = hasOwnNetwork(record);
     const sandbox = await network;
+    const netns = isOwn ? (sandbox?.netnsFd ?? null) : null;
     const task = await deps.tasks.start({
       id: record.id,
       spec,
       rootfsFd: root.fd,
-      ...(isOwn && sandbox?.netnsFd != null && { netns: sandbox.netnsFd }),
+      ...(netns !== null && { netns }),
       ...(isOwn && { connectNetwork: () => connectNetwork(deps, record.id) }),
       ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
       heldPorts: sandbox?.heldPorts ?? [],
