@@ -32,8 +32,13 @@ function reload(next: DaemonConfig, to: Pick<BootOptions, 'live' | 'log'> & { en
   checkSupported(next);
   for (const key of to.live.replace(next))
     to.log.warn('this change of the configuration takes a restart of the daemon', { key });
-  const { debug, labels } = to.live.now;
-  to.engine.tellReload({ debug: String(debug), labels: JSON.stringify(labels) });
+  const { debug, labels, registries } = to.live.now;
+  to.engine.tellReload({
+    debug: String(debug),
+    labels: JSON.stringify(labels),
+    'insecure-registries': JSON.stringify(registries.insecure),
+    'registry-mirrors': JSON.stringify(registries.mirrors),
+  });
   to.log.info('configuration reloaded', { debug, labels: labels.join(' ') });
 }
 

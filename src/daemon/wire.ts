@@ -231,17 +231,9 @@ function openVolumes(
   });
 }
 
-function openRegistry({ log }: WireOptions): RegistryClient {
+function openRegistry({ log, live }: WireOptions): RegistryClient {
   return createRegistryClient({
-    settings: () => ({
-      mirrors: [],
-      insecure: [],
-      certsDirs: ['/etc/gantry/certs.d', '/etc/docker/certs.d'],
-      proxy: { http: '', https: '', no: '' },
-      maxDownloads: 3,
-      maxUploads: 5,
-      tries: 5,
-    }),
+    settings: () => live.now.registries,
     userAgent: `gantry/${GANTRY_VERSION} os/linux arch/${hostPlatform().architecture}`,
     log: log.with({ room: 'registry' }),
     clock: systemClock,
