@@ -6,6 +6,7 @@ import type { CommandTable, FlagDefinition } from './command-table.ts';
  */
 
 const FORMAT: FlagDefinition = { long: 'format', type: 'string' };
+const HELP: FlagDefinition = { long: 'help', type: 'bool' };
 
 export const OWN_COMMANDS: CommandTable = [
   {
@@ -14,7 +15,7 @@ export const OWN_COMMANDS: CommandTable = [
     usage: 'gantry image explain [OPTIONS] IMAGE',
     arguments: { minimum: 1, maximum: 1 },
     interspersed: true,
-    flags: [FORMAT, { long: 'no-trunc', type: 'bool' }],
+    flags: [FORMAT, HELP, { long: 'no-trunc', type: 'bool' }],
   },
   {
     name: 'image diff',
@@ -22,7 +23,7 @@ export const OWN_COMMANDS: CommandTable = [
     usage: 'gantry image diff [OPTIONS] IMAGE IMAGE',
     arguments: { minimum: 2, maximum: 2 },
     interspersed: true,
-    flags: [FORMAT],
+    flags: [FORMAT, HELP],
   },
   {
     name: 'image prune',
@@ -31,6 +32,7 @@ export const OWN_COMMANDS: CommandTable = [
     arguments: { minimum: 0, maximum: 0 },
     interspersed: true,
     flags: [
+      HELP,
       { long: 'all', short: 'a', type: 'bool' },
       { long: 'dry-run', type: 'bool' },
       { long: 'filter', type: 'filter' },
@@ -44,9 +46,27 @@ export const OWN_COMMANDS: CommandTable = [
     arguments: { minimum: 1, maximum: 1 },
     interspersed: true,
     flags: [
+      HELP,
       { long: 'plan', type: 'bool' },
       { long: 'platform', type: 'string' },
       { long: 'quiet', short: 'q', type: 'bool' },
+    ],
+  },
+  {
+    name: 'registry serve',
+    aliases: [],
+    usage: 'gantry registry serve [OPTIONS]',
+    arguments: { minimum: 0, maximum: 0 },
+    interspersed: true,
+    flags: [
+      HELP,
+      { long: 'addr', type: 'string' },
+      { long: 'auth', type: 'string' },
+      { long: 'data', type: 'string' },
+      { long: 'log-level', type: 'string' },
+      { long: 'proxy', type: 'string' },
+      { long: 'readonly', type: 'bool' },
+      { long: 'tls', type: 'string' },
     ],
   },
 ];

@@ -19,6 +19,7 @@ export const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   pause: async () => (await import('./container/change.ts')).pauseCommand,
   ps: async () => (await import('./container/list.ts')).listCommand,
   pull: async () => (await import('./image/pull.ts')).pullCommand,
+  'registry serve': async () => (await import('./registry/serve.ts')).serveRegistryCommand,
   rename: async () => (await import('./container/change.ts')).renameCommand,
   restart: async () => (await import('./container/change.ts')).restartCommand,
   rm: async () => (await import('./container/change.ts')).removeCommand,

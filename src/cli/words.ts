@@ -17,6 +17,7 @@ export const WORDS: Readonly<Record<string, string>> = {
   pause: 'Freeze every process of containers',
   ps: 'List containers',
   pull: 'Bring an image from its registry, or show what would be fetched',
+  'registry serve': 'Be a registry of images (gantry-registry)',
   rename: 'Give a container another name',
   restart: 'Stop containers and start them again',
   rm: 'Remove containers',

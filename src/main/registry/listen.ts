@@ -24,6 +24,7 @@ export interface ListenOptions {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   /** How long a connection may be silent. */
   readonly idleMs?: number;
+  readonly maxConnections?: number;
 }
 
 async function certificate(paths: TlsPaths): Promise<{ cert: Buffer; key: Buffer }> {
@@ -77,7 +78,7 @@ async function bound(server: Server | TlsServer, { host, port }: ServeOptions['a
 
 export async function listen(options: ListenOptions): Promise<Listener> {
   const server = await serverFor(options);
-  server.maxConnections = LIMITS.registryConnections;
+  server.maxConnections = options.maxConnections ?? LIMITS.registryConnections;
   server.setTimeout(options.idleMs ?? LIMITS.registryServerIdleMs);
   server.on('clientError', (_error, socket) => socket.destroy());
   const address = await bound(server, options.address);

@@ -120,8 +120,9 @@ export class Journal {
   /** Writes the file anew with just these records, which are what is true at the moment of the call. */
   async rewrite(records: () => Iterable<JsonValue>): Promise<void> {
     while (this.#writing !== null) await this.#writing;
-    this.#start(() => this.#rewrite(records));
-    await this.#writing;
+    const done = Promise.withResolvers<void>();
+    this.#start(() => this.#rewrite(records).then(done.resolve, done.reject));
+    await done.promise;
   }
 
   async close(): Promise<void> {

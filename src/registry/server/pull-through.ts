@@ -193,11 +193,13 @@ export class PullThrough {
         return;
       }
       const { upload, changed } = arrival;
-      if (upload === null || upload.sizeBytes <= at) {
+      // The last byte waits until all of them are known to be right: no wrong blob is ever whole.
+      const ready = Math.min(upload?.sizeBytes ?? 0, arrival.sizeBytes - 1);
+      if (upload === null || ready <= at) {
         await changed.promise;
         continue;
       }
-      const end = Math.min(range.end, upload.sizeBytes - 1, at + READ_BYTES - 1);
+      const end = Math.min(range.end, ready - 1, at + READ_BYTES - 1);
       const bytes = await upload.read({ start: at, end }).catch(() => null);
       // It was published under our hands: it is read where it is now.
       if (bytes === null || bytes.length === 0) {

@@ -64,7 +64,7 @@ function manifestEntry(value: JsonObject): ManifestEntry | null {
     mediaType: textProperty(value, 'mediaType') ?? '',
     artifactType: textProperty(value, 'artifactType') ?? '',
     subject: isContentName(subject) ? subject : null,
-    names: Array.isArray(names) ? (names.filter(isContentName) as unknown as ContentName[]) : [],
+    names: Array.isArray(names) ? names.filter(isContentName) : [],
     sizes: Array.isArray(sizes) ? sizes.filter((size): size is number => typeof size === 'number') : [],
   };
 }

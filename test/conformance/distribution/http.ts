@@ -37,7 +37,7 @@ export class Registry {
         const status = response.statusCode ?? 0;
         const done = (): void => resolve({ status, headers: response.headers, body: Buffer.concat(chunks) });
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        // docker-registry 2.8 ends a refusal's body before its Content-Length: what it says is clear all the same.
+        // docker-registry 2.8 ends a refusal's body before its Content-Length.
         response.on('error', (error) => (status < 400 ? reject(error) : done()));
         response.on('end', done);
       });

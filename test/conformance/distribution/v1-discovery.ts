@@ -38,6 +38,19 @@ function listing({ registry, repo }: Workflow): Specs {
   ];
 }
 
+interface Referrers {
+  readonly answer: Answer;
+  readonly digests: string[];
+}
+
+async function referrersOf({ registry, repo }: Workflow, digest: string, type = ''): Promise<Referrers> {
+  const path = `/v2/${repo}/referrers/${digest}`;
+  const answer = await registry.ask('GET', type === '' ? path : withQuery(path, { artifactType: type }));
+  same(expect(answer, 200).headers['content-type'], INDEX_TYPE, 'Content-Type');
+  const { manifests } = JSON.parse(answer.body.toString()) as { manifests: { digest: string }[] };
+  return { answer, digests: manifests.map((entry) => entry.digest).sort() };
+}
+
 export async function discoveryWorkflow(workflow: Workflow): Promise<void> {
   const { registry, repo } = workflow;
   const { config, layer, manifest } = smallImage();
@@ -46,13 +59,6 @@ export async function discoveryWorkflow(workflow: Workflow): Promise<void> {
   const one = artifactOf('application/vnd.test.one', [data[0]], manifest);
   const two = artifactOf('application/vnd.test.two', [data[1]], manifest);
   const orphan = artifactOf('application/vnd.test.one', [data[0]], missing);
-  const referrers = async (digest: string, type = ''): Promise<{ answer: Answer; digests: string[] }> => {
-    const path = `/v2/${repo}/referrers/${digest}`;
-    const answer = await registry.ask('GET', type === '' ? path : withQuery(path, { artifactType: type }));
-    same(expect(answer, 200).headers['content-type'], INDEX_TYPE, 'Content-Type');
-    const { manifests } = JSON.parse(answer.body.toString()) as { manifests: { digest: string }[] };
-    return { answer, digests: manifests.map((entry) => entry.digest).sort() };
-  };
   await runSpecs(workflow, 'Content Discovery / Setup', [
     ['Populate registry with test blob', () => pushBlob(workflow, config)],
     ['Populate registry with test layer', () => pushBlob(workflow, layer)],
@@ -78,16 +84,16 @@ export async function discoveryWorkflow(workflow: Workflow): Promise<void> {
   await runSpecs(workflow, 'Content Discovery / Test content discovery endpoints (listing references)', [
     [
       'GET request to nonexistent blob should result in empty 200 response',
-      async () => same((await referrers(randomContent().digest)).digests, [], 'referrers'),
+      async () => same((await referrersOf(workflow, randomContent().digest)).digests, [], 'referrers'),
     ],
     [
       'GET request to existing blob should yield 200',
-      async () => same((await referrers(manifest.digest)).digests, both, 'referrers'),
+      async () => same((await referrersOf(workflow, manifest.digest)).digests, both, 'referrers'),
     ],
     [
       'GET request to existing blob with filter should yield 200',
       async () => {
-        const { answer, digests } = await referrers(manifest.digest, 'application/vnd.test.two');
+        const { answer, digests } = await referrersOf(workflow, manifest.digest, 'application/vnd.test.two');
         if (answer.headers['oci-filters-applied'] === undefined) return same(digests, both, 'referrers');
         same(answer.headers['oci-filters-applied'], 'artifactType', 'OCI-Filters-Applied');
         same(digests, [two.digest], 'filtered referrers');
@@ -95,7 +101,7 @@ export async function discoveryWorkflow(workflow: Workflow): Promise<void> {
     ],
     [
       'GET request to missing manifest should yield 200',
-      async () => same((await referrers(missing.digest)).digests, [orphan.digest], 'referrers'),
+      async () => same((await referrersOf(workflow, missing.digest)).digests, [orphan.digest], 'referrers'),
     ],
   ]);
   const remove = (): Promise<void> => deleteManifest(workflow, manifest.digest);

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { EngineError } from '#base/errors.ts';
+import { silentLog } from '#base/log.ts';
+import { digestOf } from '#oci/digest.ts';
+import type { UpstreamRepository } from '../server-ports.ts';
+import type { ContentName } from './content-name.ts';
+import { PullThrough } from './pull-through.ts';
+import { RepositoryStore } from './repository-store.ts';
+import { MemoryBlobs } from './testing/memory-blobs.ts';
+
+const TYPE = 'application/vnd.oci.image.manifest.v1+json';
+
+interface Cache extends AsyncDisposable {
+  readonly cache: PullThrough;
+  readonly store: RepositoryStore;
+  readonly asked: string[];
+  later(ms: number): void;
+  upstream: Partial<UpstreamRepository>;
+}
+
+async function start(layer: Buffer): Promise<Cache & { digest: ContentName }> {
+  const directory = await mkdtemp(join(tmpdir(), 'gt-cache-'));
+  const name = `sha256:${createHash('sha256').update(layer).digest('hex')}` as ContentName;
+  const config = { mediaType: 'x/c', digest: name, size: layer.length };
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPE, config, layers: [] }));
+  const digest = digestOf(bytes);
+  let nowMs = 0;
+  const store = await RepositoryStore.open({
+    directory,
+    blobs: new MemoryBlobs(() => nowMs),
+    log: silentLog,
+    nowMs: () => nowMs,
+  });
+  const asked: string[] = [];
+  const whole: UpstreamRepository = {
+    head: async () => ({ mediaType: TYPE, digest, sizeBytes: bytes.length }),
+    manifest: async () => ({ mediaType: TYPE, digest, bytes, from: 'upstream' }),
+    blob: async () => ({ offset: 0, chunks: pieces(layer) }),
+  };
+  const self = { asked, store, digest: name, upstream: {} as Partial<UpstreamRepository> };
+  const upstream = (): UpstreamRepository => ({
+    head: (reference) => (asked.push('head'), (self.upstream.head ?? whole.head)(reference)),
+    manifest: (reference) => (asked.push('manifest'), (self.upstream.manifest ?? whole.manifest)(reference)),
+    blob: (want, from) => (asked.push('blob'), (self.upstream.blob ?? whole.blob)(want, from)),
+  });
+  const cache = new PullThrough({ store, upstream, log: silentLog, nowMs: () => nowMs });
+  const end = async (): Promise<void> => {
+    await cache.close();
+    await store.close();
+    await rm(directory, { recursive: true, force: true });
+  };
+  return Object.assign(self, {
+    cache,
+    later: (ms: number) => void (nowMs += ms),
+    [Symbol.asyncDispose]: end,
+  });
+}
+
+async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 1000) {
+    yield bytes.subarray(at, at + 1000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const tag = { kind: 'tag', tag: 'latest' } as const;
+
+test('a tag is asked for anew, a manifest and a blob are fetched once, by however many', async () => {
+  const layer = Buffer.from(randomBytes(5000).toString('hex'));
+  await using at = await start(layer);
+  const { cache, store, digest, asked } = at;
+  await Promise.all([cache.manifest('a', tag), cache.manifest('a', tag)]);
+  assert.deepEqual(asked, ['head', 'manifest']);
+  at.later(3_600_000);
+  await cache.manifest('a', tag);
+  assert.deepEqual(asked, ['head', 'manifest', 'head']);
+  const source = await cache.blob('a', digest);
+  const whole = { start: 0, end: layer.length - 1 };
+  const reads = [source?.open(whole), source?.open({ start: 10, end: 5010 }), source?.open(whole)];
+  const [first, middle, third] = await Promise.all(
+    reads.map(async (read) => (read === undefined ? '' : await text(read))),
+  );
+  assert.equal(first, layer.toString());
+  assert.equal(third, layer.toString());
+  assert.equal(middle, layer.toString().slice(10, 5011));
+  assert.equal(asked.filter((what) => what === 'blob').length, 1);
+  await cache.close();
+  assert.equal(store.find('a')?.blobs.has(digest), true);
+});
+
+test('blobs that no manifest named are not asked for', async () => {
+  await using at = await start(Buffer.from('layer'));
+  assert.equal(await at.cache.blob('a', at.digest), null);
+  assert.deepEqual(at.asked, []);
+});
+
+test('wrong or short bytes are not kept, and their readers are told', async () => {
+  const layer = randomBytes(3000);
+  await using at = await start(layer);
+  await at.cache.manifest('a', tag);
+  for (const bytes of [layer.subarray(0, 2000), randomBytes(3000)]) {
+    at.upstream = { blob: async () => ({ offset: 0, chunks: pieces(bytes) }) };
+    const source = await at.cache.blob('a', at.digest);
+    const reading = source?.open({ start: 0, end: 2999 });
+    await assert.rejects(async () => reading !== undefined && (await text(reading)), /did not give the blob/);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(at.store.find('a')?.blobs.has(at.digest) ?? false, false);
+  }
+});
+
+test('without the other registry its last tags are served; what it deleted is gone', async () => {
+  await using at = await start(Buffer.from('layer'));
+  const fail = (error: Error): Partial<UpstreamRepository> => ({ head: () => Promise.reject(error) });
+  at.upstream = fail(new Error('connection refused'));
+  await assert.rejects(at.cache.manifest('a', tag), /upstream registry: connection refused/);
+  at.upstream = {};
+  await at.cache.manifest('a', tag);
+  at.later(3_600_000);
+  at.upstream = fail(new Error('connection refused'));
+  await at.cache.manifest('a', tag);
+  assert.equal(at.store.find('a')?.tags.has('latest'), true);
+  at.later(3_600_000);
+  at.upstream = fail(new EngineError('notFound', 'manifest unknown'));
+  await assert.rejects(at.cache.manifest('a', tag), /manifest unknown/);
+  assert.equal(at.store.find('a')?.tags.has('latest'), false);
+});
