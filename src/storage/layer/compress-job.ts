@@ -3,7 +3,8 @@ import { write } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { CompressJob, CompressResult } from './apply-job.ts';
-import { StoredBytes, type ByteSource } from './growing-source.ts';
+import type { ByteSource } from './byte-source.ts';
+import { StoredBytes } from './growing-source.ts';
 import { plainSource } from './plain-source.ts';
 import type { JobContext } from './unpack-archive.ts';
 

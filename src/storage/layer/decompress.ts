@@ -1,9 +1,13 @@
 import { createReadStream, readSync, openSync, closeSync } from 'node:fs';
 import { Readable, type Transform } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
+import { UNSHARED_BUDGET } from './window-budget.ts';
+import { isXz } from './xz-decoder.ts';
+import { XzSource } from './xz-source.ts';
 import { isZstd } from './zstd-frame.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type Compression = 'none' | 'gzip' | 'zstd' | 'xz';
 
 const CHUNK = 256 * 1024;
 /** 128 MiB: what `zstd --long` needs at most by default; larger windows are a memory bomb. */
@@ -14,14 +18,13 @@ export function detectCompression(head: Uint8Array): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
   if (isZstd(head)) return 'zstd';
   if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) throw unsupported('bzip2');
-  if (head[0] === 0xfd && head[1] === 0x37 && head[2] === 0x7a && head[3] === 0x58 && head[4] === 0x5a)
-    throw unsupported('xz');
+  if (isXz(head)) return 'xz';
   return 'none';
 }
 
 function unsupported(name: string): EngineError {
   return new EngineError('invalidArgument', `archives compressed with ${name} are not supported`, {
-    hint: 'Decompress it first, or use gzip or zstd.',
+    hint: 'Decompress it first, or use gzip, zstd or xz.',
   });
 }
 
@@ -56,6 +59,24 @@ async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGe
   }
 }
 
+/** Our own decoder works on this thread: others have their turn after each piece. */
+async function* decodedXz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const iterator = source[Symbol.asyncIterator]();
+  const next = async (): Promise<Buffer | null> => {
+    const step = await iterator.next();
+    return step.done === true ? null : asBuffer(step.value);
+  };
+  const plain = new XzSource({ next }, UNSHARED_BUDGET);
+  try {
+    for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
+      yield piece;
+      await nextTurn();
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
 /** A broken stream gets the text clients know; a failing disk keeps its own. */
 export function decodeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
@@ -76,7 +97,8 @@ export function decompressFile(path: string): AsyncIterable<Buffer> {
   }
   const compression = detectCompression(head);
   const source = createReadStream(path, { highWaterMark: compression === 'none' ? 1024 * 1024 : CHUNK });
-  return compression === 'none' ? source : decoded(source, compression);
+  if (compression === 'none') return source;
+  return compression === 'xz' ? decodedXz(source) : decoded(source, compression);
 }
 
 /** The plain bytes of a stream that is read as slowly as its consumer wants. */
@@ -104,6 +126,7 @@ export async function* decompressStream(source: AsyncIterable<Uint8Array>): Asyn
   };
   const compression = detectCompression(Buffer.concat(held));
   if (compression === 'none') yield* rest();
+  else if (compression === 'xz') yield* decodedXz(rest());
   else yield* decoded(Readable.from(rest(), { objectMode: false }), compression);
 }
 

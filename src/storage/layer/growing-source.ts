@@ -4,13 +4,8 @@ import { promisify } from 'node:util';
 import { basename, dirname } from 'node:path';
 import type { Files } from '#host/kernel.ts';
 import { EngineError } from '#base/errors.ts';
+import type { ByteSource } from './byte-source.ts';
 import { ProgressReader } from '../content/shared-progress.ts';
-
-/** Bytes that are taken piece by piece. */
-export interface ByteSource {
-  /** A view that is valid until the next call; null at the end. */
-  next(): Promise<Buffer | null>;
-}
 
 export interface StoredBytesOptions {
   readonly files: Files;

@@ -1,21 +1,9 @@
 import type { Transform } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
+import type { Budget, ByteSource, PlainSource } from './byte-source.ts';
 import { decodeError, decoderOf, detectCompression, ZSTD_WINDOW_LOG_MAX } from './decompress.ts';
-import type { ByteSource } from './growing-source.ts';
+import { XzSource } from './xz-source.ts';
 import { ZSTD_HEAD_BYTES, zstdWindowBytes } from './zstd-frame.ts';
-
-/** Where decoders get leave for what they look back at. */
-export interface Budget {
-  take(bytes: number): Promise<() => void>;
-}
-
-/** The plain bytes of an archive. */
-export interface PlainSource extends ByteSource {
-  /** The bytes are those of the file, as they are. */
-  readonly isStored: boolean;
-  /** Takes nothing more from its source; that one can be read on by somebody else then. */
-  stop(): Promise<void>;
-}
 
 /** A frame that does not tell its window may want the largest one. */
 const LARGEST_WINDOW = 2 ** ZSTD_WINDOW_LOG_MAX;
@@ -38,6 +26,8 @@ export async function plainSource(stored: ByteSource, budget: Budget): Promise<P
       const release = await budget.take(2 ** windowLog);
       return new DecodedSource(source, decoderOf({ compression: 'zstd', windowLog }), release);
     }
+    case 'xz':
+      return new XzSource(source, budget);
   }
 }
 

@@ -3,9 +3,10 @@ import { EngineError, isEngineError } from '#base/errors.ts';
 import type { Files } from '#host/kernel.ts';
 import type { UnpackJob, UnpackResult } from './apply-job.ts';
 import { LayerWriter } from './apply-layer.ts';
+import type { Budget, PlainSource } from './byte-source.ts';
 import { namingEntries } from './entry-errors.ts';
 import { StoredBytes } from './growing-source.ts';
-import { plainSource, type Budget, type PlainSource } from './plain-source.ts';
+import { plainSource } from './plain-source.ts';
 import { TarParser, type TarHandler } from './tar-parser.ts';
 
 /** What a job gets from the thread it runs on. */

@@ -1,4 +1,5 @@
 import { LIMITS } from '#base/limits.ts';
+import type { Budget } from './byte-source.ts';
 
 /*
  * What decoders look back at is memory that an archive chooses: zstd's window, xz's dictionary. All threads
@@ -15,7 +16,7 @@ export function sharedBudget(threads: number): SharedArrayBuffer {
 }
 
 /** A thread's share of the budget. */
-export class WindowBudget {
+export class WindowBudget implements Budget {
   readonly #inUse: Int32Array;
   readonly #mine: number;
   readonly #budgetKib: number;
@@ -57,4 +58,4 @@ export class WindowBudget {
 }
 
 /** For decoders outside of the pool: nothing is shared. */
-export const UNSHARED_BUDGET = { take: (): Promise<() => void> => Promise.resolve(() => undefined) };
+export const UNSHARED_BUDGET: Budget = { take: (): Promise<() => void> => Promise.resolve(() => undefined) };

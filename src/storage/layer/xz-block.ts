@@ -1,8 +1,7 @@
-import { crc32 } from 'node:zlib';
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { damaged, LzmaDecoder } from './lzma-decoder.ts';
-import type { XzCheck } from './xz-check.ts';
+import { crc32, type XzCheck } from './xz-check.ts';
 import { xzNumber } from './xz-number.ts';
 
 const LZMA2 = 0x21;

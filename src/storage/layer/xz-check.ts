@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+
+/** Goes on from `before`. Its module is loaded when it is needed: it costs milliseconds of every start. */
+export function crc32(bytes: Buffer, before = 0): number {
+  return process.getBuiltinModule('node:zlib').crc32(bytes, before);
+}
 
 /** What stands behind the data of a block, computed from its plain bytes. */
 export interface XzCheck {

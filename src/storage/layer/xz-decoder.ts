@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { EngineError } from '#base/errors.ts';
 import { damaged } from './lzma-decoder.ts';
 import { parseBlockHeader, XzBlock } from './xz-block.ts';
-import { xzCheck } from './xz-check.ts';
+import { crc32, xzCheck } from './xz-check.ts';
 import { xzNumber } from './xz-number.ts';
 
 /*
