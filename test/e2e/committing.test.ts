@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import { run } from '../support/command.ts';
-import { startDaemon, type TestDaemon } from '../support/daemon.ts';
-import { imageArchive } from '../support/images.ts';
+import type { TestDaemon } from '../support/daemon.ts';
+import { e2e } from '../support/e2e.ts';
 
 const GANTRY = join(import.meta.dirname, '../../bin/gantry');
 const NONE = ['--network', 'none'];
@@ -29,101 +28,97 @@ async function topLayer(daemon: TestDaemon, image: string): Promise<string[]> {
   return names(`${daemon.dataRoot}/content/blobs/sha256/${hex}`);
 }
 
-test('a commit has what the container changed, and nothing that only a mount or the engine made', {
-  timeout: 120_000,
-}, async () => {
-  await using daemon = await startDaemon();
-  await daemon.loadImage(await imageArchive('busybox'));
-  await writeFile(`${daemon.root}/bound`, 'of the host');
-  const script =
-    'echo x >/own; echo y >>/etc/hosts; echo z >>/etc/resolv.conf; echo t >/scratch/t; echo v >/vol/v; ' +
-    'echo w >/deep/er/way/w; rm /etc/group; mkdir /mine; exec sleep 600';
-  const mounts = [
-    ...['-v', `${daemon.root}/bound:/mnt/point/file`, '-v', 'data:/vol', '-v', '/anonymous'],
-    ...['--tmpfs', '/scratch', '--tmpfs', '/deep/er/way', '--init'],
-  ];
-  await daemon.mustDocker(['run', '-d', '--name', 'c1', ...NONE, ...mounts, 'busybox', 'sh', '-c', script]);
-  await daemon.mustDocker(['exec', 'c1', 'sh', '-c', 'until test -d /mine; do sleep 0.05; done']);
-  const changes = (await daemon.mustDocker(['diff', 'c1'])).split('\n').sort();
-  for (const line of ['A /own', 'A /mine', 'C /etc', 'D /etc/group', 'A /mnt/point/file', 'A /vol'])
-    assert.ok(changes.includes(line), `${line} in ${changes.join()}`);
-  assert.ok(!changes.some((line) => /hosts|resolv|hostname|dockerenv/.test(line)), changes.join());
+e2e(
+  'a commit has what the container changed, and nothing that only a mount or the engine made',
+  {},
+  async (daemon) => {
+    await writeFile(`${daemon.root}/bound`, 'of the host');
+    const script =
+      'echo x >/own; echo y >>/etc/hosts; echo z >>/etc/resolv.conf; echo t >/scratch/t; echo v >/vol/v; ' +
+      'echo w >/deep/er/way/w; rm /etc/group; mkdir /mine; exec sleep 600';
+    const mounts = [
+      ...['-v', `${daemon.root}/bound:/mnt/point/file`, '-v', 'data:/vol', '-v', '/anonymous'],
+      ...['--tmpfs', '/scratch', '--tmpfs', '/deep/er/way', '--init'],
+    ];
+    await daemon.mustDocker(['run', '-d', '--name', 'c1', ...NONE, ...mounts, 'busybox', 'sh', '-c', script]);
+    await daemon.mustDocker(['exec', 'c1', 'sh', '-c', 'until test -d /mine; do sleep 0.05; done']);
+    const changes = (await daemon.mustDocker(['diff', 'c1'])).split('\n').sort();
+    for (const line of ['A /own', 'A /mine', 'C /etc', 'D /etc/group', 'A /mnt/point/file', 'A /vol'])
+      assert.ok(changes.includes(line), `${line} in ${changes.join()}`);
+    assert.ok(!changes.some((line) => /hosts|resolv|hostname|dockerenv/.test(line)), changes.join());
 
-  await daemon.mustDocker([
-    'commit',
-    '-a',
-    'me',
-    '-m',
-    'why',
-    '-c',
-    'ENV A=1 B="2 3"',
-    '-c',
-    'LABEL l=v',
-    'c1',
-    'one:1',
-  ]);
-  assert.deepEqual(await topLayer(daemon, 'one:1'), ['etc/', 'etc/.wh.group', 'mine/', 'own']);
-  assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.Status}}', 'c1']), 'running');
-  const shown =
-    '{{.Author}}|{{.Comment}}|{{json .Config.Env}}|{{index .Config.Labels "l"}}|{{len .RootFS.Layers}}';
-  const config = await daemon.mustDocker(['image', 'inspect', '-f', shown, 'one:1']);
-  assert.match(config, /^me\|why\|\["PATH=[^"]*","A=1","B=2 3"\]\|v\|2$/);
-  assert.equal(await daemon.mustDocker(['run', '--rm', ...NONE, 'one:1', 'cat', '/own']), 'x');
+    await daemon.mustDocker([
+      'commit',
+      '-a',
+      'me',
+      '-m',
+      'why',
+      '-c',
+      'ENV A=1 B="2 3"',
+      '-c',
+      'LABEL l=v',
+      'c1',
+      'one:1',
+    ]);
+    assert.deepEqual(await topLayer(daemon, 'one:1'), ['etc/', 'etc/.wh.group', 'mine/', 'own']);
+    assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.Status}}', 'c1']), 'running');
+    const shown =
+      '{{.Author}}|{{.Comment}}|{{json .Config.Env}}|{{index .Config.Labels "l"}}|{{len .RootFS.Layers}}';
+    const config = await daemon.mustDocker(['image', 'inspect', '-f', shown, 'one:1']);
+    assert.match(config, /^me\|why\|\["PATH=[^"]*","A=1","B=2 3"\]\|v\|2$/);
+    assert.equal(await daemon.mustDocker(['run', '--rm', ...NONE, 'one:1', 'cat', '/own']), 'x');
 
-  // Nothing but mounts: no layer, as with the reference.
-  await daemon.mustDocker(['create', '--name', 'idle', ...NONE, 'busybox']);
-  await daemon.mustDocker(['commit', 'idle', 'idle:1']);
-  const layers = await daemon.mustDocker(['image', 'inspect', '-f', '{{len .RootFS.Layers}}', 'idle:1']);
-  assert.equal(layers, '1');
-});
+    // Nothing but mounts: no layer, as with the reference.
+    await daemon.mustDocker(['create', '--name', 'idle', ...NONE, 'busybox']);
+    await daemon.mustDocker(['commit', 'idle', 'idle:1']);
+    const layers = await daemon.mustDocker(['image', 'inspect', '-f', '{{len .RootFS.Layers}}', 'idle:1']);
+    assert.equal(layers, '1');
+  },
+);
 
-test('a container stands still while it is committed, unless that is not wanted, and goes on', {
-  timeout: 120_000,
-}, async () => {
-  await using daemon = await startDaemon();
-  await daemon.loadImage(await imageArchive('busybox'));
-  await daemon.mustDocker(['run', '-d', '--name', 'c1', ...NONE, 'busybox', 'sleep', '600']);
-  const since = Math.floor(Date.now() / 1000) - 5;
-  await daemon.mustDocker(['commit', '--pause=false', 'c1', 'moving:1']);
-  await daemon.mustDocker(['commit', 'c1', 'still:1']);
-  await daemon.mustDocker(['pause', 'c1']);
-  await daemon.mustDocker(['commit', 'c1', 'paused:1']);
-  assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.Status}}', 'c1']), 'paused');
-  await daemon.mustDocker(['unpause', 'c1']);
-  const until = String(Math.ceil(Date.now() / 1000) + 1);
-  const events = await daemon.mustDocker([
-    ...['events', '--since', String(since), '--until', until, '--filter', 'type=container'],
-    ...['--format', '{{.Action}} {{.Actor.Attributes.imageRef}}'],
-  ]);
-  assert.deepEqual(
-    events
-      .replaceAll('<no value>', '')
-      .split('\n')
-      .map((line) => line.trim()),
-    [
-      'create',
-      'start',
-      'commit moving:1',
-      'pause',
-      'unpause',
-      'commit still:1',
-      'pause',
-      'commit paused:1',
-      'unpause',
-    ],
-  );
-  const missing = await daemon.docker(['commit', 'nope']);
-  assert.deepEqual(
-    [missing.exit, missing.stderr],
-    [1, 'Error response from daemon: No such container: nope\n'],
-  );
-});
+e2e(
+  'a container stands still while it is committed, unless that is not wanted, and goes on',
+  {},
+  async (daemon) => {
+    await daemon.mustDocker(['run', '-d', '--name', 'c1', ...NONE, 'busybox', 'sleep', '600']);
+    const since = Math.floor(Date.now() / 1000) - 5;
+    await daemon.mustDocker(['commit', '--pause=false', 'c1', 'moving:1']);
+    await daemon.mustDocker(['commit', 'c1', 'still:1']);
+    await daemon.mustDocker(['pause', 'c1']);
+    await daemon.mustDocker(['commit', 'c1', 'paused:1']);
+    assert.equal(await daemon.mustDocker(['inspect', '-f', '{{.State.Status}}', 'c1']), 'paused');
+    await daemon.mustDocker(['unpause', 'c1']);
+    const until = String(Math.ceil(Date.now() / 1000) + 1);
+    const events = await daemon.mustDocker([
+      ...['events', '--since', String(since), '--until', until, '--filter', 'type=container'],
+      ...['--format', '{{.Action}} {{.Actor.Attributes.imageRef}}'],
+    ]);
+    assert.deepEqual(
+      events
+        .replaceAll('<no value>', '')
+        .split('\n')
+        .map((line) => line.trim()),
+      [
+        'create',
+        'start',
+        'commit moving:1',
+        'pause',
+        'unpause',
+        'commit still:1',
+        'pause',
+        'commit paused:1',
+        'unpause',
+      ],
+    );
+    const missing = await daemon.docker(['commit', 'nope']);
+    assert.deepEqual(
+      [missing.exit, missing.stderr],
+      [1, 'Error response from daemon: No such container: nope\n'],
+    );
+  },
+);
 
-test('an export is the whole tree, of a running container too, and can be imported', {
-  timeout: 120_000,
-}, async () => {
-  await using daemon = await startDaemon();
-  await daemon.loadImage(await imageArchive('busybox'));
+e2e('an export is the whole tree, of a running container too, and can be imported', {}, async (daemon) => {
   await writeFile(`${daemon.root}/secret`, 'SECRET-OF-THE-HOST');
   const swap =
     'ln -s /proc/1/root /l; mkdir -p /d/e; while :; do mv /d /s; mv /l /d; mv /d /l; mv /s /d; done';
@@ -147,9 +142,7 @@ test('an export is the whole tree, of a running container too, and can be import
   assert.equal(await daemon.mustDocker(['run', '--rm', ...NONE, 'flat:1']), 'own');
 });
 
-test('a client that leaves in the middle of an export leaves nothing', { timeout: 120_000 }, async () => {
-  await using daemon = await startDaemon();
-  await daemon.loadImage(await imageArchive('busybox'));
+e2e('a client that leaves in the middle of an export leaves nothing', {}, async (daemon) => {
   const fill = 'for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/f$i bs=1M count=8 2>/dev/null; done';
   await daemon.mustDocker(['run', '--name', 'c1', ...NONE, 'busybox', 'sh', '-c', fill]);
   for (let round = 0; round < 3; round++) {
@@ -161,11 +154,7 @@ test('a client that leaves in the middle of an export leaves nothing', { timeout
   assert.equal((await daemon.docker(['rm', 'c1'])).exit, 0);
 });
 
-test('images are explained, compared, and a prune is shown before it is done', {
-  timeout: 120_000,
-}, async () => {
-  await using daemon = await startDaemon();
-  await daemon.loadImage(await imageArchive('busybox'));
+e2e('images are explained, compared, and a prune is shown before it is done', {}, async (daemon) => {
   const big = 'dd if=/dev/zero of=/big bs=1M count=3 2>/dev/null';
   await daemon.mustDocker(['run', '--name', 'c1', ...NONE, 'busybox', 'sh', '-c', big]);
   await daemon.mustDocker(['commit', 'c1', 'first:1']);

@@ -329,3 +329,18 @@ e2e(
     for (const name of ['run-0', `run-${FIRST_UID}`]) assert.equal(ownerOf(join(upper, name))[0], 9, name);
   },
 );
+
+e2e('commit and export: owners are those inside', REMAPPED, async (daemon) => {
+  const script = 'echo x >/mine; echo y >/theirs; chown 7:8 /theirs';
+  await daemon.mustDocker(['run', '--name', 'c1', '--network', 'none', 'busybox', 'sh', '-ec', script]);
+  assert.deepEqual((await daemon.mustDocker(['diff', 'c1'])).split('\n'), ['A /mine', 'A /theirs']);
+  await daemon.mustDocker(['commit', 'c1', 'owned:1']);
+  const look = ['run', '--rm', '--network', 'none', 'owned:1', 'stat', '-c', '%u:%g', '/mine', '/theirs'];
+  assert.equal(await daemon.mustDocker(look), '0:0\n7:8');
+  const file = `${daemon.root}/c1.tar`;
+  await daemon.mustDocker(['export', '-o', file, 'c1']);
+  const listed = (await run('tar', ['--numeric-owner', '-tvf', file])).stdout.split('\n');
+  const owner = (name: string): string | undefined =>
+    listed.find((line) => line.endsWith(` ${name}`))?.split(/ +/)[1];
+  assert.deepEqual([owner('mine'), owner('theirs'), owner('bin/busybox')], ['0/0', '7/8', '0/0']);
+});

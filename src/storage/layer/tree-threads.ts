@@ -19,33 +19,40 @@ const DEFAULT_THREADS = 16;
 const THREAD_HEAP_MB = 256;
 /** Of 256 KiB each, on their way between the threads. */
 const CHUNKS_AHEAD = 4;
+const IDLE_MS = 3000;
 
 function errorOf(failure: TreeJobFailure): Error {
   const error = new EngineError(failure.kind, failure.message);
   return failure.code === undefined ? error : Object.assign(error, { code: failure.code });
 }
 
-/** One job's thread, its answers, and how far it may run ahead. */
+/** A thread, the answers to its job, and how far it may run ahead. */
 class TreeThread {
   readonly #worker: Worker;
-  readonly #flow = new Int32Array(new SharedArrayBuffer(8));
+  #flow = new Int32Array(new SharedArrayBuffer(8));
   readonly #answers: TreeJobReply[] = [];
   #wake: (() => void) | null = null;
-  #hasEnded = false;
-  readonly #exited: Promise<void>;
+  #isBusy = false;
+  #isLost = false;
+  idleTimer: NodeJS.Timeout | null = null;
 
-  constructor(job: TreeJob, entry: URL) {
-    Atomics.store(this.#flow, 0, CHUNKS_AHEAD);
+  constructor(entry: URL) {
     this.#worker = new Worker(entry, { resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MB } });
-    const lost = (error: Error): void => this.#put({ failure: { kind: 'internal', message: error.message } });
     this.#worker.on('message', (reply: TreeJobReply) => this.#put(reply));
-    this.#worker.on('error', lost);
-    this.#exited = new Promise((resolve) => {
-      this.#worker.on('exit', () => {
-        lost(new Error('a thread that read a tree ended'));
-        resolve();
-      });
-    });
+    this.#worker.on('error', (error: Error) => this.#lost(error));
+    this.#worker.on('exit', () => this.#lost(new Error('a thread that read a tree ended')));
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  start(job: TreeJob): void {
+    this.#worker.ref();
+    this.#isBusy = true;
+    this.#answers.length = 0;
+    this.#flow = new Int32Array(new SharedArrayBuffer(8));
+    Atomics.store(this.#flow, 0, CHUNKS_AHEAD);
     this.#worker.postMessage({ job, flow: this.#flow.buffer } satisfies TreeJobMessage);
   }
 
@@ -54,11 +61,16 @@ class TreeThread {
     this.#wake?.();
   }
 
+  #lost(error: Error): void {
+    this.#isLost = true;
+    this.#put({ failure: { kind: 'internal', message: error.message } });
+  }
+
   async next(): Promise<TreeJobReply> {
     for (;;) {
       const answer = this.#answers.shift();
       if (answer !== undefined) {
-        this.#hasEnded ||= !('chunk' in answer);
+        if (!('chunk' in answer)) this.#isBusy = false;
         return answer;
       }
       await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -78,20 +90,27 @@ class TreeThread {
     Atomics.notify(this.#flow, 0);
   }
 
-  /** The thread closes what it opened before it ends. */
-  async end(): Promise<void> {
+  /** Ends the job: the thread closes what it opened. An idle thread keeps no process alive. */
+  async settle(): Promise<void> {
     this.cancel();
-    while (!this.#hasEnded) await this.next();
+    while (this.#isBusy) await this.next();
+    this.#worker.unref();
+  }
+
+  async terminate(): Promise<void> {
     await this.#worker.terminate();
-    await this.#exited;
   }
 }
 
-/** Runs each job on a thread of its own, a bounded number at once. */
+/**
+ * Runs each job on a thread of its own, a bounded number at once. One that is done waits a moment for more: a
+ * thread takes longer to start than most trees to read.
+ */
 export class TreeThreads {
   readonly #entry: URL;
   readonly #limit: number;
   readonly #running = new Set<TreeThread>();
+  #idle: TreeThread | null = null;
   readonly #waiting: (() => void)[] = [];
   #taken = 0;
   #isClosed = false;
@@ -135,6 +154,7 @@ export class TreeThreads {
     this.#isClosed = true;
     for (const wake of this.#waiting.splice(0)) wake();
     for (const thread of this.#running) thread.cancel();
+    await this.#retire();
   }
 
   async #start(job: TreeJob): Promise<TreeThread> {
@@ -142,18 +162,37 @@ export class TreeThreads {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.#isClosed) throw new EngineError('unavailable', 'the engine is shutting down');
     this.#taken++;
-    const thread = new TreeThread(job, this.#entry);
+    const thread = this.#takeIdle() ?? new TreeThread(this.#entry);
     this.#running.add(thread);
+    thread.start(job);
     return thread;
+  }
+
+  #takeIdle(): TreeThread | null {
+    const thread = this.#idle;
+    this.#idle = null;
+    if (thread?.idleTimer) clearTimeout(thread.idleTimer);
+    return thread?.isLost === true ? null : thread;
   }
 
   async #finish(thread: TreeThread): Promise<void> {
     try {
-      await thread.end();
+      await thread.settle();
+      await this.#keep(thread);
     } finally {
       this.#running.delete(thread);
       this.#taken--;
       this.#waiting.shift()?.();
     }
+  }
+
+  async #keep(thread: TreeThread): Promise<void> {
+    if (this.#isClosed || this.#idle !== null || thread.isLost) return thread.terminate();
+    thread.idleTimer = setTimeout(() => void this.#retire(), IDLE_MS).unref();
+    this.#idle = thread;
+  }
+
+  async #retire(): Promise<void> {
+    await this.#takeIdle()?.terminate();
   }
 }
