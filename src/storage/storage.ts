@@ -11,7 +11,8 @@ import type { ContentStore } from './content-store.ts';
 import type { Intakes } from './intake.ts';
 import { createLayerArchives, type LayerArchives } from './layer-archives.ts';
 import { LayerRecords, type LayerRecord } from './layer/layer-records.ts';
-import { LayerStore, type LayerTrees } from './layer/layer-store.ts';
+import { LayerStore } from './layer/layer-store.ts';
+import type { LayerTrees } from './layer/layer-trees.ts';
 import { LayerUnpacker } from './layer/layer-unpacker.ts';
 import { Tombstones } from './layer/tombstones.ts';
 import { TreeThreads } from './layer/tree-threads.ts';
@@ -116,8 +117,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const storeWith = (trees: LayerTrees): { store: LayerStore; unpacker: LayerUnpacker } => {
     const delay = options.flushDelayMs === undefined ? {} : { flushDelayMs: options.flushDelayMs };
     const unpacker = new LayerUnpacker({ trees, pool, content });
-    const common = { directory, records, trees, unpacker, content, files, leases, bootId, log };
-    return { unpacker, store: new LayerStore({ ...common, ...delay }) };
+    const given = { directory, records, trees, unpacker, content, files, leases, bootId, log };
+    return { unpacker, store: new LayerStore({ ...given, ...delay }) };
   };
   const shared = { tombstones, pool, kernel };
   let snapshotter: Snapshotter;

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -67,7 +75,10 @@ test('a blob is open once; too many bytes, and too few, are refused', async (t) 
   await intake.append([BYTES.subarray(1)]);
   await assert.rejects(intake.append([Buffer.alloc(2)]), (error) => isEngineError(error, 'invalidArgument'));
   assert.equal(intake.haveBytes, BYTES.length - 1);
-  assert.throws(() => intake.end(), (error) => isEngineError(error, 'invalidArgument'));
+  assert.throws(
+    () => intake.end(),
+    (error) => isEngineError(error, 'invalidArgument'),
+  );
   await intake.restart();
   await intake.append([Buffer.alloc(BYTES.length)]);
   intake.end();

@@ -80,14 +80,18 @@ export class FileIntakes implements Intakes {
     try {
       const path = join(this.#options.partial, digestHex(digest));
       const { files } = this.#options;
-      return this.#known(digest, sizeBytes, await PartialFile.open({ path, sizeBytes, files }), release);
+      return this.#known({ digest, sizeBytes }, await PartialFile.open({ path, sizeBytes, files }), release);
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  #known(...[digest, sizeBytes, partial, release]: readonly [Digest, number, PartialFile, () => void]): Intake {
+  #known(
+    { digest, sizeBytes }: { readonly digest: Digest; readonly sizeBytes: number },
+    partial: PartialFile,
+    release: () => void,
+  ): Intake {
     const file = new OpenFile(this.#options, partial, release);
     return {
       digest,

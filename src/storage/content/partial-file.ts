@@ -102,10 +102,7 @@ export class PartialFile {
   end(): void {
     const { sizeBytes } = this.#options;
     if (sizeBytes !== null && this.#haveBytes !== sizeBytes) {
-      throw new EngineError(
-        'invalidArgument',
-        `unexpected size: ${this.#haveBytes} of ${sizeBytes} bytes`,
-      );
+      throw new EngineError('invalidArgument', `unexpected size: ${this.#haveBytes} of ${sizeBytes} bytes`);
     }
     this.#isEnded = true;
     this.#progress.ended('whole');

@@ -5,7 +5,7 @@ import type { ContentStore } from '../content-store.ts';
 import type { LayerUnpack, UnpackedLayer, Usage } from '../snapshotter.ts';
 import type { UnpackJob, UnpackResult } from './apply-job.ts';
 import type { LayerRecord } from './layer-records.ts';
-import type { LayerTrees } from './layer-store.ts';
+import type { LayerTrees } from './layer-trees.ts';
 import { THREAD_LOST, type WorkerPool } from './worker-pool.ts';
 
 export interface UnpackerOptions {

@@ -11,7 +11,8 @@ const KNOWN: Readonly<Record<string, string>> = {
   none: '/Td6WFoAAAD/EtlBAgAhARYAAAB0L+WjAQAJaGVsbG8sIHh6CgAAAAABGgrupn5wBnKeegEAAAAAAFla',
   crc32: '/Td6WFoAAAFpIt42AgAhARYAAAB0L+WjAQAJaGVsbG8sIHh6CgAAAELqWs4AAR4K6mMSFJBCmQ0BAAAAAAFZWg==',
   crc64: '/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQAJaGVsbG8sIHh6CgAAAOsStov8cd8oAAEiChUa4WcftvN9AQAAAAAEWVo=',
-  sha256: '/Td6WFoAAArh+wyhAgAhARYAAAB0L+WjAQAJaGVsbG8sIHh6CgAAAPlJGXoZaTzimYLRKtuSQ8njypcxuSHgWrMZ+5GONOtsAAE6CkyC+uUYm0uaAQAAAAAKWVo=',
+  sha256:
+    '/Td6WFoAAArh+wyhAgAhARYAAAB0L+WjAQAJaGVsbG8sIHh6CgAAAPlJGXoZaTzimYLRKtuSQ8njypcxuSHgWrMZ+5GONOtsAAE6CkyC+uUYm0uaAQAAAAAKWVo=',
 };
 
 const hasXz = spawnSync('xz', ['--version']).status === 0;
@@ -54,7 +55,9 @@ function sample(bytes: number): Buffer {
   let size = 0;
   for (let i = 0; size < bytes; i++) {
     const part =
-      i % 7 === 6 ? randomBytes(3000) : Buffer.from(`line ${i} of ${i * i}: the same words again and again\n`);
+      i % 7 === 6
+        ? randomBytes(3000)
+        : Buffer.from(`line ${i} of ${i * i}: the same words again and again\n`);
     const repeated = i % 5 === 0 ? Buffer.concat(parts.slice(-20)) : part;
     parts.push(repeated);
     size += repeated.length;
@@ -67,7 +70,9 @@ test('known files are read', () => {
     assert.equal(unpack(Buffer.from(base64, 'base64')).toString(), 'hello, xz\n', check);
 });
 
-test('what the program packs comes out again, with every option that changes the format', { skip: hasXz ? false : 'no xz' }, () => {
+test('what the program packs comes out again, with every option that changes the format', {
+  skip: hasXz ? false : 'no xz',
+}, () => {
   const bytes = sample(1_500_000);
   const all = [
     ...['-0', '-3', '-6', '-9', '-9e'].map((level) => [level]),
@@ -82,7 +87,9 @@ test('what the program packs comes out again, with every option that changes the
   for (const options of all) assert.ok(unpack(pack(bytes, ...options)).equals(bytes), options.join(' '));
 });
 
-test('pieces of any size, empty files, streams one after the other, padding', { skip: hasXz ? false : 'no xz' }, () => {
+test('pieces of any size, empty files, streams one after the other, padding', {
+  skip: hasXz ? false : 'no xz',
+}, () => {
   const bytes = sample(30_000);
   const packed = pack(bytes, '--block-size=7000');
   for (const pieceBytes of [1, 3, 17, 1000]) assert.ok(unpack(packed, pieceBytes).equals(bytes));
@@ -111,10 +118,15 @@ test('every cut and every changed byte is refused', { skip: hasXz ? false : 'no 
   }
 });
 
-test('a dictionary above LIMITS.xzDictionaryBytes, and other filters, are refused', { skip: hasXz ? false : 'no xz' }, () => {
+test('a dictionary above LIMITS.xzDictionaryBytes, and other filters, are refused', {
+  skip: hasXz ? false : 'no xz',
+}, () => {
   const bytes = sample(10_000);
   const most = LIMITS.xzDictionaryBytes / 1024 / 1024;
   assert.ok(unpack(pack(bytes, `--lzma2=dict=${most}MiB`)).equals(bytes));
   for (const options of [[`--lzma2=dict=${most + 32}MiB`], ['--x86', '--lzma2'], ['--delta', '--lzma2']])
-    assert.throws(() => unpack(pack(bytes, ...options)), (error) => isEngineError(error, 'invalidArgument'));
+    assert.throws(
+      () => unpack(pack(bytes, ...options)),
+      (error) => isEngineError(error, 'invalidArgument'),
+    );
 });

@@ -8,7 +8,7 @@ export interface XzNumber {
   readonly end: number;
 }
 
-/** A number of variable length (1.2 of the format): seven bits per byte; null when its end is not there yet. */
+/** A number of variable length (1.2 of the format), seven bits per byte; null when its end is not there. */
 export function xzNumber(bytes: Buffer, at: number): XzNumber | null {
   let value = 0;
   for (let i = 0; i < MOST_BYTES; i++) {

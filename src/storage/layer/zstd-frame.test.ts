@@ -29,7 +29,8 @@ test('a beginning that does not tell gives nothing', () => {
 test('frames of data and skippable ones are zstd', () => {
   assert.ok(isZstd(frame('00')));
   for (const first of ['50', '5a', '5f']) assert.ok(isZstd(Buffer.from(`${first}2a4d18`, 'hex')));
-  for (const other of ['', '28b52f', '602a4d18', '1f8b0800']) assert.equal(isZstd(Buffer.from(other, 'hex')), false);
+  for (const other of ['', '28b52f', '602a4d18', '1f8b0800'])
+    assert.equal(isZstd(Buffer.from(other, 'hex')), false);
 });
 
 test('it is what the compressor was told', () => {

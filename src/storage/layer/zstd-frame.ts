@@ -12,7 +12,7 @@ export function isZstd(head: Uint8Array): boolean {
   return magic === MAGIC || (magic & 0xfffffff0) >>> 0 === SKIPPABLE;
 }
 
-/** How far back a frame's data refers, in bytes; null when the beginning does not tell (RFC 8878, 3.1.1.1). */
+/** How many bytes back a frame's data refers; null when the beginning does not tell (RFC 8878, 3.1.1.1). */
 export function zstdWindowBytes(head: Buffer): number | null {
   if (head.length < 6 || head.readUInt32LE(0) !== MAGIC) return null;
   const descriptor = head.readUInt8(4);

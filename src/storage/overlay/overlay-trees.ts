@@ -4,7 +4,7 @@ import { errorCode } from '#base/errors.ts';
 import type { FileStep } from '#base/file-steps.ts';
 import type { Files } from '#host/kernel.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
-import type { LayerTrees, StagedTree } from '../layer/layer-store.ts';
+import type { LayerTrees, StagedTree } from '../layer/layer-trees.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import { shortLink, type OverlayLayout } from './overlay-layout.ts';
 

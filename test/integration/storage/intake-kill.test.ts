@@ -39,7 +39,10 @@ async function takeAndKill(root: string, path: string, delayMs: number): Promise
 test('a process that is killed while a blob comes in leaves what it had, and the next goes on with it', async (t) => {
   const fix = await fixture(t);
   const archive = tar(
-    Array.from({ length: 100 }, (_, i) => ({ name: `f${i}`, content: randomBytes(40_000).toString('latin1') })),
+    Array.from({ length: 100 }, (_, i) => ({
+      name: `f${i}`,
+      content: randomBytes(40_000).toString('latin1'),
+    })),
   );
   const path = join(fix.root, 'archive');
   writeFileSync(path, archive);
@@ -64,5 +67,8 @@ test('a process that is killed while a blob comes in leaves what it had, and the
   assert.equal(await fix.storage.content.verify(digest), true);
   await fix.storage.snapshotter.idle();
   assert.deepEqual(await fix.storage.intakes.partials(), []);
-  assert.equal(readdirSync(join(fix.root, 'overlay2')).filter((name) => name.startsWith('.staged-')).length, 0);
+  assert.equal(
+    readdirSync(join(fix.root, 'overlay2')).filter((name) => name.startsWith('.staged-')).length,
+    0,
+  );
 });
