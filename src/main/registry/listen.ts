@@ -8,6 +8,7 @@ import { readGiven } from './flags.ts';
 
 const MAX_HEADER_BYTES = 64 * 1024;
 const KEEP_ALIVE_MS = 30_000;
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 export interface Listener {
   /** `127.0.0.1:5000`. */
@@ -80,7 +81,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const server = await serverFor(options);
   server.maxConnections = options.maxConnections ?? LIMITS.registryConnections;
   server.setTimeout(options.idleMs ?? LIMITS.registryServerIdleMs);
-  server.on('clientError', (_error, socket) => socket.destroy());
+  // Clients that try HTTPS first take this answer for a sign that they should try without.
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end(BAD_REQUEST);
+    else socket.destroy();
+  });
   const address = await bound(server, options.address);
   return {
     address,

@@ -293,6 +293,17 @@ test('collecting beside pushes takes nothing that a push was told is there', asy
   );
 });
 
+test('who begins with TLS where there is none is told, and tries without', async (t) => {
+  const { registry } = await own(t);
+  const socket = connect(registry.port, '127.0.0.1').on('error', () => undefined);
+  const first = new Promise<string>((resolve) =>
+    socket.once('data', (chunk: Buffer) => resolve(chunk.toString())),
+  );
+  socket.write(Buffer.from('16030100050100000100', 'hex'));
+  assert.match(await first, /^HTTP\/1\.1 400 /);
+  socket.destroy();
+});
+
 test('hostile requests get an answer or lose their connection, and the registry lives', async (t) => {
   const { registry } = await own(t);
   const heads = [
