@@ -52,17 +52,6 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-export type BlobStorageOptions = Pick<StorageOptions, 'root' | 'workers' | 'workerEntry'> & {
-  readonly kernel: { readonly files: Pick<Files, 'startWriteBack'> };
-};
-
-/** Blobs only: for programs that keep no layers. */
-export interface BlobStorage {
-  readonly content: ContentStore;
-  readonly intakes: Intakes;
-  close(): Promise<void>;
-}
-
 const MOST_WORKERS = 3;
 
 /** A layer that is unpacked keeps a thread of ours and some of node's busy. */
@@ -90,13 +79,6 @@ async function openBlobs(
     digestOf: async (path) => (await pool.run({ kind: 'digest', path })) as Digest,
   });
   return { content, intakes };
-}
-
-/** Opens `content/` below the root. */
-export async function openBlobStorage(options: BlobStorageOptions): Promise<BlobStorage> {
-  const pool = poolOf(options);
-  const blobs = await openBlobs(options.root, { files: options.kernel.files, pool });
-  return { ...blobs, close: () => pool.close() };
 }
 
 /**
