@@ -108,7 +108,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const layout = new OverlayLayout(directory);
     const parents = (top: LayerRecord): string[] =>
       stores.store.chain(top.chainId).map((record) => record.cacheId);
-    const trees = new OverlayTrees(layout, { tombstones, files }, parents);
+    const trees = new OverlayTrees(layout, { tombstones, carryOut: files.carryOut }, parents);
     const stores = storeWith(trees);
     const { runningRoot } = options;
     const seen = runningRoot === undefined ? {} : { runningRoot };

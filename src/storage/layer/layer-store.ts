@@ -91,14 +91,9 @@ export class LayerStore {
         diffId,
         ...(signal !== undefined && { signal }),
       });
-      try {
-        // Its own caller hears of its failure; here the parent is missing then.
-        await below?.catch(() => undefined);
-        return await this.#place(parent, unpacked);
-      } catch (error) {
-        await unpacked.discard();
-        throw error;
-      }
+      // Its own caller hears of its failure; here the parent is missing then.
+      await below?.catch(() => undefined);
+      return this.#placeOrDiscard(parent, unpacked);
     });
     this.#coming.set(chainId, committing);
     try {
@@ -129,6 +124,15 @@ export class LayerStore {
     const record = { ...existing, blob };
     await records.put(record);
     return record;
+  }
+
+  async #placeOrDiscard(parent: ChainId | null, unpacked: UnpackedLayer): Promise<LayerRecord> {
+    try {
+      return await this.#place(parent, unpacked);
+    } catch (error) {
+      await unpacked.discard();
+      throw error;
+    }
   }
 
   async #place(parent: ChainId | null, unpacked: UnpackedLayer): Promise<LayerRecord> {
@@ -197,7 +201,7 @@ export class LayerStore {
         if (parentLost) throw new Error('the layer below is lost');
         const { diffId, blob } = record;
         const unpacked = await unpacker.unpack({ bytes: { blob }, diffId });
-        await this.#place(record.parent, unpacked).finally(() => unpacked.discard());
+        await this.#placeOrDiscard(record.parent, unpacked);
         log.info('a layer was unpacked again', { layer: record.chainId });
       } catch (error) {
         log.error('a layer is lost', { layer: record.chainId, error: errorMessage(error) });

@@ -162,7 +162,7 @@ async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
 
 function chainOf(parent: ChainId | null, diffId: string): ChainId {
   const text = parent === null ? diffId : digestOf(Buffer.from(`${parent} ${diffId}`));
-  return text as string as ChainId;
+  return text as ChainId;
 }
 
 function arrivalConformance(name: SnapshotterName): void {
