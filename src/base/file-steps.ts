@@ -24,7 +24,7 @@ export type FileStep =
   | { readonly kind: 'flushDirectory'; readonly path: string };
 
 /** The first failure ends it and is thrown, with errno name as `code`; what was done before it stays. */
-type CarryOut = (steps: readonly FileStep[]) => Promise<void>;
+export type CarryOut = (steps: readonly FileStep[]) => Promise<void>;
 
 export interface Leaving {
   readonly kind: 'file' | 'directory';

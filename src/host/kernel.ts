@@ -174,12 +174,6 @@ export interface Files extends FileTree, FilePort {
    * an exception. Some microseconds.
    */
   reach(root: number, path: FilePath, options?: Pick<OpenOptions, 'noSymlinks'>): string | null;
-  /**
-   * Directories made in this one, by its absolute path, are tops of trees that have nothing to do with each
-   * other. ext4 then puts each elsewhere; among inodes that were freed in the last minute, where it would
-   * look at every one of them before it takes another, a file costs ten times as much.
-   */
-  spreadDirectories(path: string): Promise<void>;
   /** For making many entries with few calls, on the calling thread. The umask is that of now. */
   startBatch(): EntryBatch;
   /**

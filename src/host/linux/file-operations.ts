@@ -273,23 +273,6 @@ export function* startWriteBack(
   yield* one(undefined, 'sync_file_range', fd, range.offset, range.length, SYNC_FILE_RANGE_WRITE);
 }
 
-// linux/fs.h; the numbers are the same on both architectures.
-const FS_IOC_GETFLAGS = 0x80086601;
-const FS_IOC_SETFLAGS = 0x40086602;
-const FS_TOPDIR_FL = 0x20000;
-
-/** What file systems other than ext4 make of it does not matter. */
-export function* spreadDirectories(path: string): Operation<void> {
-  const flags = Buffer.alloc(8);
-  const directory = yield* bare('openat', AT.FDCWD, path, O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0);
-  if (directory < 0) return;
-  if ((yield* bare('ioctl', directory, FS_IOC_GETFLAGS, flags)) >= 0) {
-    flags.writeUInt32LE((flags.readUInt32LE(0) | FS_TOPDIR_FL) >>> 0, 0);
-    yield* bare('ioctl', directory, FS_IOC_SETFLAGS, flags);
-  }
-  yield* bare('close', directory);
-}
-
 export function* syncFileSystem(fd: number): Operation<void> {
   yield* one(undefined, 'syncfs', fd);
 }

@@ -44,7 +44,6 @@ export function createFiles(sys: Sys): Files {
     discard: (leaving) =>
       leaving.length === 0 ? Promise.resolve(true) : sys.later(discard(leaving), NO_DEADLINE),
     reach: (root, path, { noSymlinks = false } = {}) => reach(sys, root, { path, noSymlinks }),
-    spreadDirectories: (path) => sys.later(operations.spreadDirectories(path), NO_DEADLINE),
     startBatch: () => startBatch(sys.native),
     startWriteBack: (fd, range) => sys.later(operations.startWriteBack(fd, range), NO_DEADLINE),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),

@@ -1,8 +1,7 @@
 import { rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '#base/errors.ts';
-import type { FileStep } from '#base/file-steps.ts';
-import type { Files } from '#host/kernel.ts';
+import type { CarryOut, FileStep } from '#base/file-steps.ts';
 import type { LayerRecord } from '../layer/layer-records.ts';
 import type { LayerTrees, StagedTree } from '../layer/layer-trees.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
@@ -31,27 +30,23 @@ export class OverlayTrees implements LayerTrees {
   readonly standAlone = true;
   readonly #layout: OverlayLayout;
   readonly #tombstones: Tombstones;
-  readonly #files: Pick<Files, 'carryOut' | 'spreadDirectories'>;
+  readonly #carryOut: CarryOut;
   readonly #parents: (top: LayerRecord) => readonly string[];
 
   /** `parents` gives the cache ids from a layer down to its base. */
   constructor(
     layout: OverlayLayout,
-    deps: { readonly tombstones: Tombstones; readonly files: Pick<Files, 'carryOut' | 'spreadDirectories'> },
+    deps: { readonly tombstones: Tombstones; readonly carryOut: CarryOut },
     parents: (top: LayerRecord) => readonly string[],
   ) {
     this.#layout = layout;
     this.#tombstones = deps.tombstones;
-    this.#files = deps.files;
+    this.#carryOut = deps.carryOut;
     this.#parents = parents;
   }
 
   async stage(name: string): Promise<StagedTree> {
-    const [own, ...inside] = this.#directorySteps(this.#layout.staged(name), DEFAULT_ROOT);
-    await this.#files.carryOut([own]);
-    // A new layer often follows one that was removed.
-    await this.#files.spreadDirectories(this.#layout.staged(name));
-    await this.#files.carryOut(inside);
+    await this.#carryOut(this.#directorySteps(this.#layout.staged(name), DEFAULT_ROOT));
     return { target: this.target(name), whiteouts: 'overlay' };
   }
 
@@ -68,7 +63,7 @@ export class OverlayTrees implements LayerTrees {
     const staged = this.#layout.staged(name);
     const target = this.#layout.directory(cacheId);
     const lower = parent === null ? [] : this.#parents(parent);
-    await this.#files.carryOut(this.#nameSteps({ path: staged, name: cacheId, lower }));
+    await this.#carryOut(this.#nameSteps({ path: staged, name: cacheId, lower }));
     await this.#tombstones.bury(target);
     await rename(staged, target);
     await this.linkTo(cacheId);
@@ -101,14 +96,14 @@ export class OverlayTrees implements LayerTrees {
 
   /** Nothing of this is flushed. */
   async make(directory: OverlayDirectory): Promise<void> {
-    await this.#files.carryOut(this.stepsOf(directory));
+    await this.#carryOut(this.stepsOf(directory));
   }
 
   stepsOf(directory: OverlayDirectory): readonly FileStep[] {
     return [...this.#directorySteps(directory.path, directory.root), ...this.#nameSteps(directory)];
   }
 
-  #directorySteps(path: string, { mode, uid, gid }: RootAttributes): readonly [FileStep, ...FileStep[]] {
+  #directorySteps(path: string, { mode, uid, gid }: RootAttributes): readonly FileStep[] {
     return [
       { kind: 'directory', path, mode: 0o710 },
       {
