@@ -3,6 +3,7 @@ import { parsePort, formatPort } from '#api/exposed-port.ts';
 import { unsupportedChange } from '#api/messages.ts';
 import type { ImageDefaults } from '#oci/image-config.ts';
 import { expandVariables, jsonForm, splitWords } from './change-words.ts';
+import { healthcheckChange } from './healthcheck-change.ts';
 
 type Mutable = { -readonly [K in keyof ImageDefaults]: ImageDefaults[K] };
 
@@ -84,17 +85,13 @@ function workingDirectory(current: string, text: string): string {
   return `/${parts.join('/')}`;
 }
 
-function healthcheck(text: string, defaults: Mutable): void {
-  const match = /^(NONE|CMD)(?:\s+([^]*))?$/i.exec(text);
-  if (match === null)
-    throw invalid('Unknown type in HEALTHCHECK: only NONE and CMD without options are supported here');
-  const none = { intervalNs: 0, timeoutNs: 0, startPeriodNs: 0, startIntervalNs: 0, retries: 0 };
-  if (match[1]?.toUpperCase() === 'NONE') {
-    defaults.healthcheck = { test: ['NONE'], ...none };
-    return;
-  }
-  const list = jsonForm(match[2] ?? '');
-  defaults.healthcheck = { test: list === null ? ['CMD-SHELL', match[2] ?? ''] : ['CMD', ...list], ...none };
+function trigger(text: string): string {
+  if (text === '') throw needsArgument('ONBUILD', 'one');
+  const instruction = (/^\S+/.exec(text)?.[0] ?? '').toUpperCase();
+  if (instruction === 'ONBUILD') throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+  if (instruction === 'MAINTAINER' || instruction === 'FROM')
+    throw invalid(`${instruction} isn't allowed as an ONBUILD trigger`);
+  return text;
 }
 
 function volumes(text: string): readonly string[] {
@@ -147,11 +144,10 @@ function applyOne(
       defaults.stopSignal = expanded();
       return;
     case 'HEALTHCHECK':
-      healthcheck(text, defaults);
+      defaults.healthcheck = healthcheckChange(text);
       return;
     case 'ONBUILD':
-      if (text === '') throw needsArgument('ONBUILD', 'one');
-      defaults.onBuild = [...(defaults.onBuild ?? []), text];
+      defaults.onBuild = [...(defaults.onBuild ?? []), trigger(text)];
       return;
     default:
       throw invalid(unsupportedChange(instruction));
