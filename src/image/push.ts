@@ -1,19 +1,16 @@
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { digestNotPushable, noTagsToPush, notLocal, tagMissing } from '#api/messages.ts';
-import type { Descriptor } from '#oci/descriptor.ts';
 import type { Digest } from '#oci/digest.ts';
-import { parseManifestOrIndex } from '#oci/manifest.ts';
 import { familiarName, familiarReference, repositoryName, type Reference } from '#oci/reference.ts';
 import type { Repository } from '#registry/client.ts';
-import type { Lease } from '#storage/lease.ts';
 import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
 import type { PushOptions } from './image-service.ts';
 import { stepLine } from './progress-bar.ts';
 import { layerId } from './pull/pull-progress.ts';
+import { keptManifest, type KeptManifest } from './push/kept-manifest.ts';
 import { pushBytes, pushLayer, type PushContext } from './push/push-layer.ts';
-import { encodeManifest, isManifestOf } from './push/push-plan.ts';
-import type { SentLayer, SentManifest } from './push/push-plan.ts';
+import { encodeManifest, type SentLayer } from './push/push-plan.ts';
 import { withLease } from './register.ts';
 import { resolveImage } from './resolve.ts';
 import type { ImageRecord } from './store/image-records.ts';
@@ -46,39 +43,6 @@ function namesToPush(deps: ImageDeps, reference: Reference): readonly LocalName[
   const tagged = names.filter((name) => name.reference.tag !== null);
   if (tagged.length === 0) throw new EngineError('notFound', noTagsToPush(familiarName(reference)));
   return tagged;
-}
-
-/** A manifest that is there already, and the blobs that it names, base first. */
-interface KeptManifest {
-  readonly manifest: SentManifest;
-  readonly layers: readonly SentLayer[];
-}
-
-function sentLayer({ digest, sizeBytes, mediaType }: Descriptor): SentLayer {
-  return { digest, sizeBytes, form: mediaType.endsWith('zstd') ? 'zstd' : 'gzip' };
-}
-
-async function keptManifest(
-  deps: ImageDeps,
-  record: ImageRecord,
-  lease: Lease,
-): Promise<KeptManifest | null> {
-  const { content } = deps.storage;
-  const source = record.manifest;
-  if (source === undefined) return null;
-  lease.hold(source.digest);
-  if (!(await content.has(source.digest))) return null;
-  const bytes = await content.readAll(source.digest, LIMITS.manifestBytes);
-  const manifest = parseManifestOrIndex(bytes);
-  if (manifest.kind !== 'manifest') return null;
-  const here = new Set<Digest>();
-  for (const { digest } of manifest.layers) {
-    lease.hold(digest);
-    if (await content.has(digest)) here.add(digest);
-  }
-  const diffIds = record.layers.map((layer) => layer.diffId);
-  if (!isManifestOf(manifest, { id: record.id, diffIds, here })) return null;
-  return { manifest: { mediaType: source.mediaType, bytes }, layers: manifest.layers.map(sentLayer) };
 }
 
 /** All layers, some at once. The first failure ends the others, and nothing goes on when it is told. */

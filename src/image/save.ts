@@ -14,11 +14,14 @@ import {
   type Reference,
 } from '#oci/reference.ts';
 import type { Lease } from '#storage/lease.ts';
-import { decompressFile } from '#storage/plain-bytes.ts';
 import { tarEnd, tarHeader, tarPadding } from '#storage/tar-writer.ts';
 import { IMAGE_LOCK, type ImageDeps } from './deps.ts';
 import type { Image } from './image-service.ts';
+import { keptManifest } from './push/kept-manifest.ts';
+import type { SentLayer } from './push/push-plan.ts';
+import { sendableLayer } from './push/sendable.ts';
 import { resolveImage } from './resolve.ts';
+import type { LayerSource } from './store/image-records.ts';
 
 interface Chosen {
   readonly image: Image;
@@ -58,26 +61,47 @@ function askedNames(deps: ImageDeps, image: Image, name: string): Reference[] {
   return deps.store.lookup(reference) === image.id ? [reference] : [];
 }
 
+const NEVER = new AbortController().signal;
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const blobPath = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`;
 
-interface Layer {
+const LAYER_TYPES = {
+  none: MEDIA_TYPES.ociLayer,
+  gzip: MEDIA_TYPES.ociLayerGzip,
+  zstd: MEDIA_TYPES.ociLayerZstd,
+} as const;
+
+/** A layer's archive as it is kept, whatever it is compressed with: readers tell by its first bytes. */
+interface Layer extends SentLayer {
   readonly diffId: Digest;
-  readonly blob: Digest;
-  readonly sizeBytes: number;
 }
 
-async function plainLayers(deps: ImageDeps, image: Image): Promise<Layer[]> {
+async function keptLayer(deps: ImageDeps, source: LayerSource, lease: Lease): Promise<Layer> {
+  const { archives, content } = deps.storage;
+  const { diffId, blob } = source;
+  const form = await archives.formOf(blob);
+  // Of a form that few readers know.
+  if (form === 'other') return { diffId, ...(await sendableLayer(deps, source, { lease, signal: NEVER })) };
+  return { diffId, digest: blob, sizeBytes: (await content.stat(blob)).sizeBytes, form };
+}
+
+/** An OCI manifest that the image came with stays as it is, so that its digest stays valid. */
+async function savedLayers(
+  deps: ImageDeps,
+  image: Image,
+  lease: Lease,
+): Promise<{ readonly layers: readonly Layer[]; readonly keptDocument: Buffer | null }> {
   const record = deps.store.record(image.id);
-  const layers: Layer[] = [];
-  for (const { diffId, blob } of record?.layers ?? []) {
-    let sizeBytes = 0;
-    if (blob === diffId) ({ sizeBytes } = await deps.storage.content.stat(blob));
-    else
-      for await (const chunk of decompressFile(deps.storage.content.pathOf(blob))) sizeBytes += chunk.length;
-    layers.push({ diffId, blob, sizeBytes });
+  if (record === null) throw new EngineError('notFound', noSuchImage(image.id));
+  const came = await keptManifest(deps, record, lease);
+  const { diffIds } = image.config;
+  if (came !== null && came.manifest.mediaType === MEDIA_TYPES.ociManifest) {
+    const layers = came.layers.map((layer, i) => ({ ...layer, diffId: diffIds[i] as Digest }));
+    return { layers, keptDocument: came.manifest.bytes };
   }
-  return layers;
+  const layers: Layer[] = [];
+  for (const source of record.layers) layers.push(await keptLayer(deps, source, lease));
+  return { layers, keptDocument: null };
 }
 
 /**
@@ -108,22 +132,24 @@ interface SavedImage {
   readonly indexEntries: readonly unknown[];
 }
 
-async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<SavedImage> {
+async function savedImage(deps: ImageDeps, { image, names }: Chosen, lease: Lease): Promise<SavedImage> {
   const config = await deps.storage.content.readAll(image.id, LIMITS.imageConfigBytes);
-  const layers = await plainLayers(deps, image);
+  const { layers, keptDocument } = await savedLayers(deps, image, lease);
   const mtime =
     image.config.created === null ? 0 : Math.max(0, Math.floor(Date.parse(image.config.created) / 1000));
-  const sources = layers.map(({ diffId, sizeBytes }) => ({
-    mediaType: MEDIA_TYPES.ociLayer,
-    digest: diffId,
+  const sources = layers.map(({ form, digest, sizeBytes }) => ({
+    mediaType: LAYER_TYPES[form],
+    digest,
     size: sizeBytes,
   }));
-  const manifest = json({
-    schemaVersion: 2,
-    mediaType: MEDIA_TYPES.ociManifest,
-    config: { mediaType: MEDIA_TYPES.ociConfig, digest: image.id, size: config.length },
-    layers: sources,
-  });
+  const manifest =
+    keptDocument ??
+    json({
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.ociManifest,
+      config: { mediaType: MEDIA_TYPES.ociConfig, digest: image.id, size: config.length },
+      layers: sources,
+    });
   const digest = digestOf(manifest);
   const descriptor = { mediaType: MEDIA_TYPES.ociManifest, digest, size: manifest.length };
   const annotated = names.map((name) => ({
@@ -136,10 +162,10 @@ async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<Sa
   return {
     files: [
       { path: blobPath(image.id), bytes: config, mtime },
-      ...layers.map(({ diffId, blob, sizeBytes }) => ({
-        path: blobPath(diffId),
-        layer: blob,
-        sizeBytes,
+      ...layers.map((layer) => ({
+        path: blobPath(layer.digest),
+        layer: layer.digest,
+        sizeBytes: layer.sizeBytes,
         mtime,
       })),
       { path: blobPath(digest), bytes: manifest, mtime },
@@ -152,9 +178,9 @@ async function savedImage(deps: ImageDeps, { image, names }: Chosen): Promise<Sa
     dockerEntry: {
       Config: blobPath(image.id),
       RepoTags: names.length === 0 ? null : names.map(familiarReference),
-      Layers: layers.map(({ diffId }) => blobPath(diffId)),
+      Layers: sources.map((source) => blobPath(source.digest)),
       LayerSources: Object.fromEntries(
-        sources.map(({ mediaType, digest, size }) => [digest, { mediaType, size, digest }]),
+        sources.map(({ mediaType, digest, size }, i) => [layers[i]?.diffId, { mediaType, size, digest }]),
       ),
     },
     indexEntries: annotated.length === 0 ? [descriptor] : annotated,
@@ -176,7 +202,7 @@ function repositories(chosen: readonly Chosen[]): Buffer {
 async function* archive(deps: ImageDeps, chosen: readonly Chosen[], lease: Lease): AsyncGenerator<Buffer> {
   try {
     const images: SavedImage[] = [];
-    for (const each of chosen) images.push(await savedImage(deps, each));
+    for (const each of chosen) images.push(await savedImage(deps, each, lease));
     const directory = (path: string): Buffer =>
       tarHeader({ path, type: 'directory', mode: 0o755, sizeBytes: 0, mtimeSeconds: 0 });
     yield directory('blobs/');
@@ -209,17 +235,30 @@ async function* archive(deps: ImageDeps, chosen: readonly Chosen[], lease: Lease
   }
 }
 
+/** Errors: `dataLoss` when it is not as long as it was said: what follows it would be read wrong. */
+async function* kept(
+  deps: ImageDeps,
+  { layer, sizeBytes }: { readonly layer: Digest; readonly sizeBytes: number },
+): AsyncGenerator<Buffer> {
+  let left = sizeBytes;
+  for await (const chunk of deps.storage.content.openStream(layer)) {
+    left -= (chunk as Buffer).length;
+    yield chunk as Buffer;
+  }
+  if (left !== 0) throw new EngineError('dataLoss', `content ${layer} is damaged`);
+}
+
 async function* fileBytes(deps: ImageDeps, file: SavedFile): AsyncGenerator<Buffer> {
   const sizeBytes = 'bytes' in file ? file.bytes.length : file.sizeBytes;
   yield tarHeader({ path: file.path, type: 'file', mode: 0o644, sizeBytes, mtimeSeconds: file.mtime });
   if ('bytes' in file) yield file.bytes;
-  else yield* decompressFile(deps.storage.content.pathOf(file.layer));
+  else yield* kept(deps, file);
   yield tarPadding(sizeBytes);
 }
 
 /**
  * An archive as `docker save` writes it: an OCI layout with `manifest.json` for older readers. Layers are
- * written plain. Errors: `notFound` before the first byte.
+ * written as they are kept. Errors: `notFound` before the first byte.
  */
 export function saveImages(
   deps: ImageDeps,
@@ -229,6 +268,10 @@ export function saveImages(
   return deps.mutex.run(IMAGE_LOCK, async () => {
     const chosen = choose(deps, names, platform);
     const lease = deps.storage.leases.open();
+    for (const { image } of chosen) {
+      const record = deps.store.record(image.id);
+      lease.hold(image.id, ...(record?.layers ?? []).map(({ blob }) => blob));
+    }
     return Readable.from(archive(deps, chosen, lease), { objectMode: false }).once('close', () =>
       lease.release(),
     );

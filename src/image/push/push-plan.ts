@@ -12,7 +12,7 @@ export interface SentBlob {
 
 /** A layer's archive as it goes out. */
 export interface SentLayer extends SentBlob {
-  readonly form: 'gzip' | 'zstd';
+  readonly form: 'none' | 'gzip' | 'zstd';
 }
 
 export interface SentManifest {
@@ -43,6 +43,7 @@ export function encodeManifest(config: SentBlob, layers: readonly SentLayer[]): 
   const isDocker = layers.every(({ form }) => form === 'gzip');
   const mediaType = isDocker ? MEDIA_TYPES.dockerManifest : MEDIA_TYPES.ociManifest;
   const layerTypes = {
+    none: MEDIA_TYPES.ociLayer,
     gzip: isDocker ? MEDIA_TYPES.dockerLayer : MEDIA_TYPES.ociLayerGzip,
     zstd: MEDIA_TYPES.ociLayerZstd,
   };
