@@ -6,9 +6,8 @@ import type { RepositoryStore } from './repository-store.ts';
 
 /** GET …/tags/list, in lexical order. */
 export function getTags(store: RepositoryStore, exchange: Exchange, name: string): void {
-  const repository = store.find(name);
-  if (repository === undefined) throw nameUnknown(name);
-  const { items, link } = pageOf([...repository.tags.keys()].sort(), `/v2/${name}/tags/list`, exchange.query);
+  if (store.find(name) === undefined) throw nameUnknown(name);
+  const { items, link } = pageOf(store.index.tags(name), `/v2/${name}/tags/list`, exchange.query);
   answerJson(exchange, { name, tags: items }, link === null ? {} : { link });
 }
 

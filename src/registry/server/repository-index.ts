@@ -95,6 +95,7 @@ export class RepositoryIndex {
   /** How many entries, in all repositories, need a content. */
   readonly #users = new Map<Digest, number>();
   #names: readonly string[] | null = null;
+  readonly #tagLists = new Map<string, readonly string[]>();
 
   get(name: string): RepositoryEntry | undefined {
     return this.#repositories.get(name);
@@ -103,6 +104,15 @@ export class RepositoryIndex {
   /** Sorted. */
   names(): readonly string[] {
     return (this.#names ??= [...this.#repositories.keys()].sort());
+  }
+
+  /** Sorted. */
+  tags(name: string): readonly string[] {
+    const known = this.#tagLists.get(name);
+    if (known !== undefined) return known;
+    const tags = [...(this.#repositories.get(name)?.tags.keys() ?? [])].sort();
+    if (this.#repositories.has(name)) this.#tagLists.set(name, tags);
+    return tags;
   }
 
   /** Whether any repository has something whose bytes these are. */
@@ -121,6 +131,7 @@ export class RepositoryIndex {
 
   apply(record: IndexRecord): void {
     const repository = this.#repositories.get(record.repo) ?? this.#added(record.repo);
+    if (record.op !== 'blob' && record.op !== 'unblob') this.#tagLists.delete(record.repo);
     switch (record.op) {
       case 'blob':
         this.#put(repository.blobs, record.digest, record.entry);
@@ -145,6 +156,7 @@ export class RepositoryIndex {
     }
     if (repository.blobs.size + repository.manifests.size + repository.tags.size > 0) return;
     this.#repositories.delete(record.repo);
+    this.#tagLists.delete(record.repo);
     this.#names = null;
   }
 

@@ -146,11 +146,14 @@ export class RepositoryStore {
 
   /** Removes names of blobs that no manifest needs, then contents without a name. */
   async collect(graceMs: number): Promise<void> {
-    const unneeded = this.#unneededBlobs(graceMs);
-    // Gone from memory before anybody can ask again: whoever asked before was noticed. After a crash they
-    // are back, and are collected later.
-    for (const record of unneeded) this.index.apply(record);
-    if (unneeded.length > 0) await this.#write(unneeded);
+    for (const repo of this.index.names()) {
+      const unneeded = this.#unneededBlobs(repo, graceMs);
+      // Gone from memory before anybody can ask again: whoever asked before was noticed. After a crash they
+      // are back, and are collected later.
+      for (const record of unneeded) this.index.apply(record);
+      if (unneeded.length > 0) await this.#write(unneeded);
+      else await new Promise<void>((resolve) => setImmediate(resolve));
+    }
     for (const content of await this.blobs.list()) {
       if (!this.#isGarbage(content, graceMs)) continue;
       await this.#contents.run(content, async () => {
@@ -202,19 +205,13 @@ export class RepositoryStore {
     return !this.index.isUsed(content) && this.#isQuiet(content, graceMs);
   }
 
-  #unneededBlobs(graceMs: number): IndexRecord[] {
-    const records: IndexRecord[] = [];
-    for (const repo of this.index.names()) {
-      const repository = this.index.get(repo);
-      if (repository === undefined) continue;
-      const named = new Set<ContentName>();
-      for (const manifest of repository.manifests.values())
-        for (const name of manifest.names) named.add(name);
-      for (const [digest, { content }] of repository.blobs) {
-        if (!named.has(digest) && this.#isQuiet(content, graceMs))
-          records.push({ op: 'unblob', repo, digest });
-      }
-    }
-    return records;
+  #unneededBlobs(repo: string, graceMs: number): IndexRecord[] {
+    const repository = this.index.get(repo);
+    if (repository === undefined) return [];
+    const named = new Set<ContentName>();
+    for (const manifest of repository.manifests.values()) for (const name of manifest.names) named.add(name);
+    return [...repository.blobs]
+      .filter(([digest, { content }]) => !named.has(digest) && this.#isQuiet(content, graceMs))
+      .map(([digest]) => ({ op: 'unblob', repo, digest }));
   }
 }

@@ -304,6 +304,29 @@ test('who begins with TLS where there is none is told, and tries without', async
   socket.destroy();
 });
 
+test('a full disk: told as such, nothing half there, and it goes on when there is room', async (t) => {
+  const directory = scratch();
+  await must('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory]);
+  t.after(() => run('umount', ['-l', directory]));
+  const { registry } = await own(t, { directory });
+  const kept: Content[] = [];
+  let status = 201;
+  while (status === 201) {
+    const blob = randomContent(400_000);
+    status = await pushBlob(registry, 'a', blob);
+    if (status === 201) kept.push(blob);
+  }
+  assert.equal(status, 507);
+  for (const { digest, bytes } of kept)
+    assert.ok((await registry.ask('GET', `/v2/a/blobs/${digest}`)).body.equals(bytes));
+  assert.deepEqual(await readdir(join(directory, 'data/uploads')), []);
+  const room = kept.pop();
+  const path = join(directory, 'data/content/blobs/sha256', room?.digest.slice(7) ?? '');
+  assert.equal((await registry.ask('DELETE', `/v2/a/blobs/${room?.digest}`)).status, 202);
+  await rm(path);
+  assert.equal(await pushBlob(registry, 'a', randomContent(300_000)), 201);
+});
+
 test('hostile requests get an answer or lose their connection, and the registry lives', async (t) => {
   const { registry } = await own(t);
   const heads = [
