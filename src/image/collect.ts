@@ -25,8 +25,13 @@ export async function collectLocked(deps: CollectDeps): Promise<ChainId[]> {
   const wanted = new Set<string>([...kept, ...snapshotter.layers().map((layer) => layer.blob)]);
   for (const id of store.ids()) for (const blob of blobsOf(store.record(id), id)) wanted.add(blob);
   for (const digest of [...notes.belongings(wanted)]) wanted.add(digest);
-  const gone = present.filter((digest) => !wanted.has(digest) && !leases.isHeld(digest));
-  for (const digest of gone) await content.remove(digest);
+  const gone: Digest[] = [];
+  for (const digest of present) {
+    // Asked in the very moment: a lease that is taken later does not find the blob any more.
+    if (wanted.has(digest) || leases.isHeld(digest)) continue;
+    gone.push(digest);
+    await content.remove(digest);
+  }
   await notes.forget(gone);
   return removed;
 }
