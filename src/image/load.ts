@@ -122,8 +122,8 @@ async function registerAll(
 
 /**
  * Loads every image of an archive: of `docker save`, old or new, or an OCI layout, compressed or not. It is
- * read once, and its layers are unpacked while the rest still comes. Everything is checked and unpacked before the first name is given. Errors: `invalidArgument`, `notFound`,
- * `tooLarge`.
+ * read once, and its layers are unpacked while the rest still comes. Everything is checked and unpacked
+ * before the first name is given. Errors: `invalidArgument`, `notFound`, `tooLarge`.
  */
 export async function loadImages(
   deps: ImageDeps,

@@ -15,7 +15,10 @@ export interface NewImage {
   readonly config: Buffer;
   /** Base first, one per diffID of the config. */
   readonly layerBlobs: readonly Digest[];
-  /** Those of the layers that are unpacked already, by their place. What is not used is discarded by its owner. */
+  /**
+   * Those of the layers that are unpacked already, by their place. What is not used is discarded by its
+   * owner.
+   */
   readonly unpacked?: ReadonlyMap<number, UnpackedLayer>;
   readonly parent?: Digest;
   /** Holds the blobs already; everything else that the image is made of is held by it from now on. */

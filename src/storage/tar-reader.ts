@@ -33,7 +33,9 @@ async function* steps(source: AsyncIterable<Buffer>): AsyncGenerator<Step> {
   parser.finish();
 }
 
-/** Whether these may be the first bytes (at least 512, if there are so many) of an archive, compressed or not. */
+/**
+ * Whether these may be the first bytes (at least 512, if there are so many) of an archive, compressed or not.
+ */
 export function looksLikeLayer(head: Buffer): boolean {
   try {
     if (detectCompression(head) !== 'none') return true;

@@ -57,8 +57,8 @@ async function pour(
 
 /**
  * Takes a layer's archive in: it is written down and unpacked at the same time, on other threads. Resolves
- * when the source has given all (or the archive is broken, and the rest is left), with what will become of it.
- * Errors: the source's and the disk's; `arrived`: `invalidArgument` for a bad archive or another digest.
+ * when the source has given all (or the archive is broken, and the rest is left), with what will become of
+ * it. Errors: the source's and the disk's; `arrived`: `invalidArgument` for a bad archive or another digest.
  */
 export async function receiveLayer(
   source: AsyncIterable<Uint8Array>,

@@ -26,8 +26,8 @@ const HEAD_BYTES = 512;
 const MOST_BEHIND = 8;
 
 /**
- * Takes an archive apart as it arrives, in one pass. What may be a layer is unpacked at once, whatever becomes
- * of it later; everything else is small and kept in memory. Paths are names in a map, never files.
+ * Takes an archive apart as it arrives, in one pass. What may be a layer is unpacked at once, whatever
+ * becomes of it later; everything else is small and kept in memory. Paths are names in a map, never files.
  */
 export class ArchiveReader {
   readonly #options: ReadArchiveOptions;

@@ -41,8 +41,8 @@ async function takeTurn(context: PushContext, id: string): Promise<() => void> {
 
 /**
  * Brings a layer to the registry: by nothing, when it is there; from another repository of it; or byte for
- * byte as it is kept. `kept`: what the image's own manifest names; null: the layer's archive, compressed if it
- * must be.
+ * byte as it is kept. `kept`: what the image's own manifest names; null: the layer's archive, compressed if
+ * it must be.
  */
 export async function pushLayer(
   context: PushContext,

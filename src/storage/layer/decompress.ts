@@ -1,4 +1,3 @@
-import { createReadStream, readSync, openSync, closeSync } from 'node:fs';
 import { Readable, type Transform } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
@@ -84,21 +83,6 @@ export function decodeError(error: unknown): unknown {
     return new EngineError('invalidArgument', 'unexpected EOF', { cause: error });
   if (!error.code.startsWith('Z_') && !error.code.startsWith('ZSTD_')) return error;
   return new EngineError('invalidArgument', `damaged compressed archive: ${error.message}`, { cause: error });
-}
-
-/** The plain bytes of a file, whatever it is compressed with. */
-export function decompressFile(path: string): AsyncIterable<Buffer> {
-  const head = Buffer.alloc(6);
-  const fd = openSync(path, 'r');
-  try {
-    readSync(fd, head, 0, head.length, 0);
-  } finally {
-    closeSync(fd);
-  }
-  const compression = detectCompression(head);
-  const source = createReadStream(path, { highWaterMark: compression === 'none' ? 1024 * 1024 : CHUNK });
-  if (compression === 'none') return source;
-  return compression === 'xz' ? decodedXz(source) : decoded(source, compression);
 }
 
 /** The plain bytes of a stream that is read as slowly as its consumer wants. */
