@@ -9,6 +9,7 @@ export type ErrorKind =
   | 'conflict'
   | 'alreadyExists'
   | 'tooLarge'
+  | 'rateLimited'
   | 'notModified'
   | 'notImplemented'
   | 'unavailable'

@@ -8,7 +8,8 @@ test('the kind follows the code, then the status', () => {
   assert.equal(kind(404, ['MANIFEST_UNKNOWN']), 'notFound');
   assert.equal(kind(401, ['DENIED']), 'permissionDenied');
   assert.equal(kind(401), 'unauthenticated');
-  assert.equal(kind(429, ['TOOMANYREQUESTS']), 'unavailable');
+  assert.equal(kind(429, ['TOOMANYREQUESTS']), 'rateLimited');
+  assert.equal(kind(404, ['UNKNOWN']), 'internal');
   assert.equal(kind(0), 'internal');
   assert.equal(kind(400, ['OTHER']), 'internal');
 });

@@ -17,12 +17,13 @@ export interface RegistryFailure {
 }
 
 const KINDS: Readonly<Record<string, ErrorKind>> = {
+  UNKNOWN: 'internal',
   UNAUTHORIZED: 'unauthenticated',
   DENIED: 'permissionDenied',
   MANIFEST_UNKNOWN: 'notFound',
   NAME_UNKNOWN: 'notFound',
   BLOB_UNKNOWN: 'notFound',
-  TOOMANYREQUESTS: 'unavailable',
+  TOOMANYREQUESTS: 'rateLimited',
   TAG_INVALID: 'invalidArgument',
   NAME_INVALID: 'invalidArgument',
   DIGEST_INVALID: 'invalidArgument',
@@ -33,6 +34,7 @@ function kindOf(failure: RegistryFailure): ErrorKind {
   if (failure.kind !== undefined) return failure.kind;
   const named = failure.codes?.map((code) => KINDS[code]).find((kind) => kind !== undefined);
   if (named !== undefined) return named;
+  if (failure.codes?.includes('UNKNOWN') === true) return 'internal';
   if (failure.status === 401) return 'unauthenticated';
   if (failure.status === 403) return 'permissionDenied';
   if (failure.status === 404) return 'notFound';
