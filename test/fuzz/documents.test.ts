@@ -5,7 +5,7 @@ import type { JsonValue } from '#base/json.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
 import { parseManifestOrIndex } from '#oci/manifest.ts';
 import { familiarReference, formatReference, parseAnyReference, parseReference } from '#oci/reference.ts';
-import { scanJson } from '../../src/daemon/json-scan.ts';
+import { scanJson } from '#base/json-scan.ts';
 import { parseConfigFile } from '../../src/daemon/config/file.ts';
 import { parseBody } from '../../src/daemon/server/body.ts';
 import { changedText } from './json-values.ts';

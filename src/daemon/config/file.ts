@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#base/json.ts';
-import { positionOf, scanJson } from '../json-scan.ts';
+import { positionOf, scanJson } from '#base/json-scan.ts';
 import {
   IGNORED_KEYS,
   OPTION_BY_KEY,

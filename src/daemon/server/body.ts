@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { isJsonObject, parseJson, type JsonObject } from '#base/json.ts';
 import { badContentType, bodyTrailing, bodyWrongType, noContentType } from '#api/messages.ts';
-import { scanJson } from '../json-scan.ts';
+import { scanJson } from '#base/json-scan.ts';
 
 const MEDIA_TYPE = /^[!#$%&'*+.^_`|~\w-]+\/[!#$%&'*+.^_`|~\w-]+$/;
 

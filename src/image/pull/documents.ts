@@ -1,4 +1,5 @@
-import { EngineError } from '#base/errors.ts';
+import { EngineError, isEngineError } from '#base/errors.ts';
+import { scanJson } from '#base/json-scan.ts';
 import {
   expectedIndex,
   expectedManifest,
@@ -44,10 +45,21 @@ export function readDocument(of: {
     throw new EngineError('invalidArgument', unsupportedMediaType(mediaType), {
       hint: 'Only OCI and docker (schema 2) images can be pulled.',
     });
-  const content = parseManifestOrIndex(of.bytes);
+  const content = parseSaying(of.bytes, parseManifestOrIndex);
   if (isIndex && content.kind === 'manifest') throw new EngineError('internal', expectedIndex());
   if (!isIndex && content.kind === 'index') throw new EngineError('internal', expectedManifest());
   return { ...of, content };
+}
+
+/** Parses; a text that is no JSON is refused in the words of the reference's parser. */
+export function parseSaying<T>(bytes: Buffer, parse: (bytes: Buffer) => T): T {
+  try {
+    return parse(bytes);
+  } catch (error) {
+    const { error: mistake } = scanJson(bytes.toString('utf8'));
+    if (mistake === null || !isEngineError(error, 'invalidArgument')) throw error;
+    throw new EngineError('internal', mistake, { cause: error });
+  }
 }
 
 /** Whether it is an image that containers can be made of. Errors: `invalidArgument`. */

@@ -1,4 +1,4 @@
-import { EngineError, isEngineError } from '#base/errors.ts';
+import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { foreignSystem, layersMismatch } from '#api/messages.ts';
 import { chainIds, type ChainId } from '#oci/chain-id.ts';
@@ -8,9 +8,10 @@ import type { ImageIndex, Manifest } from '#oci/manifest.ts';
 import type { Platform } from '#oci/platform.ts';
 import type { Reference } from '#oci/reference.ts';
 import type { Repository } from '#registry/client.ts';
+import { RegistryError } from '#registry/errors.ts';
 import type { ContentStore } from '#storage/content-store.ts';
 import { choosePlatform } from './choose-platform.ts';
-import { checkImageManifest, readDocument, type Document } from './documents.ts';
+import { checkImageManifest, parseSaying, readDocument, type Document } from './documents.ts';
 import { configError, manifestError } from './pull-errors.ts';
 
 export interface RemoteSource {
@@ -45,7 +46,7 @@ async function documentBy(
     return readDocument(await repository.manifest(digest));
   } catch (error) {
     // Somebody may have moved the tag, and removed what it stood for, since it was looked up.
-    if (tag === null || !isEngineError(error, 'notFound')) throw error;
+    if (tag === null || !(error instanceof RegistryError) || error.status !== 404) throw error;
     return readDocument(await repository.manifest(tag));
   }
 }
@@ -99,7 +100,7 @@ export async function resolveImageIn(
   const manifest = await resolveManifest(source, root, platform);
   checkImageManifest(manifest.content);
   const configBytes = await fetchConfig(source, manifest.content);
-  const config = parseImageConfig(configBytes);
+  const config = parseSaying(configBytes, parseImageConfig);
   if (config.os !== '' && config.os !== 'linux')
     throw new EngineError('invalidArgument', foreignSystem(config.os));
   if (config.diffIds.length !== manifest.content.layers.length)
