@@ -1,7 +1,7 @@
 import * as messages from '#api/messages.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import type { RemoveRequest } from './container-service.ts';
-import { SIGKILL } from './normalize/signals.ts';
+import { SIGKILL } from '#base/signals.ts';
 import type { Entry } from './record/ledger.ts';
 import { tell, type Room } from './room.ts';
 import { hasProcess, transition } from './state.ts';

@@ -1,7 +1,7 @@
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import * as messages from '#api/messages.ts';
 import type { StopRequest } from './container-service.ts';
-import { parseSignal, SIGKILL, SIGTERM } from './normalize/signals.ts';
+import { parseSignal, SIGKILL, SIGTERM } from '#base/signals.ts';
 import type { Entry, RunEnd } from './record/ledger.ts';
 import { tell, type Room } from './room.ts';
 import { ended, within } from './run-end.ts';

@@ -57,7 +57,7 @@ const REFUSED: readonly (readonly [change: string, message: string])[] = [
   ['RUN true', 'RUN is not a valid change command'],
   ['ENV', 'ENV requires at least one argument'],
   ['ENV A', 'ENV must have two arguments'],
-  ['EXPOSE x', 'invalid containerPort: x'],
+  ['EXPOSE x', 'Invalid containerPort: x'],
   ['ONBUILD ONBUILD RUN x', "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"],
   ['ONBUILD FROM x', "FROM isn't allowed as an ONBUILD trigger"],
   ['HEALTHCHECK', 'HEALTHCHECK requires at least one argument'],
@@ -68,7 +68,15 @@ const REFUSED: readonly (readonly [change: string, message: string])[] = [
   ['HEALTHCHECK --interval=x CMD x', 'time: invalid duration "x"'],
   ['HEALTHCHECK --interval=1us CMD x', 'Interval "interval" cannot be less than 1ms'],
   ['HEALTHCHECK --retries=-1 CMD x', '--retries cannot be negative (-1)'],
-  ['HEALTHCHECK --nope=1 CMD x', 'unknown flag: nope'],
+  ['HEALTHCHECK --nope=1 CMD x', 'unknown flag: --nope'],
+  ['HEALTHCHECK --interval CMD x', 'missing a value on flag: --interval'],
+  ['HEALTHCHECK --retries=1 --retries=2 CMD x', 'duplicate flag specified: --retries'],
+  ['EXPOSE', 'EXPOSE requires at least one argument'],
+  ['EXPOSE 80-70', 'Invalid containerPort: 80-70'],
+  ['EXPOSE 80/xyz', 'Invalid proto: xyz'],
+  ['STOPSIGNAL', 'STOPSIGNAL requires exactly one argument'],
+  ['STOPSIGNAL NOPE', 'invalid signal: NOPE'],
+  ['STOPSIGNAL 0', 'invalid signal: 0'],
 ];
 
 test('what is wrong is refused in the words of the reference', () => {

@@ -1,6 +1,7 @@
 import { EngineError } from '#base/errors.ts';
 import { parsePort, formatPort } from '#api/exposed-port.ts';
-import { unsupportedChange } from '#api/messages.ts';
+import { invalidSignal, unsupportedChange } from '#api/messages.ts';
+import { parseSignal } from '#base/signals.ts';
 import type { ImageDefaults } from '#oci/image-config.ts';
 import { expandVariables, jsonForm, splitWords } from './change-words.ts';
 import { healthcheckChange } from './healthcheck-change.ts';
@@ -54,18 +55,14 @@ function setEnvironment(defaults: Mutable, text: string): void {
 }
 
 function exposedPorts(word: string): string[] {
-  const [range = '', protocol = 'tcp'] = word.split('/');
+  // Addresses and ports of the host mean nothing here.
+  const [range = '', protocol = 'tcp'] = (word.split(':').at(-1) ?? '').split('/');
+  if (!['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())) throw invalid(`Invalid proto: ${protocol}`);
   const [from = '', to = from] = range.split('-');
   const first = parsePort(`${from}/${protocol}`);
   const last = parsePort(`${to}/${protocol}`);
-  if (
-    first === null ||
-    last === null ||
-    last.port < first.port ||
-    !['tcp', 'udp', 'sctp'].includes(first.protocol)
-  ) {
-    throw invalid(`invalid containerPort: ${word}`);
-  }
+  if (first === null || last === null || last.port < first.port)
+    throw invalid(`Invalid containerPort: ${word}`);
   const ports: string[] = [];
   for (let port = first.port; port <= last.port; port++) ports.push(formatPort(port, first.protocol));
   return ports;
@@ -83,6 +80,13 @@ function workingDirectory(current: string, text: string): string {
     else if (part !== '' && part !== '.') parts.push(part);
   }
   return `/${parts.join('/')}`;
+}
+
+/** Numbers are taken as they are: what the kernel has depends on the machine. */
+function stopSignal(text: string): string {
+  const isNumber = /^\d{1,9}$/.test(text) && Number(text) !== 0;
+  if (!isNumber && (parseSignal(text) ?? 0) === 0) throw invalid(invalidSignal(text));
+  return text;
 }
 
 function trigger(text: string): string {
@@ -127,6 +131,7 @@ function applyOne(
       ]);
       return;
     case 'EXPOSE':
+      if (text === '') throw needsArgument('EXPOSE', 'one');
       defaults.exposedPorts = union(defaults.exposedPorts, splitWords(expanded()).flatMap(exposedPorts));
       return;
     case 'USER':
@@ -140,8 +145,8 @@ function applyOne(
       defaults.volumes = union(defaults.volumes, volumes(expanded()));
       return;
     case 'STOPSIGNAL':
-      if (!/^(?:SIG)?[A-Z0-9+]+$/i.test(text)) throw invalid(`invalid signal: ${text}`);
-      defaults.stopSignal = expanded();
+      if (text === '') throw needsArgument('STOPSIGNAL', 'exactly one');
+      defaults.stopSignal = stopSignal(expanded());
       return;
     case 'HEALTHCHECK':
       defaults.healthcheck = healthcheckChange(text);

@@ -72,11 +72,11 @@ function splitOptions(text: string): { options: ReadonlyMap<string, string>; res
   for (;;) {
     const match = /^--([^\s=]*)(?:=(\S*))?(?:\s+|$)/.exec(rest);
     if (match?.[1] === undefined) return { options, rest };
-    if (match[1] === '') return { options, rest: rest.slice(match[0].length) };
+    if (match[1] === '' && match[2] === undefined) return { options, rest: rest.slice(match[0].length) };
     const [, name, value] = match;
-    if (!OPTIONS.has(name)) throw invalid(`unknown flag: ${name}`);
-    if (value === undefined) throw invalid(`missing a value on flag: ${name}`);
-    if (options.has(name)) throw invalid(`duplicate flag specified: ${name}`);
+    if (!OPTIONS.has(name)) throw invalid(`unknown flag: --${name}`);
+    if (value === undefined) throw invalid(`missing a value on flag: --${name}`);
+    if (options.has(name)) throw invalid(`duplicate flag specified: --${name}`);
     options.set(name, value);
     rest = rest.slice(match[0].length);
   }

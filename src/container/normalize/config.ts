@@ -3,7 +3,7 @@ import type { Healthcheck as ImageHealthcheck, ImageDefaults } from '#oci/image-
 import type { ContainerConfig, Healthcheck } from '../record.ts';
 import { invalid, mapFrom, type Fields } from './fields.ts';
 import { exposedPorts } from './ports.ts';
-import { parseSignal } from './signals.ts';
+import { parseSignal } from '#base/signals.ts';
 
 /** Fields of the config half of a create body: without any of them, there is no config. */
 export const CONFIG_FIELDS: readonly string[] = (

@@ -72,8 +72,8 @@ export class TarTreeWriter {
   }
 
   opaque(path: string, stat: FileStat): void {
-    const { uid, gid, mtime } = stat;
-    const member = { mode: stat.mode & 0o777, sizeBytes: 0, mtimeSeconds: mtime.seconds, uid, gid };
+    const { uid, gid } = stat;
+    const member = { mode: stat.mode & 0o777, sizeBytes: 0, mtimeSeconds: 0, uid, gid };
     this.#write(tarHeader({ path: `${path}/.wh..wh..opq`, type: 'file', ...member }));
   }
 
