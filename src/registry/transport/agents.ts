@@ -71,6 +71,10 @@ export class Agents {
     return this.#keep(key, agent, certificates);
   }
 
+  hasProxy(url: URL): boolean {
+    return proxyFor(url, this.#settings().proxy) !== null;
+  }
+
   close(): void {
     for (const { agent } of this.#kept.values()) agent.destroy();
     this.#kept.clear();

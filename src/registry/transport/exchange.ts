@@ -215,7 +215,9 @@ async function send(wire: Wire, out: Outgoing): Promise<Answer> {
       if (!(error instanceof Broken)) throw error;
       // A kept connection that the other end had closed: nothing was answered, a new one is made.
       if (error.isStale && (out.method === 'GET' || out.method === 'HEAD')) continue;
-      throw requestError(out, goReason(error.cause), { cause: error.cause });
+      const reason = goReason(error.cause);
+      const isProxy = reason.startsWith('dial tcp') && wire.agents.hasProxy(out.url);
+      throw requestError(out, isProxy ? `proxyconnect tcp: ${reason}` : reason, { cause: error.cause });
     }
   }
 }

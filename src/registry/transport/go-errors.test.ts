@@ -30,6 +30,11 @@ test('connections', () => {
   );
 });
 
+test('a proxy that makes no tunnel', () => {
+  const refused = failed('ERR_PROXY_TUNNEL', { statusCode: 407 });
+  assert.equal(goReason(refused), 'Proxy Authentication Required');
+});
+
 test('certificates', () => {
   const x509 = (code: string, more: object = {}): string =>
     goReason(failed(code, more)).replace('tls: failed to verify certificate: x509: ', '');

@@ -1,4 +1,5 @@
 import { getServers } from 'node:dns';
+import { STATUS_CODES } from 'node:http';
 import { isIP } from 'node:net';
 import { errorCode, errorMessage } from '#base/errors.ts';
 import { RegistryError, type RegistryFailure } from '../errors.ts';
@@ -51,6 +52,8 @@ interface Details {
   /** The two ends of a connection that stood: `127.0.0.1:40000->127.0.0.1:5000`. */
   readonly ends?: string;
   readonly rawPacket?: Buffer;
+  /** What a proxy answered instead of making a tunnel. */
+  readonly statusCode?: number;
   readonly cert?: { readonly subjectaltname?: string; readonly valid_to?: string };
 }
 
@@ -147,6 +150,7 @@ export function goReason(caught: unknown): string {
   if (code === 'ECONNRESET' || code === 'EPIPE') return brokenConnection(error, code, details);
   const x509 = certificate(code, details);
   if (x509 !== undefined) return `tls: failed to verify certificate: x509: ${x509}`;
+  if (code === 'ERR_PROXY_TUNNEL') return STATUS_CODES[details.statusCode ?? 0] ?? withoutCode(error);
   if (code.startsWith('HPE_')) return malformed(details);
   return handshake(code, errorMessage(error)) ?? withoutCode(error);
 }

@@ -9,6 +9,8 @@ import { busyboxArchive } from '../../support/images.ts';
 interface Info {
   readonly Labels: readonly string[];
   readonly Debug: boolean;
+  readonly RegistryConfig: { readonly Mirrors: readonly string[] | null };
+  readonly HttpsProxy: string;
 }
 
 async function info(daemon: TestDaemon): Promise<Info> {
@@ -71,6 +73,27 @@ test('SIGHUP takes labels and debug over, says what takes a restart, and survive
   await logged(/specified default runtime 'nosuch' does not exist/);
   assert.deepEqual((await info(daemon)).Labels, ['b=2']);
   await writeFile(file, '{}');
+});
+
+test('SIGHUP takes over what is said about registries, and the next pull heeds it', async () => {
+  await using daemon = await startDaemon({ config: {} });
+  assert.equal((await info(daemon)).RegistryConfig.Mirrors, null);
+  const proxies = { 'https-proxy': 'http://user:secret@127.0.0.1:9' };
+  const text = JSON.stringify({ 'registry-mirrors': ['http://127.0.0.1:7'], proxies });
+  await writeFile(`${daemon.root}/daemon.json`, text);
+  process.kill(daemon.pid, 'SIGHUP');
+  await until(async () => ((await info(daemon)).RegistryConfig.Mirrors === null ? undefined : true), {
+    what: 'the mirror',
+  });
+  const { RegistryConfig, HttpsProxy } = await info(daemon);
+  assert.deepEqual(RegistryConfig.Mirrors, ['http://127.0.0.1:7/']);
+  assert.equal(HttpsProxy, 'http://xxxxx:xxxxx@127.0.0.1:9');
+  const pulled = await daemon.api('/images/create?fromImage=r.example/a&tag=b', { method: 'POST' });
+  assert.equal(pulled.status, 500);
+  assert.match(
+    pulled.body.toString(),
+    /proxyconnect tcp: dial tcp 127\.0\.0\.1:9: connect: connection refused/,
+  );
 });
 
 test('--debug, --version, --help, unknown flags', async () => {
