@@ -46,9 +46,8 @@ async function answer(method: string, path: string, body: object = {}): Promise<
 test('what is not there yet says first what is wrong with the request', async () => {
   const refused = (what: string): string => `${what} is not supported by this engine yet`;
   const cases: readonly (readonly [string, string, object, string])[] = [
-    ['GET', '/containers/nope/export', {}, 'No such container: nope'],
-    ['GET', '/containers/c1/export', {}, refused('exporting a container')],
-    ['POST', '/commit?container=nope', {}, 'No such container: nope'],
+    ['GET', '/containers/nope/stats', {}, 'No such container: nope'],
+    ['GET', '/containers/c1/stats', {}, refused('resource statistics')],
     ['POST', '/networks/create', {}, 'invalid name: name is empty'],
     ['POST', '/networks/create', { Name: 'host' }, 'operation is not permitted on predefined host network '],
     ['POST', '/networks/create', { Name: 'n', Driver: 'x' }, 'plugin "x" not found'],
