@@ -58,7 +58,8 @@ export function parseSaying<T>(bytes: Buffer, parse: (bytes: Buffer) => T): T {
   } catch (error) {
     const { error: mistake } = scanJson(bytes.toString('utf8'));
     if (mistake === null || !isEngineError(error, 'invalidArgument')) throw error;
-    throw new EngineError('internal', mistake, { cause: error });
+    const text = mistake.endsWith('EOF') ? 'unexpected end of JSON input' : mistake;
+    throw new EngineError('internal', text, { cause: error });
   }
 }
 

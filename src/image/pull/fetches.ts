@@ -1,6 +1,5 @@
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { ChainId } from '#oci/chain-id.ts';
-import type { Digest } from '#oci/digest.ts';
 import type { UnpackedLayer } from '#storage/snapshotter.ts';
 import type { ImageProgress } from '../image-service.ts';
 import { fetchLayer, type FetchDeps, type LayerWant } from './layer-fetch.ts';
@@ -33,10 +32,15 @@ export interface Placement {
   readonly signal: AbortSignal;
 }
 
+/** Two images may claim different things of one archive: they do not share the answer. */
+function keyOf({ digest, diffId }: LayerWant): string {
+  return `${digest} ${diffId}`;
+}
+
 /** Layers on their way in. Whoever wants one that somebody is fetching waits for the same bytes. */
 export class Fetches {
   readonly #deps: FetchDeps;
-  readonly #fetches = new Map<Digest, Fetch>();
+  readonly #fetches = new Map<string, Fetch>();
   readonly #places = new KeyedMutex();
 
   constructor(deps: FetchDeps) {
@@ -44,7 +48,7 @@ export class Fetches {
   }
 
   join(want: LayerWant, onProgress: (line: ImageProgress) => void): Joined {
-    const isFirst = !this.#fetches.has(want.digest);
+    const isFirst = !this.#fetches.has(keyOf(want));
     const fetch = this.#running(want);
     fetch.users++;
     const silence = fetch.progress.listen(onProgress);
@@ -53,7 +57,7 @@ export class Fetches {
       if (hasLeft) return;
       hasLeft = true;
       silence();
-      if (--fetch.users === 0) await this.#end(want.digest, fetch);
+      if (--fetch.users === 0) await this.#end(keyOf(want), fetch);
     };
     return {
       isFirst,
@@ -68,26 +72,26 @@ export class Fetches {
     };
   }
 
-  /** One that nobody waits for any more is no company: it is ending. */
   #running(want: LayerWant): Fetch {
-    const found = this.#fetches.get(want.digest);
+    const key = keyOf(want);
+    const found = this.#fetches.get(key);
     if (found !== undefined) return found;
     const stop = new AbortController();
     const progress = new LayerProgress(want);
     const done = fetchLayer(this.#deps, want, { progress, signal: stop.signal });
     const fetch: Fetch = { progress, stop, done, users: 0, isTaken: false };
-    this.#fetches.set(want.digest, fetch);
-    done.catch(() => this.#forget(want.digest, fetch));
+    this.#fetches.set(key, fetch);
+    done.catch(() => this.#forget(key, fetch));
     return fetch;
   }
 
-  #forget(digest: Digest, fetch: Fetch): void {
-    if (this.#fetches.get(digest) === fetch) this.#fetches.delete(digest);
+  #forget(key: string, fetch: Fetch): void {
+    if (this.#fetches.get(key) === fetch) this.#fetches.delete(key);
   }
 
   /** Resolves when nothing is written any more. */
-  async #end(digest: Digest, fetch: Fetch): Promise<void> {
-    this.#forget(digest, fetch);
+  async #end(key: string, fetch: Fetch): Promise<void> {
+    this.#forget(key, fetch);
     fetch.stop.abort();
     const unpacked = await fetch.done.catch(() => null);
     if (unpacked !== null && !fetch.isTaken) await unpacked.discard();

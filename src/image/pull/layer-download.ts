@@ -1,4 +1,4 @@
-import { errorCode } from '#base/errors.ts';
+import { errorCode, isEngineError } from '#base/errors.ts';
 import type { Repository } from '#registry/client.ts';
 import { RegistryError } from '#registry/errors.ts';
 import type { Intake } from '#storage/intake.ts';
@@ -101,9 +101,12 @@ export async function downloadLayer({ repository, intake, signal, onBytes }: Lay
   }
 }
 
-/** Whether what has come is worth keeping: the next try may have a better connection. */
+/**
+ * Whether what has come is worth keeping: the next try may have a better connection, or an engine that is not
+ * being stopped.
+ */
 export function isInterruption(error: unknown, signal: AbortSignal): boolean {
-  if (signal.aborted) return true;
+  if (signal.aborted || isEngineError(error, 'unavailable')) return true;
   if (error instanceof RegistryError)
     return error.status < 400 || error.status >= 500 || error.status === 429;
   return errorCode(error) === 'ECONNRESET';

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { ChainId } from '#oci/chain-id.ts';
 import type { Reference } from '#oci/reference.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { Lease } from '#storage/lease.ts';
@@ -27,24 +28,30 @@ function sameManifest(a: ManifestSource | undefined, b: ManifestSource): boolean
   return a?.digest === b.digest && a.mediaType === b.mediaType && a.index === b.index;
 }
 
+/** The lock is held, and so is everything that the image is made of. */
+async function recordLocked(deps: ImageDeps, image: RemoteImage): Promise<void> {
+  const manifest = manifestOf(image);
+  const before = deps.store.record(image.id);
+  if (before !== null) {
+    if (!sameManifest(before.manifest, manifest)) await deps.store.add({ ...before, manifest });
+    return;
+  }
+  const layers = image.config.diffIds.map((diffId, i) => {
+    const layer = deps.storage.snapshotter.layer(image.chain[i] as ChainId);
+    if (layer === null) throw new Error(`layer ${image.chain[i]} went while it was held`);
+    return { diffId, blob: layer.blob };
+  });
+  await deps.store.add({ recordVersion: 1, id: image.id, parent: '', layers, manifest });
+}
+
 /** The image's record; its layers are here. Flushed: documents, layers, record, in this order. */
 export async function recordImage(deps: ImageDeps, image: RemoteImage): Promise<void> {
   const { content, snapshotter } = deps.storage;
-  const manifest = manifestOf(image);
   const known = deps.store.record(image.id);
-  if (known !== null && sameManifest(known.manifest, manifest)) return;
+  if (known !== null && sameManifest(known.manifest, manifestOf(image))) return;
   await content.sync();
   await snapshotter.sync();
-  await deps.mutex.run(IMAGE_LOCK, async () => {
-    const before = deps.store.record(image.id);
-    if (before !== null) return deps.store.add({ ...before, manifest });
-    const layers = image.config.diffIds.map((diffId, i) => {
-      const layer = snapshotter.layer(image.chain[i] as (typeof image.chain)[number]);
-      if (layer === null) throw new Error(`layer ${image.chain[i]} went while it was held`);
-      return { diffId, blob: layer.blob };
-    });
-    await deps.store.add({ recordVersion: 1, id: image.id, parent: '', layers, manifest });
-  });
+  await deps.mutex.run(IMAGE_LOCK, () => recordLocked(deps, image));
 }
 
 /**
@@ -53,15 +60,17 @@ export async function recordImage(deps: ImageDeps, image: RemoteImage): Promise<
  */
 export async function nameImage(
   deps: ImageDeps,
-  of: { readonly reference: Reference; readonly digest: Digest; readonly id: Digest },
+  of: { readonly reference: Reference; readonly digest: Digest; readonly image: RemoteImage },
 ): Promise<boolean> {
-  const { reference, digest, id } = of;
+  const { reference, digest, image } = of;
   const precise: Reference = { ...reference, tag: null, digest };
   return deps.mutex.run(IMAGE_LOCK, async () => {
+    // Somebody may have removed it a moment ago; what it is made of is held.
+    await recordLocked(deps, image);
     // A pull is no tagging: it leaves the time of the last one alone.
     const set = async (name: Reference): Promise<boolean> => {
-      if (deps.store.lookup(name) === id) return false;
-      await deps.store.tag(name, id, '');
+      if (deps.store.lookup(name) === image.id) return false;
+      await deps.store.tag(name, image.id, '');
       return true;
     };
     const isNew = await set(precise);
