@@ -37,8 +37,11 @@ function holdImage(image: RemoteImage, lease: Lease): readonly string[] {
   return names;
 }
 
-/** Layers, documents and the record. What an interrupted one has brought is kept for the next try. */
-async function bringImage(pull: Pull, image: RemoteImage, lease: Lease): Promise<void> {
+/**
+ * Layers, documents and the record; false when the image was here. What an interrupted one has brought is
+ * kept for the next try.
+ */
+async function bringImage(pull: Pull, image: RemoteImage, lease: Lease): Promise<boolean> {
   const { deps, repository, options } = pull;
   const { signal, onProgress } = options;
   const { unfinished, clock, fetches } = deps;
@@ -46,7 +49,8 @@ async function bringImage(pull: Pull, image: RemoteImage, lease: Lease): Promise
   const names = holdImage(image, lease);
   if (deps.store.has(image.id)) {
     await keepDocuments(deps, image, lease);
-    return recordImage(deps, image);
+    await recordImage(deps, image);
+    return false;
   }
   await unfinished.begin({ manifest: digest, names, startedMs: clock.nowMs() });
   let how: 'keep' | 'forget' = 'forget';
@@ -54,6 +58,7 @@ async function bringImage(pull: Pull, image: RemoteImage, lease: Lease): Promise
     await keepDocuments(deps, image, lease);
     await fetchLayers({ storage: deps.storage, fetches }, { repository, image, signal, onProgress });
     await recordImage(deps, image);
+    return true;
   } catch (error) {
     if (isInterruption(error, signal)) how = 'keep';
     throw error;
@@ -79,11 +84,11 @@ async function pullOne(pull: Pull, reference: Reference): Promise<Pulled> {
   return withLease(deps, async (lease) => {
     const image = await resolveImageIn(source, root, platform);
     signal.throwIfAborted();
-    await bringImage(pull, image, lease);
-    for (const { digest } of image.manifest.content.layers)
-      await deps.notes.isIn(digest, repositoryName(reference));
+    // As with the reference, nothing is learnt about where layers are from an image that was here.
+    const layers = (await bringImage(pull, image, lease)) ? image.manifest.content.layers : [];
+    for (const { digest } of layers) await deps.notes.isIn(digest, repositoryName(reference));
     onProgress({ status: `Digest: ${root.digest}` });
-    const isNew = await nameImage(deps, { reference, digest: root.digest, id: image.id });
+    const isNew = await nameImage(deps, { reference, digest: root.digest, image });
     return { id: image.id, isNew };
   });
 }
