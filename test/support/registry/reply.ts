@@ -10,6 +10,7 @@ export interface Answer {
 }
 
 const PIECE_BYTES = 64 * 1024;
+const RESET_PAUSE_MS = 500;
 const ENDLESS = Buffer.alloc(PIECE_BYTES, 0x20);
 
 export interface Exchange {
@@ -130,7 +131,11 @@ export async function deliver(exchange: Exchange, answer: Answer, act: FaultAct 
   if (!(await send(exchange, answer, { from: start, limit: framing.limit, act }))) return;
   if (act?.kind === 'long') await write(exchange, Buffer.alloc(act.bytes));
   if (act?.kind === 'stall-after') return;
-  if (act?.kind === 'reset-after') return void response.socket?.resetAndDestroy();
+  if (act?.kind === 'reset-after') {
+    // What a reset finds in the kernel's buffers is lost: the receiver gets the time to read.
+    await pause(RESET_PAUSE_MS);
+    return void response.socket?.resetAndDestroy();
+  }
   if (act?.kind === 'short') return void response.socket?.destroy();
   response.end();
 }

@@ -41,6 +41,11 @@ export class RegistryGround {
     return new RegistryGround(folder, await makeAuthority(join(folder, 'authority')));
   }
 
+  /** A certificate for a client, of the same authority. */
+  client(): Promise<{ certificate: string; key: string }> {
+    return makeCertificate(this.authority, { name: 'client', hosts: ['client.example'] });
+  }
+
   /**
    * Files below /etc that only the daemon sees: names of hosts and the authority that it trusts for them.
    */
