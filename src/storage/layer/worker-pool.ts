@@ -35,7 +35,7 @@ export interface WorkerPoolOptions {
 }
 
 const DEFAULT_IDLE_MS = 3000;
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 };
 /** Jobs that wait for bytes leave their thread to others. */
 const JOBS_PER_THREAD = 2;
 
