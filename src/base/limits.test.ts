@@ -74,6 +74,7 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   repositoryNameBytes: { by: 'src/registry/server/pure.test.ts' },
   descriptorsPerManifest: { by: 'src/registry/server/pure.test.ts' },
   tagsPerPush: { by: 'src/registry/server/server.test.ts' },
+  manifestPushes: { by: 'src/registry/server/server.test.ts' },
   listPage: { by: 'src/registry/server/pure.test.ts' },
   referrersPage: { by: 'src/registry/server/server.test.ts' },
   searchPage: { by: 'src/registry/server/server.test.ts' },

@@ -98,7 +98,7 @@ export const LIMITS = {
   /** One request of an upload where a registry wants it in pieces. */
   uploadChunkBytes: 64 * MIB,
   /** Of a registry server: connections, one of them that is silent, the target of a request. */
-  registryConnections: 4096,
+  registryConnections: 1024,
   registryServerIdleMs: 60_000,
   registryTargetBytes: 16 * KIB,
   /** Uploads in progress; one that nobody goes on with is kept so long. */
@@ -109,6 +109,8 @@ export const LIMITS = {
   /** Layers of a manifest, manifests of an index, as a registry takes them; tags of one push. */
   descriptorsPerManifest: 4096,
   tagsPerPush: 64,
+  /** Manifests that are being taken at once; others wait. Each may have `manifestBytes`. */
+  manifestPushes: 64,
   /** Items of one page of a list, of referrers, of search results. */
   listPage: 1000,
   referrersPage: 100,

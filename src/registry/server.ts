@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
+import { createSlots } from './client/slots.ts';
 import type { RegistryAccess, UpstreamRepository } from './server-ports.ts';
 import type { RegistryBlobs } from './storage-port.ts';
 import { PullThrough } from './server/pull-through.ts';
@@ -38,7 +40,8 @@ export async function createRegistryServer(options: RegistryServerOptions): Prom
   const sessions = new UploadSessions(blobs, nowMs);
   const cache = upstream === null ? null : new PullThrough({ store, upstream, log, nowMs });
   const isReadonly = options.isReadonly || cache !== null;
-  const deps = { store, sessions, cache, access: options.access, isReadonly, log };
+  const pushes = createSlots(() => LIMITS.manifestPushes);
+  const deps = { store, sessions, cache, pushes, access: options.access, isReadonly, log };
   const running = new Set<Promise<void>>();
   return {
     handle: (request, response) => {

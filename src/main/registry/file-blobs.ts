@@ -9,7 +9,7 @@ import type { BlobUpload, ByteRange, RegistryBlobs } from '#registry/storage-por
 import type { ContentStore } from '#storage/content-store.ts';
 import { FileUpload, type Publish } from './file-upload.ts';
 
-const STREAM_BYTES = 512 * 1024;
+const STREAM_BYTES = 256 * 1024;
 
 /** Many who want the same flush at once get one: whoever comes while one runs shares the next. */
 class SharedFlush {

@@ -1,4 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { STATUS } from './fault.ts';
 
 /** One request on its way through the server. */
@@ -33,4 +35,14 @@ export function answerEmpty(exchange: Exchange, status: number, headers: AnswerH
     status === STATUS.noContent ? headers : { ...headers, 'content-length': 0 },
   );
   exchange.response.end();
+}
+
+/** The body of an answer whose head is written. */
+export async function sendStream(exchange: Exchange, bytes: Readable): Promise<void> {
+  try {
+    await pipeline(bytes, exchange.response);
+  } catch {
+    // The client went away, or the bytes did: a body that ends early is the only sign left.
+    exchange.response.destroy();
+  }
 }

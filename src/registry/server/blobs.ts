@@ -1,6 +1,4 @@
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { answerEmpty, type AnswerHeaders, type Exchange } from './answer.ts';
+import { answerEmpty, sendStream, type AnswerHeaders, type Exchange } from './answer.ts';
 import type { ContentName } from './content-name.ts';
 import { blobUnknown, Fault, nameUnknown, STATUS } from './fault.ts';
 import type { BlobSource, PullThrough } from './pull-through.ts';
@@ -28,15 +26,6 @@ async function sourceOf({ store, cache }: BlobDeps, { repo, digest }: BlobTarget
   const arriving = await cache?.blob(repo, digest);
   if (arriving === undefined || arriving === null) throw blobUnknown(digest);
   return arriving;
-}
-
-async function send(exchange: Exchange, bytes: Readable): Promise<void> {
-  try {
-    await pipeline(bytes, exchange.response);
-  } catch {
-    // The client went away, or the bytes did: a body that ends early is the only sign left.
-    exchange.response.destroy();
-  }
 }
 
 /** GET and HEAD. */
@@ -68,7 +57,7 @@ export async function getBlob(deps: BlobDeps, exchange: Exchange, target: BlobTa
   const status = range === 'all' ? STATUS.ok : STATUS.partialContent;
   response.writeHead(status, { ...headers, ...part, 'content-length': length });
   if (method === 'HEAD' || length === 0) return void response.end();
-  await send(exchange, source.open(wanted));
+  await sendStream(exchange, source.open(wanted));
 }
 
 export async function deleteBlob(deps: BlobDeps, exchange: Exchange, target: BlobTarget): Promise<void> {

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { LIMITS } from '#base/limits.ts';
 import type { Digest } from '#oci/digest.ts';
-import { answerBytes, answerEmpty, type AnswerHeaders, type Exchange } from './answer.ts';
+import type { Slots } from '../client.ts';
+import { answerBytes, answerEmpty, sendStream, type AnswerHeaders, type Exchange } from './answer.ts';
 import { type ContentName, nameOf } from './content-name.ts';
 import { digestInvalid, Fault, manifestUnknown, nameUnknown, STATUS } from './fault.ts';
 import { parseManifestDocument, type ManifestDocument } from './manifest-document.ts';
@@ -13,12 +14,17 @@ import { isTag, type ManifestReference } from './route.ts';
 export interface ManifestDeps {
   readonly store: RepositoryStore;
   readonly cache: PullThrough | null;
+  /** Turns of those who push one: each holds its bytes in memory. */
+  readonly pushes: Slots;
 }
 
 interface ManifestTarget {
   readonly repo: string;
   readonly reference: ManifestReference;
 }
+
+/** Larger ones are not held for readers that take their time. */
+const IN_MEMORY_BYTES = 256 * 1024;
 
 function textOf(reference: ManifestReference): string {
   return reference.kind === 'tag' ? reference.tag : reference.digest;
@@ -46,6 +52,11 @@ export async function getManifest(
     exchange.response.writeHead(STATUS.notModified, headers);
     exchange.response.end();
     return;
+  }
+  if (entry.sizeBytes > IN_MEMORY_BYTES && exchange.method !== 'HEAD') {
+    if (!(await deps.store.blobs.has(entry.content))) throw manifestUnknown(textOf(reference));
+    exchange.response.writeHead(STATUS.ok, { ...headers, 'content-length': entry.sizeBytes });
+    return sendStream(exchange, deps.store.blobs.open(entry.content));
   }
   const body = await deps.store.blobs.readAll(entry.content, LIMITS.manifestBytes);
   answerBytes(exchange, STATUS.ok, { headers, body });
@@ -101,11 +112,7 @@ function digestFor(reference: ManifestReference, bytes: Uint8Array): ContentName
   return found;
 }
 
-export async function putManifest(
-  deps: ManifestDeps,
-  exchange: Exchange,
-  target: ManifestTarget,
-): Promise<void> {
+async function takeManifest(deps: ManifestDeps, exchange: Exchange, target: ManifestTarget): Promise<void> {
   const { store } = deps;
   const { repo, reference } = target;
   const bytes = await readDocument(exchange.request);
@@ -124,6 +131,23 @@ export async function putManifest(
     ...(document.subject !== null && { 'oci-subject': document.subject }),
     ...(reference.kind === 'digest' && tags.length > 0 && { 'oci-tag': [...tags] }),
   });
+}
+
+export async function putManifest(
+  deps: ManifestDeps,
+  exchange: Exchange,
+  target: ManifestTarget,
+): Promise<void> {
+  const gone = new AbortController();
+  exchange.response.once('close', () => gone.abort(new Error('the client went away')));
+  const release = await deps.pushes.take(gone.signal);
+  const tooSlow = setTimeout(() => exchange.request.destroy(), LIMITS.registryDocumentMs);
+  try {
+    await takeManifest(deps, exchange, target);
+  } finally {
+    clearTimeout(tooSlow);
+    release();
+  }
 }
 
 export async function deleteManifest(

@@ -7,7 +7,7 @@ import { answerBytes, answerJson, type Exchange } from './answer.ts';
 import { type BlobDeps, deleteBlob, getBlob } from './blobs.ts';
 import { Fault, STATUS } from './fault.ts';
 import { getCatalog, getSearch, getTags } from './lists.ts';
-import { deleteManifest, getManifest, putManifest } from './manifests.ts';
+import { deleteManifest, getManifest, type ManifestDeps, putManifest } from './manifests.ts';
 import { getReferrers } from './referrers.ts';
 import { type Route, routeOf } from './route.ts';
 import {
@@ -19,7 +19,7 @@ import {
   uploadStatus,
 } from './uploads.ts';
 
-export interface RouterDeps extends BlobDeps, UploadDeps {
+export interface RouterDeps extends BlobDeps, ManifestDeps, UploadDeps {
   readonly access: RegistryAccess | null;
   readonly isReadonly: boolean;
   readonly log: Log;

@@ -54,6 +54,23 @@ class Running implements AsyncDisposable {
     return promise;
   }
 
+  /** A request whose body never ends. */
+  stuckPut(path: string): { readonly sent: Promise<void>; destroy(): void } {
+    const headers = { 'content-type': TYPE, 'content-length': '100', expect: '100-continue' };
+    const outgoing = request({
+      host: '127.0.0.1',
+      port: this.#port,
+      method: 'PUT',
+      path,
+      headers,
+      agent: false,
+    });
+    outgoing.on('error', () => undefined);
+    const sent = new Promise<void>((resolve) => outgoing.once('continue', resolve));
+    outgoing.flushHeaders();
+    return { sent, destroy: () => void outgoing.destroy() };
+  }
+
   async pushBlob(repo: string, bytes: Buffer): Promise<string> {
     const name = digest(bytes);
     const { status } = await this.ask('POST', `/v2/${repo}/blobs/uploads/?digest=${name}`, { body: bytes });
@@ -190,6 +207,25 @@ test('repositories are apart: what one has is not served, mounted by name or nam
   const opened = await running.ask('POST', '/v2/a/blobs/uploads/');
   const session = String(opened.headers['location']).replace('/v2/a/', '/v2/b/');
   assert.equal((await running.ask('GET', session)).status, 404);
+});
+
+test('few manifests are taken at once; who waits gets his turn', async () => {
+  await using running = await start();
+  const name = await running.pushBlob('a', randomBytes(10));
+  const stuck = Array.from({ length: LIMITS.manifestPushes }, () =>
+    running.stuckPut('/v2/a/manifests/stuck'),
+  );
+  await Promise.all(stuck.map(({ sent }) => sent));
+  let isDone = false;
+  const waiting = running.pushManifest('a', 'latest', imageOf(name, 10)).then((answer) => {
+    isDone = true;
+    return answer;
+  });
+  for (let n = 0; n < 20; n++) assert.equal((await running.ask('GET', '/v2/')).status, 200);
+  assert.equal(isDone, false);
+  stuck[0]?.destroy();
+  assert.equal((await waiting).status, 201);
+  for (const { destroy } of stuck) destroy();
 });
 
 test('readonly: everything is read, nothing changes', async () => {
