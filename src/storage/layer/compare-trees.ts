@@ -71,10 +71,15 @@ interface Tally {
   readonly wasted: { path: string; sizeBytes: number }[];
 }
 
+interface Found {
+  readonly part: Part;
+  readonly entry: StackEntry;
+}
+
 /** What the layers above say about a name. */
 interface Decided {
   /** The directories of that name that are seen as one, top first. */
-  readonly open: Part[];
+  readonly merged: Found[];
   /** What lower layers have of that name is hidden. */
   isClosed: boolean;
 }
@@ -112,12 +117,22 @@ export class WasteCount {
 
   #directory(parts: readonly Part[], prefix: string): void {
     const decided = new Map<string, Decided>();
+    for (const part of parts) this.#part(part, { prefix, decided });
+    for (const [name, { merged }] of decided)
+      this.#merged(merged, prefix === '' ? name : `${prefix}/${name}`);
+  }
+
+  /** Only what is looked into is open: a directory may have thousands in it. */
+  #merged(merged: readonly Found[], path: string): void {
+    const parts: Part[] = [];
     try {
-      for (const part of parts) this.#part(part, { prefix, decided });
-      for (const [name, { open }] of decided)
-        if (open.length > 0) this.#directory(open, prefix === '' ? name : `${prefix}/${name}`);
+      for (const { part, entry } of merged) {
+        const [fd] = this.#stack.openChild([part.fd], entry) ?? [];
+        if (fd !== undefined) parts.push({ fd, layer: part.layer });
+      }
+      if (parts.length > 0) this.#directory(parts, path);
     } finally {
-      for (const { open } of decided.values()) for (const { fd } of open) this.#stack.close([fd]);
+      this.#stack.close(parts.map(({ fd }) => fd));
     }
   }
 
@@ -133,7 +148,7 @@ export class WasteCount {
         above.isClosed = true;
         continue;
       }
-      const here = above ?? { open: [], isClosed: false };
+      const here = above ?? { merged: [], isClosed: false };
       at.decided.set(name, here);
       if (stat.type === 'directory') this.#open(part, entry, here);
       else {
@@ -144,10 +159,11 @@ export class WasteCount {
   }
 
   #open(part: Part, entry: StackEntry, here: Decided): void {
-    const [fd] = this.#stack.openChild([part.fd], entry) ?? [];
-    if (fd === undefined) return;
-    here.open.push({ fd, layer: part.layer });
-    here.isClosed = isOpaque(this.#files, fd);
+    const opened = this.#stack.openChild([part.fd], entry);
+    if (opened === null) return;
+    here.merged.push({ part, entry });
+    here.isClosed = isOpaque(this.#files, opened[0] ?? -1);
+    this.#stack.close(opened);
   }
 
   #tally(layer: number, sizeBytes: number): void {

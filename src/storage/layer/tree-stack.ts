@@ -55,10 +55,12 @@ export function byteText(bytes: Buffer): string {
 
 export class TreeStack {
   readonly #files: Files;
+  readonly #limit: number;
   #held = 0;
 
-  constructor(files: Files) {
+  constructor(files: Files, descriptors: number = DESCRIPTORS) {
     this.#files = files;
+    this.#limit = descriptors;
   }
 
   /** Absolute paths of the trees, top first. */
@@ -82,10 +84,10 @@ export class TreeStack {
 
   #take(fd: number): number {
     this.#held++;
-    if (this.#held <= DESCRIPTORS) return fd;
+    if (this.#held <= this.#limit) return fd;
     this.#files.close(fd);
     this.#held--;
-    throw new Error(`directories nest too deeply: more than ${DESCRIPTORS} of the layers' would be open`);
+    throw new Error(`directories nest too deeply: more than ${this.#limit} of the layers' would be open`);
   }
 
   /** Everything in a directory, in the order of the bytes of the names. */

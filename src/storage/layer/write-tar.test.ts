@@ -309,6 +309,8 @@ test('a layer has whiteouts for what went, and nothing that only a mount needed'
 test('two joined trees are compared, and what is stored in vain is counted', (t) => {
   const [base, middle, top, other] = [directory(t), directory(t), directory(t), directory(t)];
   fill(base, ['d/removed', 'd/replaced', 'd/kept', 'tree/a', 'tree/b/c', 'lost/x'], '12345');
+  // Not all of them are open at once.
+  for (let at = 0; at < 100; at++) mkdirSync(join(base, 'd', `many-${at}`));
   fill(middle, ['d/replaced', 'middle'], '123');
   whiteout(join(middle, 'd'), 'removed');
   whiteout(middle, 'lost');
@@ -316,7 +318,7 @@ test('two joined trees are compared, and what is stored in vain is counted', (t)
   setXattr(join(top, 'tree'), 'trusted.overlay.opaque', 'y');
   fill(other, ['d/replaced', 'added/file'], '1234567');
 
-  const stack = new TreeStack(files);
+  const stack = new TreeStack(files, 30);
   const joined = stack.openRoots([top, middle, base]);
   const waste = new WasteCount(files, { stack, layers: 3 }).count(joined);
   assert.deepEqual(
@@ -343,4 +345,18 @@ test('two joined trees are compared, and what is stored in vain is counted', (t)
   ]);
   assert.deepEqual(compareTrees({ files, stack }, joined, joined), []);
   for (const roots of [joined, branch]) stack.close(roots);
+});
+
+test('a walk that would take too many descriptors is given up, and closes them', (t) => {
+  const path = directory(t);
+  mkdirSync(join(path, 'a/b/c/d/e/f/g/h/i/j'), { recursive: true });
+  const open = readdirSync('/proc/self/fd').length;
+  const stack = new TreeStack(files, 8);
+  const root = stack.openRoots([path]);
+  assert.throws(
+    () => writeTree({ stack, root }, new TarTreeWriter(files, () => undefined)),
+    /nest too deeply/,
+  );
+  stack.close(root);
+  assert.equal(readdirSync('/proc/self/fd').length, open);
 });
