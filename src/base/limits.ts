@@ -73,8 +73,8 @@ export const LIMITS = {
   /** … and are given up after so long. */
   slowCallDeadlineMs: 30_000,
   /**
-   * A registry: until a connection stands, until an answer begins, between two pieces of it, and for an answer
-   * that is no blob altogether.
+   * A registry: until a connection stands, until an answer begins, between two pieces of it, and for a whole
+   * answer that is no blob.
    */
   registryConnectMs: 10_000,
   registryFirstByteMs: 30_000,
