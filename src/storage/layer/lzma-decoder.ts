@@ -157,11 +157,22 @@ export class LzmaDecoder {
   #copyMatch(end: number): void {
     if (this.#left === 0) return;
     if (this.#rep0 < 0 || this.#rep0 >= this.#filled) throw damaged('LZMA distance');
-    const distance = this.#rep0;
-    while (this.#left > 0 && this.#total < end) {
-      this.#putByte(this.#byteAt(distance));
-      this.#left--;
+    const dictionary = this.#dictionary;
+    const size = dictionary.length;
+    const length = Math.min(this.#left, end - this.#total);
+    let to = this.#position;
+    let from = to - this.#rep0 - 1;
+    if (from < 0) from += size;
+    // One by one: a match may overlap with itself.
+    for (let i = 0; i < length; i++) {
+      dictionary[to] = dictionary[from] as number;
+      if (++to === size) to = 0;
+      if (++from === size) from = 0;
     }
+    this.#position = to;
+    this.#total += length;
+    this.#filled = Math.min(size, this.#filled + length);
+    this.#left -= length;
   }
 
   #normalize(): void {
