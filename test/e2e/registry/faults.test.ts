@@ -205,9 +205,10 @@ async function meets({ daemon, standin }: RegistryTest, one: Case): Promise<void
   const sent = entries.filter(({ url, method }) => method === 'GET' && url.includes(layer?.digest ?? ''));
   const bytes = sent.reduce((sum, entry) => sum + entry.sentBytes, 0);
   if (one.isResumed === true) {
+    const requests = sent.map((entry) => `${entry.range || 'all'}: ${entry.sentBytes}`).join(', ');
     assert.ok(
       sent.some(({ range }) => range !== ''),
-      `${told}: nothing was asked by range`,
+      `${told}: nothing was asked by range: ${requests}`,
     );
     const limit = (layer?.sizeBytes ?? 0) + TAIL_BYTES * (sent.length - 1);
     assert.ok(bytes <= limit, `${told}: ${bytes} bytes were sent of ${layer?.sizeBytes}`);

@@ -68,6 +68,7 @@ export class Standin {
   readonly images: readonly BuiltStandinImage[];
   readonly content: ContentFolder;
   readonly #child: ChildProcess;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(of: {
     readonly form: Form | null;
@@ -100,7 +101,14 @@ export class Standin {
     return this.#ask(message);
   }
 
-  async #ask(message: ToStandin): Promise<FromStandin> {
+  /** One question after the other: answers carry no name. */
+  #ask(message: ToStandin): Promise<FromStandin> {
+    const asked = this.#last.then(() => this.#exchange(message));
+    this.#last = asked.catch(() => undefined);
+    return asked;
+  }
+
+  async #exchange(message: ToStandin): Promise<FromStandin> {
     const answered = once(this.#child, 'message') as Promise<[FromStandin]>;
     this.#child.send(message);
     const [answer] = await answered;
