@@ -37,7 +37,7 @@ export async function planPull(
 ): Promise<PullPlan> {
   const { credentials, platform, signal } = options;
   const reference = preciseReference(asked);
-  const repository = deps.registry.repository(reference, { actions: 'pull', credentials });
+  const repository = deps.registry.repository(reference, { actions: 'pull', credentials, signal });
   const source = { repository, content: deps.storage.content };
   await repository.ping();
   const root = await resolveRoot(source, reference);

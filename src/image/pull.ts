@@ -106,7 +106,11 @@ async function allTags({ repository, options }: Pull, reference: Reference): Pro
 /** See `ImageService.pull`. */
 export async function pullImage(deps: ImageDeps, asked: Reference, options: PullOptions): Promise<void> {
   const { credentials, all = false, onProgress } = options;
-  const repository = deps.registry.repository(asked, { actions: 'pull', credentials });
+  const repository = deps.registry.repository(asked, {
+    actions: 'pull',
+    credentials,
+    signal: options.signal,
+  });
   const pull: Pull = { deps, repository, options };
   await repository.ping();
   const references = all

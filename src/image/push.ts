@@ -116,7 +116,8 @@ export async function pushImages(deps: ImageDeps, reference: Reference, options:
   options.onProgress({ status: `The push refers to repository [${name}]` });
   const names = namesToPush(deps, reference);
   const { domain, path } = reference;
-  const use = { actions: 'pull,push', credentials: options.credentials } as const;
+  const { credentials, signal } = options;
+  const use = { actions: 'pull,push', credentials, signal } as const;
   const repository = deps.registry.repository({ domain, path }, use);
   await repository.ping();
   for (const each of names) await pushTag(deps, each, { repository, options });

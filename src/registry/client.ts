@@ -70,6 +70,8 @@ export interface Repository {
 export interface RepositoryUse {
   readonly actions: 'pull' | 'pull,push';
   readonly credentials: Credentials | null;
+  /** Ends everything that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SearchResult {

@@ -71,6 +71,7 @@ class Client implements RegistryClient {
       path: name.path,
       actions: use.actions,
       credentials: credentialsFor(name.domain, use.credentials),
+      signal: use.signal ?? new AbortController().signal,
       sender: this.#sender,
       places: async () =>
         new PlaceOrder(places(await this.#endpoints(name.domain, { actions })), this.#wire.timings.silenceMs),

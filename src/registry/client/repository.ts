@@ -21,6 +21,7 @@ export interface RepositoryParts {
   readonly path: string;
   readonly actions: 'pull' | 'pull,push';
   readonly credentials: Credentials | null;
+  readonly signal: AbortSignal;
   readonly sender: Sender;
   /** Looks names up where insecure networks are configured; asked once. */
   readonly places: () => Promise<PlaceOrder>;
@@ -28,7 +29,6 @@ export interface RepositoryParts {
   readonly log: Log;
 }
 
-const NEVER = new AbortController().signal;
 const OCTETS = 'application/octet-stream';
 
 function jsonOf(answer: Answer, bytes: Buffer | null, what: string): JsonObject {
@@ -51,7 +51,7 @@ export class HttpRepository implements Repository {
   }
 
   async ping(): Promise<void> {
-    await this.#ask(NEVER, async (place, signal) => {
+    await this.#ask(this.#parts.signal, async (place, signal) => {
       const answer = await this.#send(place, { method: 'GET', path: '/v2/', signal }, null);
       if (isSuccess(answer) || answer.status === 401) answer.discard();
       else throw await answerError(answer, this.#wire);
@@ -59,7 +59,7 @@ export class HttpRepository implements Repository {
   }
 
   async head(reference: string): Promise<ManifestHead> {
-    return await this.#ask(NEVER, async (place, signal, order) => {
+    return await this.#ask(this.#parts.signal, async (place, signal, order) => {
       const answer = await this.#send(place, this.#manifestAsk('HEAD', reference, signal));
       answer.discard();
       const head = headOf(answer, reference);
@@ -74,7 +74,7 @@ export class HttpRepository implements Repository {
   }
 
   async manifest(reference: string): Promise<FetchedManifest> {
-    return await this.#ask(NEVER, async (place, signal, order) => {
+    return await this.#ask(this.#parts.signal, async (place, signal, order) => {
       const manifest = await this.#fetchManifest(place, reference, signal);
       order.prefer(place);
       return manifest;
@@ -100,7 +100,7 @@ export class HttpRepository implements Repository {
     }
     const source = await this.#blobSource();
     for (let tries = 1; ; tries++) {
-      const bytes = await readBlob(source, want, NEVER);
+      const bytes = await readBlob(source, want, this.#parts.signal);
       if (digestOf(bytes) === want.digest) return bytes;
       source.places.distrust(want.digest);
       if (tries < (source.places.areSeveral ? LIMITS.registryTries : 1)) continue;
@@ -122,8 +122,8 @@ export class HttpRepository implements Repository {
   }
 
   async hasBlob(digest: Digest): Promise<boolean> {
-    return await this.#atOrigin(NEVER, async (send) => {
-      const answer = await send({ method: 'HEAD', path: this.#blobPath(digest), signal: NEVER });
+    return await this.#atOrigin(this.#parts.signal, async (send) => {
+      const answer = await send({ method: 'HEAD', path: this.#blobPath(digest), signal: this.#parts.signal });
       answer.discard();
       if (isSuccess(answer)) return true;
       if (answer.status === 404) return false;
@@ -133,7 +133,7 @@ export class HttpRepository implements Repository {
 
   async mountBlob(digest: Digest, fromPath: string): Promise<boolean> {
     const scopes = [...this.#identity().scopes, `repository:${fromPath}:pull`];
-    const session = await mount(await this.#sink(scopes), { digest, from: fromPath }, NEVER);
+    const session = await mount(await this.#sink(scopes), { digest, from: fromPath }, this.#parts.signal);
     if (session === null) return true;
     this.#sessions.set(digest, session);
     return false;
@@ -154,13 +154,13 @@ export class HttpRepository implements Repository {
     document: { readonly mediaType: string; readonly bytes: Uint8Array },
   ): Promise<Digest> {
     const { bytes, mediaType } = document;
-    return await this.#atOrigin(NEVER, async (send) => {
+    return await this.#atOrigin(this.#parts.signal, async (send) => {
       const answer = await send({
         method: 'PUT',
         path: this.#manifestPath(reference),
         headers: { 'content-type': mediaType },
         body: { sizeBytes: bytes.length, open: () => once(bytes) },
-        signal: NEVER,
+        signal: this.#parts.signal,
       });
       if (!isSuccess(answer)) throw await answerError(answer, this.#wire);
       answer.discard();
@@ -187,7 +187,7 @@ export class HttpRepository implements Repository {
   }
 
   async referrers(digest: Digest): Promise<readonly Descriptor[]> {
-    return await this.#ask(NEVER, async (place, signal) => {
+    return await this.#ask(this.#parts.signal, async (place, signal) => {
       const found: Descriptor[] = [];
       let path: string | URL | null = `/v2/${this.#parts.path}/referrers/${digest}`;
       for (let pages = 0; path !== null && pages < LIMITS.tagPages; pages++) {

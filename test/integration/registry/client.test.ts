@@ -214,3 +214,13 @@ test('an address for an import', async (t) => {
   assert.equal((await all(chunks)).toString(), 'tar');
   await assert.rejects(client(t).fetchUrl(`http://${one.host}/b.tar`, NEVER), { status: 404 });
 });
+
+test('a caller that leaves ends what is under way', async (t) => {
+  const one = await registry(t, silent);
+  const leaving = new AbortController();
+  const use = { actions: 'pull', credentials: null, signal: leaving.signal } as const;
+  const waiting = client(t).repository({ domain: one.host, path: 'team/app' }, use).manifest('v1');
+  setTimeout(() => leaving.abort(new Error('left')), 30);
+  await assert.rejects(waiting, /left/);
+  assert.equal(one.seen.length, 1);
+});
