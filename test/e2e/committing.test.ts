@@ -189,3 +189,19 @@ e2e('images are explained, compared, and a prune is shown before it is done', {}
   assert.equal(reclaimed(done), reclaimed(plan));
   assert.equal(await daemon.mustDocker(['images', '-q']), '');
 });
+
+e2e('with whole trees instead of layers the same', { args: ['--storage-driver', 'vfs'] }, async (daemon) => {
+  const script = 'echo x >/own; rm /etc/group; mkdir -p /mine/dir; touch /mine/dir/f';
+  await daemon.mustDocker(['run', '--name', 'c1', ...NONE, '-v', 'data:/vol', 'busybox', 'sh', '-c', script]);
+  const changes = (await daemon.mustDocker(['diff', 'c1'])).split('\n').sort();
+  assert.deepEqual(changes, [
+    ...['A /mine', 'A /mine/dir', 'A /mine/dir/f', 'A /own', 'A /vol', 'C /etc', 'D /etc/group'],
+  ]);
+  await daemon.mustDocker(['commit', 'c1', 'one:1']);
+  assert.deepEqual(await topLayer(daemon, 'one:1'), [
+    ...['etc/', 'etc/.wh.group', 'mine/', 'mine/dir/', 'mine/dir/f', 'own'],
+  ]);
+  assert.equal(await daemon.mustDocker(['run', '--rm', ...NONE, 'one:1', 'ls', '/mine/dir']), 'f');
+  assert.match(await gantry(daemon, 'image', 'diff', 'busybox', 'one:1'), /\nD \/etc\/group/);
+  assert.match(await gantry(daemon, 'image', 'explain', 'one:1'), /\nWasted: +\? in files/);
+});
