@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { Blob, ContentStore } from './content-store.ts';
 import { detectCompression } from './layer/decompress.ts';
@@ -17,6 +18,8 @@ export interface LayerArchives {
 }
 
 const HEAD_BYTES = 18;
+/** Archives that are compressed side by side: each keeps several processors busy and some memory. */
+const LANES = 2;
 
 async function headOf(path: string): Promise<Buffer> {
   const handle = await open(path, 'r');
@@ -35,6 +38,8 @@ export function createLayerArchives({
   readonly content: ContentStore;
   readonly pool: WorkerPool;
 }): LayerArchives {
+  const lanes = new KeyedMutex();
+  let started = 0;
   return {
     formOf: async (blob) => {
       await content.stat(blob);
@@ -48,10 +53,12 @@ export function createLayerArchives({
     },
     compress: (blob, { lease, signal }) => {
       const path = content.pathOf(blob);
-      return content.ingestFile(async (target) => {
-        const { digest, sizeBytes } = await pool.run({ kind: 'compress', path, target }, { signal });
-        return { digest: digest as Digest, sizeBytes };
-      }, lease);
+      return lanes.run(`${started++ % LANES}`, () =>
+        content.ingestFile(async (target) => {
+          const { digest, sizeBytes } = await pool.run({ kind: 'compress', path, target }, { signal });
+          return { digest: digest as Digest, sizeBytes };
+        }, lease),
+      );
     },
   };
 }

@@ -21,42 +21,64 @@ function compressed(block: Buffer): Promise<Buffer> {
   return promisify(gzip)(block, { level: LEVEL, chunkSize: BLOCK_BYTES / 2 });
 }
 
-/** The source's bytes in blocks of one size; the last one is shorter. */
-async function* blocksOf(source: ByteSource): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  let fill = 0;
-  for (let piece = await source.next(); piece !== null; piece = await source.next()) {
-    for (let at = 0; at < piece.length; ) {
-      const length = piece.copy(block, fill, at);
-      at += length;
-      fill += length;
-      if (fill < BLOCK_BYTES) continue;
-      yield block;
-      block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      fill = 0;
-    }
+/** Fills blocks of one size from a source, whose last one is shorter. Null at the end. */
+class Blocks {
+  readonly #source: ByteSource;
+  /** What the last block had no room for. */
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(source: ByteSource) {
+    this.#source = source;
   }
-  if (fill > 0) yield block.subarray(0, fill);
+
+  async fill(block: Buffer): Promise<Buffer | null> {
+    let filled = 0;
+    while (filled < block.length) {
+      if (this.#rest.length === 0) {
+        const piece = await this.#source.next();
+        if (piece === null) break;
+        this.#rest = piece;
+      }
+      const length = this.#rest.copy(block, filled);
+      this.#rest = this.#rest.subarray(length);
+      filled += length;
+    }
+    return filled === 0 ? null : block.subarray(0, filled);
+  }
 }
 
-/** The compressed blocks in their order, some of them made ahead. */
-async function* compressedBlocks(blocks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const ahead: Promise<Buffer>[] = [];
-  const start = (block: Buffer): void => {
+/** The compressed blocks in their order, some of them made ahead. Always in the same memory. */
+async function* compressedBlocks(source: ByteSource): AsyncGenerator<Buffer> {
+  const blocks = new Blocks(source);
+  const ahead: { readonly memory: Buffer; readonly coming: Promise<Buffer> }[] = [];
+  const start = (memory: Buffer, block: Buffer): void => {
     const coming = compressed(block);
     // Whoever takes it is told.
     coming.catch(() => undefined);
-    ahead.push(coming);
+    ahead.push({ memory, coming });
   };
-  let isEmpty = true;
-  for await (const block of blocks) {
-    isEmpty = false;
-    start(block);
-    const first = ahead.length < BLOCKS_AT_ONCE ? undefined : ahead.shift();
-    if (first !== undefined) yield await first;
+  const free = Array.from({ length: BLOCKS_AT_ONCE }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
+  let isOver = false;
+  let started = 0;
+  try {
+    for (;;) {
+      for (let memory = isOver ? undefined : free.pop(); memory !== undefined; memory = free.pop()) {
+        const block = await blocks.fill(memory);
+        isOver = block === null;
+        // An empty archive is compressed, too.
+        if (block !== null || started === 0) start(memory, block ?? memory.subarray(0, 0));
+        started++;
+        if (isOver) break;
+      }
+      const first = ahead.shift();
+      if (first === undefined) return;
+      yield await first.coming;
+      free.push(first.memory);
+    }
+  } finally {
+    // Memory that is still read is not given up.
+    await Promise.allSettled(ahead.map(({ coming }) => coming));
   }
-  if (isEmpty) start(Buffer.alloc(0));
-  for (const coming of ahead) yield await coming;
 }
 
 /** Writes an archive compressed with gzip into a new file. The same bytes give the same file. */
@@ -71,7 +93,7 @@ export async function compressFile(context: JobContext, job: CompressJob): Promi
     try {
       const hash = createHash('sha256');
       let sizeBytes = 0;
-      for await (const bytes of compressedBlocks(blocksOf(plain))) {
+      for await (const bytes of compressedBlocks(plain)) {
         hash.update(bytes);
         for (let at = 0; at < bytes.length; )
           at += (await writeTo(fd, bytes, at, bytes.length - at, sizeBytes + at)).bytesWritten;
