@@ -34,7 +34,7 @@ export interface BatchedEntry {
   readonly mtime: { readonly seconds: number; readonly nanoseconds: number };
 }
 
-/** Makes the entries in order: how many there are until the first that is refused. That one leaves nothing. */
+/** Makes the entries in order: how many until the first that is refused, which leaves nothing. */
 export type MakeEntries = (entries: Uint8Array, content: Uint8Array) => number;
 
 export class EntryBatch {

@@ -294,10 +294,7 @@ export interface NetworkSetup {
 }
 
 export interface Namespaces {
-  /**
-   * A new network namespace, kept by the returned descriptor alone; made on another thread. It belongs to
-   * `userns` when that is given.
-   */
+  /** A new one, kept by the returned descriptor alone; of `userns` when that is given. On another thread. */
   createNetwork(options?: { readonly userns?: number }): Promise<number>;
   /** On another thread. What was made before something is refused stays. */
   connectNetwork(netns: number, setup: NetworkSetup): Promise<void>;

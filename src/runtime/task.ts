@@ -26,7 +26,9 @@ export interface StartRequest {
    * returned.
    */
   readonly rootfsFd: number;
-  /** Open network namespace; absent: the runtime makes one, or the spec names another. The caller closes it. */
+  /**
+   * Open network namespace; absent: the runtime makes one, or the spec names another. The caller closes it.
+   */
   readonly netns?: number;
   /** Makes what belongs into `netns`; called once, perhaps while the start is at work. */
   readonly connectNetwork?: () => Promise<void>;

@@ -185,13 +185,14 @@ export class Service {
       await rm(SOCKET, { force: true });
     }
     if (leaks.length > 0) throw new Error(`left behind:\n${leaks.join('\n')}`);
-    const isEmpty = async (): Promise<true | undefined> => ((await helpers()).length === 0 ? true : undefined);
+    const isEmpty = async (): Promise<true | undefined> =>
+      (await shimsAndRuntimes()).length === 0 ? true : undefined;
     await until(isEmpty, { timeoutMs: 10_000, what: 'no shim without its service' });
   }
 }
 
 /** Shims and OCI runtimes that live. */
-async function helpers(): Promise<string[]> {
+async function shimsAndRuntimes(): Promise<string[]> {
   const processes = await must('ps', ['-e', '-o', 'pid=,args=']);
   return processes.split('\n').filter((line) => /^ *\d+ \S*(gantry-shim|runc|crun)\b/.test(line));
 }
@@ -205,7 +206,7 @@ async function lookOnce(dataRoot: string): Promise<string[]> {
   for (const line of mounts.split('\n')) if (line.includes(' - overlay ')) leaks.push(`mount: ${line}`);
   const links = await must('ip', ['-o', 'link', 'show', 'type', 'veth']);
   for (const line of links.split('\n').filter((text) => text !== '')) leaks.push(`link: ${line}`);
-  for (const line of await helpers()) if (!isSpare(line)) leaks.push(`process: ${line}`);
+  for (const line of await shimsAndRuntimes()) if (!isSpare(line)) leaks.push(`process: ${line}`);
   const cgroups = await readdir('/sys/fs/cgroup', { recursive: true, withFileTypes: true });
   for (const { parentPath, name } of cgroups)
     if (/^[0-9a-f]{64}$/.test(name)) leaks.push(`cgroup: ${join(parentPath, name)}`);

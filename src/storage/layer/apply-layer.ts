@@ -44,7 +44,7 @@ function isReplaced(error: unknown): boolean {
 /**
  * Writes an archive's entries into a tree, on descriptors only: the kernel resolves every path inside the
  * root. Ordinary entries wait and are made many at once (`PendingEntries`); whatever is not, or looks up a
- * path, or closes a directory, has those that wait made first, so that all comes about in the archive's order.
+ * path, or closes a directory, has those that wait made first, so that all comes in the archive's order.
  * What a directory's metadata would disturb (times, set-group-ID, default ACLs) is set when everything
  * else is written.
  */

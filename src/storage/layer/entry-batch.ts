@@ -23,7 +23,10 @@ export function batchKind(entry: TarEntry): EntryKind | null {
       return entry.xattrs === null && entry.sizeBytes <= BATCHED_CONTENT_BYTES ? 'file' : null;
     case 'symlink':
       return entry.xattrs === null && !entry.linkPath.includes('\0') ? 'symlink' : null;
-    default:
+    case 'block':
+    case 'character':
+    case 'fifo':
+    case 'hardlink':
       return null;
   }
 }
