@@ -75,4 +75,6 @@ test('layers that come and are none', () => {
   assert.equal(text(full), 'failed to register layer: write: no space left on device');
   const named = Object.assign(new Error('write /usr/bin/x: no space left on device'), { code: 'ENOSPC' });
   assert.equal(text(named), 'failed to register layer: write /usr/bin/x: no space left on device');
+  const inLayer = Object.assign(new Error('write usr/x: no space left on device'), { code: 'ENOSPC' });
+  assert.equal(text(inLayer), 'failed to register layer: write /usr/x: no space left on device');
 });

@@ -69,6 +69,6 @@ export function unpackError(error: unknown): unknown {
 
 function noSpace(message: string): string {
   return message.includes('no space left on device') && !message.startsWith('ENOSPC')
-    ? message
+    ? message.replace(/^(\w+) (?!\/)/, '$1 /')
     : 'write: no space left on device';
 }

@@ -4,10 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { PLAIN_ENV, until } from '../../support/command.ts';
+import { must, PLAIN_ENV, run, until } from '../../support/command.ts';
+import { e2e } from '../../support/e2e.ts';
+import { imageArchive } from '../../support/images.ts';
 import type { BuiltStandinImage, StandinImage } from '../../support/registry/content.ts';
 import { pull, type RegistryTest, registryTest, smallLayers } from '../../support/registry/fixture.ts';
 import type { Fault, LedgerEntry, RegistryRole } from '../../support/registry/plan.ts';
+import { registryIsMissing, startRegistry } from '../../support/registry/real.ts';
 
 const R = '127.0.0.1:5000';
 const role: RegistryRole = {
@@ -326,3 +329,61 @@ registryTest(
     assert.deepEqual(await readdir(`${daemon.dataRoot}/content/blobs/sha256`), []);
   },
 );
+
+registryTest(
+  'a disk that is full in mid-pull: the file is named, and nothing is left',
+  {
+    ...plain,
+    images: [
+      { repository: 'archive', tags: ['v'], layers: [large('one'), large('two')] },
+      { repository: 'tree', tags: ['v'], layers: [[{ path: 'zeros', content: Buffer.alloc(20 * MIB) }]] },
+      { repository: 'small', tags: ['v'], layers: smallLayers('s') },
+    ],
+  },
+  async (given) => {
+    const { daemon } = given;
+    await daemon.kill('SIGTERM');
+    await must('mount', ['-t', 'tmpfs', '-o', 'size=10m', 'tmpfs', daemon.dataRoot]);
+    try {
+      await daemon.start();
+      for (const name of ['archive', 'tree']) {
+        const { error } = await pull(daemon, `${R}/${name}:v`);
+        assert.match(
+          error,
+          /^failed to register layer: write(?: \/(?:one|two|zeros))?: no space left on device$/,
+        );
+        await nothingIsBegun(given);
+        assert.deepEqual(await readdir(`${daemon.dataRoot}/content/blobs/sha256`), []);
+      }
+      assert.equal((await pull(daemon, `${R}/small:v`)).error, '');
+    } finally {
+      await daemon.kill('SIGTERM');
+      await run('umount', [daemon.dataRoot]);
+    }
+  },
+);
+
+for (const kind of ['gantry', 'docker-registry'] as const)
+  e2e(`pulls from ${kind}`, { images: [], skip: registryIsMissing(kind) }, async (daemon) => {
+    const enter = ['nsenter', `--net=/run/netns/${daemon.network}`, '--'];
+    await using registry = await startRegistry({ kind, address: R, enter });
+    const name = `${registry.address}/team/bb:v`;
+    await daemon.mustDocker(['import', '-c', 'CMD ["echo","hello"]', await imageArchive('rootfs'), name]);
+    const id = await daemon.mustDocker(['image', 'inspect', '--format', '{{.Id}}', name]);
+    const pushed = /digest: (sha256:[0-9a-f]{64})/.exec(await daemon.mustDocker(['push', name]))?.[1] ?? '';
+    await daemon.mustDocker(['rmi', '--force', id]);
+    const run = await daemon.docker(['run', '--rm', name]);
+    assert.equal(run.stdout, 'hello\n', run.stderr);
+    assert.match(run.stderr, /: Pull complete\nDigest: /);
+    assert.equal(await daemon.mustDocker(['image', 'inspect', '--format', '{{.Id}}', name]), id);
+    await daemon.mustDocker(['rmi', name]);
+    const precise = `${registry.address}/team/bb@${pushed}`;
+    assert.match(await daemon.mustDocker(['pull', precise]), new RegExp(`Digest: ${pushed}`));
+    const { json } = await daemon.api(`/distribution/${name}/json`);
+    const { Descriptor, Platforms } = json as {
+      readonly Descriptor: { readonly digest: string; readonly size: number };
+      readonly Platforms: readonly { readonly os: string }[];
+    };
+    assert.equal(Descriptor.digest, pushed);
+    assert.equal(Platforms[0]?.os, 'linux');
+  });
