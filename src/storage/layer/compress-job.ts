@@ -57,7 +57,7 @@ async function* compressedBlocks(source: ByteSource): AsyncGenerator<Buffer> {
     coming.catch(() => undefined);
     ahead.push({ memory, coming });
   };
-  const free = Array.from({ length: BLOCKS_AT_ONCE }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
+  const free: Buffer[] = Array.from({ length: BLOCKS_AT_ONCE }, () => Buffer.allocUnsafeSlow(BLOCK_BYTES));
   let isOver = false;
   let started = 0;
   try {
