@@ -32,14 +32,16 @@ async function pour(
   let writing: Promise<void> = Promise.resolve();
   let gathered: Uint8Array[] = [];
   let gatheredBytes = 0;
+  let received = 0;
   const write = async (): Promise<void> => {
     await writing;
     writing = intake.append(gathered);
     // Whoever waits for it next is told.
     writing.catch(() => undefined);
+    received += gatheredBytes;
     gathered = [];
     gatheredBytes = 0;
-    how.onProgress?.(intake.haveBytes);
+    how.onProgress?.(received);
   };
   try {
     for await (const chunk of source) {
