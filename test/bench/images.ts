@@ -81,7 +81,7 @@ async function curl(engine: ImageEngine, args: readonly string[]): Promise<strin
   const flags = ['-sS', '--fail-with-body', '--unix-socket', engine.socket];
   const { exit, stdout, stderr } = await run('curl', [...flags, ...args], { timeoutMs: 600_000 });
   if (exit !== 0 || /"error":/.test(stdout))
-    throw new Error(`${engine.label}: ${args.at(-1)}: ${stderr || stdout.slice(-500)}`);
+    throw new Error(`${engine.label}: ${args.at(-1)}: ${stderr} ${stdout.slice(-500)}`);
   return stdout;
 }
 
@@ -217,7 +217,7 @@ async function sample(engine: ImageEngine, verb: Verb, registries: Registries): 
   }
   await using full = await registries.beside(engine, 'image');
   for (const one of references) await remove(engine, one);
-  if (verb === 'pull') return measured(engine, () => pull(engine));
+  if (verb === 'pull') return await measured(engine, () => pull(engine));
   await pull(engine);
   await full[Symbol.asyncDispose]();
   await using empty = await registries.beside(engine, 'nothing');
