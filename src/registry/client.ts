@@ -37,6 +37,13 @@ export interface BlobName {
   readonly sizeBytes: number;
 }
 
+export interface BlobStart {
+  readonly offset: number;
+  readonly signal: AbortSignal;
+  /** The connection was lost; it is tried again after so long. */
+  readonly onRetry?: (delayMs: number) => void;
+}
+
 export interface Repository {
   /** GET /v2/. */
   ping(): Promise<void>;
@@ -45,7 +52,7 @@ export interface Repository {
   /** By tag or digest; at most `LIMITS.manifestBytes`; the bytes have the digest that was asked for. */
   manifest(reference: string): Promise<FetchedManifest>;
   /** From the first endpoint that has it, best that of the manifest. The caller checks the digest. */
-  blob(want: BlobName, from: { readonly offset: number; readonly signal: AbortSignal }): Promise<BlobBody>;
+  blob(want: BlobName, from: BlobStart): Promise<BlobBody>;
   /** A small blob whole, its digest checked. */
   blobBytes(want: BlobName, maxBytes: number): Promise<Buffer>;
   /** The endpoint that gave this blob gave wrong bytes: others are asked before it from now on. */

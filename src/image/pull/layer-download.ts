@@ -70,17 +70,20 @@ export interface LayerDownload {
   readonly intake: Intake;
   readonly signal: AbortSignal;
   readonly onBytes: (haveBytes: number) => void;
+  /** Nothing comes for so long. */
+  readonly onRetry: (delayMs: number) => void;
 }
 
 /**
  * Brings the rest of a blob, from where its intake stands, and ends it. What a server repeats is skipped.
  * Errors: the registry's, the signal's reason, the disk's.
  */
-export async function downloadLayer({ repository, intake, signal, onBytes }: LayerDownload): Promise<void> {
+export async function downloadLayer(download: LayerDownload): Promise<void> {
+  const { repository, intake, signal, onBytes, onRetry } = download;
   const gathering = new Gathering(intake);
   try {
     const { haveBytes, sizeBytes, digest } = intake;
-    const body = await repository.blob({ digest, sizeBytes }, { offset: haveBytes, signal });
+    const body = await repository.blob({ digest, sizeBytes }, { offset: haveBytes, signal, onRetry });
     let skip = haveBytes - body.offset;
     let position = haveBytes;
     for await (const chunk of body.chunks) {
@@ -96,7 +99,6 @@ export async function downloadLayer({ repository, intake, signal, onBytes }: Lay
   } catch (error) {
     intake.fail();
     await gathering.stop();
-    signal.throwIfAborted();
     throw error;
   }
 }

@@ -76,6 +76,7 @@ async function attempt(deps: FetchDeps, want: LayerWant, of: Attempt): Promise<U
     intake,
     signal,
     onBytes: (haveBytes) => progress.amount('Downloading', haveBytes),
+    onRetry: (delayMs) => progress.countDown(delayMs),
   }).then(() => {
     isLoaded = true;
     of.loaded();
@@ -92,13 +93,19 @@ async function attempt(deps: FetchDeps, want: LayerWant, of: Attempt): Promise<U
   });
   unpack.catch(() => stop.abort());
   const [loaded, unpacked] = await Promise.allSettled([download, unpack]);
+  progress.stopCounting();
   of.signal.throwIfAborted();
   if (loaded.status === 'fulfilled' && unpacked.status === 'fulfilled') return unpacked.value;
   if (unpacked.status === 'fulfilled') await unpacked.value.discard();
   // Where the source has failed the tree only says that it ended early.
   if (unpacked.status === 'rejected' && !isLost(unpacked.reason)) throw unpacked.reason;
-  if (loaded.status === 'rejected') throw loaded.reason;
+  if (loaded.status === 'rejected' && !isAbort(loaded.reason)) throw loaded.reason;
   throw unpacked.status === 'rejected' ? unpacked.reason : new Error('a layer is neither here nor refused');
+}
+
+/** The download was ended because nobody unpacks it any more. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 /** What unpacking says when its source has failed. */

@@ -34,3 +34,22 @@ test('who comes later is told where it stands, and who left hears nothing', () =
   progress.step('Download complete');
   assert.equal(lines.length, 1);
 });
+
+test('while the network is away the seconds are counted down, until it is back', (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const progress = new LayerProgress({ digest: digestOf('x'), sizeBytes: 100 });
+  const lines: ImageProgress[] = [];
+  progress.listen((line) => lines.push(line));
+  progress.countDown(2900);
+  context.mock.timers.tick(10_000);
+  progress.countDown(8000);
+  context.mock.timers.tick(1000);
+  progress.amount('Downloading', 5);
+  context.mock.timers.tick(10_000);
+  assert.deepEqual(
+    lines.map(({ status }) => status),
+    [3, 2, 1, 8, 7]
+      .map((seconds) => `Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`)
+      .concat('Downloading'),
+  );
+});

@@ -15,6 +15,7 @@ export class LayerProgress {
   #last: ImageProgress | null = null;
   #lastAmountMs = Number.NEGATIVE_INFINITY;
   #lastStatus = '';
+  #counting: NodeJS.Timeout | null = null;
 
   constructor(
     of: { readonly digest: Digest; readonly sizeBytes: number },
@@ -32,6 +33,11 @@ export class LayerProgress {
   }
 
   step(status: string): void {
+    this.stopCounting();
+    this.#step(status);
+  }
+
+  #step(status: string): void {
     this.#lastStatus = status;
     this.#lastAmountMs = Number.NEGATIVE_INFINITY;
     this.#tell(stepLine(this.#id, status));
@@ -39,12 +45,30 @@ export class LayerProgress {
 
   /** The last amount of a step is always told, others some times a second. */
   amount(status: string, current: number): void {
+    this.stopCounting();
     const nowMs = this.#nowMs();
     const isFirst = status !== this.#lastStatus;
     if (!isFirst && current < this.#totalBytes && nowMs - this.#lastAmountMs < INTERVAL_MS) return;
     this.#lastStatus = status;
     this.#lastAmountMs = nowMs;
     this.#tell(amountLine(this.#id, status, { current, total: this.#totalBytes }));
+  }
+
+  /** `Retrying in 2 seconds`, then `1 second`, until something else is reported. */
+  countDown(delayMs: number): void {
+    this.stopCounting();
+    let seconds = Math.max(1, Math.round(delayMs / 1000));
+    const tell = (): void => {
+      this.#step(`Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`);
+      if (--seconds === 0) this.stopCounting();
+    };
+    this.#counting = setInterval(tell, 1000).unref();
+    tell();
+  }
+
+  stopCounting(): void {
+    if (this.#counting !== null) clearInterval(this.#counting);
+    this.#counting = null;
   }
 
   #tell(line: ImageProgress): void {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeRecord, readRecord } from '#base/durable-record.ts';
@@ -59,7 +60,7 @@ export class UnfinishedPulls {
     this.#running.set(pull.manifest, (this.#running.get(pull.manifest) ?? 0) + 1);
     this.#pulls.set(pull.manifest, pull);
     const path = this.#path(pull.manifest);
-    const temporary = `${path}.tmp`;
+    const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
     await writeFile(temporary, encodeRecord(pull), { mode: 0o600 });
     await rename(temporary, path);
   }

@@ -3,7 +3,7 @@ import type { Log } from '#base/log.ts';
 import { isJsonObject, parseJson, type JsonObject } from '#base/json.ts';
 import { MEDIA_TYPES, parseDescriptor, type Descriptor } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
-import type { BlobBody, BlobName, FetchedManifest, ManifestHead, Repository } from '../client.ts';
+import type { BlobBody, BlobName, BlobStart, FetchedManifest, ManifestHead, Repository } from '../client.ts';
 import type { Credentials } from '../credentials.ts';
 import { RegistryError } from '../errors.ts';
 import { readDocument, type Answer, type Wire } from '../transport/exchange.ts';
@@ -81,11 +81,13 @@ export class HttpRepository implements Repository {
     });
   }
 
-  async blob(
-    want: BlobName,
-    from: { readonly offset: number; readonly signal: AbortSignal },
-  ): Promise<BlobBody> {
-    return await openBlob(await this.#blobSource(), want, from);
+  async blob(want: BlobName, from: BlobStart): Promise<BlobBody> {
+    const source = await this.#blobSource();
+    const onRetry = (error: unknown, delayMs: number): void => {
+      source.onRetry(error, delayMs);
+      from.onRetry?.(delayMs);
+    };
+    return await openBlob({ ...source, onRetry }, want, from);
   }
 
   async blobBytes(want: BlobName, maxBytes: number): Promise<Buffer> {

@@ -54,10 +54,12 @@ async function partialBytes({ daemon }: RegistryTest): Promise<number> {
   return bytes;
 }
 
-async function nothingIsBegun({ daemon }: RegistryTest): Promise<void> {
+async function nothingIsBegun({ daemon }: Pick<RegistryTest, 'daemon'>): Promise<void> {
   for (const folder of ['content/partial', 'content/ingest', 'pulls'])
     assert.deepEqual(await readdir(`${daemon.dataRoot}/${folder}`), [], folder);
-  const trees = await readdir(`${daemon.dataRoot}/overlay2`);
+  const trees = await readdir(`${daemon.dataRoot}/overlay2`).catch(() =>
+    readdir(`${daemon.dataRoot}/vfs/dir`),
+  );
   assert.deepEqual(
     trees.filter((name) => name.startsWith('.staged')),
     [],
@@ -124,6 +126,13 @@ registryTest(
       stderr,
       `Error response from daemon: manifest for ${gone} not found: manifest unknown: manifest unknown\n`,
     );
+    const seconds = Math.floor(Date.now() / 1000);
+    const events = await daemon.mustDocker([
+      ...['events', '--since', `${seconds - 60}`, '--until', `${seconds + 1}`, '--filter', 'event=pull'],
+      ...['--format', '{{.Actor.ID}} {{.Actor.Attributes.name}}'],
+    ]);
+    const short = `${R}/team/app`;
+    assert.deepEqual(events.split('\n'), [`${precise} ${short}`, `${short} ${short}`, `${short}:a ${short}`]);
     const time = await daemon.mustDocker([
       'image',
       'inspect',
@@ -279,7 +288,7 @@ registryTest(
 );
 
 registryTest(
-  'a daemon that is killed in mid-pull goes on where it was; what is whole is not fetched again',
+  'a daemon that is killed or stopped in mid-pull goes on where it was; what is whole is not fetched again',
   {
     ...{ ...plain, faults: [slow(3 * MIB)] },
     images: [
@@ -289,12 +298,15 @@ registryTest(
   async (given) => {
     const { daemon, standin } = given;
     const [image] = standin.images as [BuiltStandinImage];
-    for (const bytes of [MIB, 4 * MIB]) {
+    for (const [bytes, signal] of [
+      [MIB, 'SIGKILL'],
+      [4 * MIB, 'SIGTERM'],
+    ] as const) {
       const lost = pull(daemon, `${R}/killed:v`).catch(() => null);
       await until(async () => (await partialBytes(given)) > bytes || undefined, { what: 'some bytes' });
-      await daemon.restart('SIGKILL');
+      await daemon.restart(signal);
       await lost;
-      assert.ok((await partialBytes(given)) >= bytes, 'what has come is kept');
+      assert.ok((await partialBytes(given)) >= bytes, `what has come is kept: ${signal}`);
     }
     await standin.setFaults([]);
     assert.match(await daemon.mustDocker(['pull', `${R}/killed:v`]), /Downloaded newer image/);
@@ -360,6 +372,29 @@ registryTest(
       await daemon.kill('SIGTERM');
       await run('umount', [daemon.dataRoot]);
     }
+  },
+);
+
+registryTest(
+  'pulls with the driver vfs, and a connection that is lost on the way',
+  {
+    ...{ ...plain, daemon: { args: ['--storage-driver', 'vfs'] } },
+    images: [{ ...runnable('copied', ['v']), compression: 'zstd' }],
+    faults: [
+      { method: 'GET', path: '/blobs/', skip: 1, times: 1, act: { kind: 'reset-after', bytes: 300_000 } },
+    ],
+  },
+  async ({ daemon, standin }) => {
+    const { lines, error } = await pull(daemon, `${R}/copied:v`);
+    assert.equal(error, '');
+    const [layer] = standin.images[0]?.layers ?? [];
+    const id = layer?.digest.slice('sha256:'.length, 'sha256:'.length + 12);
+    const words = lines.flatMap((line) => (line.id === id ? [line.status] : []));
+    assert.ok(words.includes('Retrying in 1 second'), words.join(', '));
+    const name = `${R}/copied:v`;
+    assert.equal(await daemon.mustDocker(['run', '--rm', name, 'cat', '/name']), 'copied');
+    await daemon.mustDocker(['rmi', name]);
+    await nothingIsBegun({ daemon });
   },
 );
 
