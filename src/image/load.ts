@@ -1,5 +1,4 @@
 import { EngineError } from '#base/errors.ts';
-import { shortId } from '#base/ids.ts';
 import { chainIds } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
@@ -8,13 +7,32 @@ import { familiarReference, type Reference } from '#oci/reference.ts';
 import type { ArchiveIndex, ArchiveLayer } from './archive/archive-index.ts';
 import { DOCKER_MANIFEST, readDockerArchive, type OfferedImage } from './archive/docker-archive.ts';
 import { LAYOUT_INDEX, readOciLayout } from './archive/oci-layout.ts';
-import { ArchiveReader } from './archive/read-archive.ts';
+import { ArchiveReader, type ReadArchiveOptions } from './archive/read-archive.ts';
 import { IMAGE_LOCK, publish, type ImageDeps } from './deps.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { Lease } from '#storage/lease.ts';
 import type { UnpackedLayer } from '#storage/snapshotter.ts';
+import { amountLine } from './progress-bar.ts';
 import { registerImage, withLease } from './register.ts';
 import { nowText } from './tag.ts';
+
+/** At most so often, but for the last line of a layer. */
+const INTERVAL_MS = 100;
+
+/** Lines about layers on their way, by what the archive calls them. */
+function arrivals({ quiet, onProgress }: LoadOptions): Pick<ReadArchiveOptions, 'onProgress'> {
+  if (quiet === true) return {};
+  let told = Number.NEGATIVE_INFINITY;
+  return {
+    onProgress: ({ path, receivedBytes: current, sizeBytes: total }) => {
+      const nowMs = performance.now();
+      if (current < total && nowMs - told < INTERVAL_MS) return;
+      told = nowMs;
+      const id = /[0-9a-f]{12}/.exec(path)?.[0] ?? path;
+      onProgress(amountLine(id, 'Loading layer', { current, total }));
+    },
+  };
+}
 
 function offered(index: ArchiveIndex, options: LoadOptions): readonly OfferedImage[] {
   if (index.has(DOCKER_MANIFEST)) return readDockerArchive(index);
@@ -80,9 +98,7 @@ async function unpackedOf(
 async function register(
   deps: ImageDeps,
   { image, lease }: { readonly image: OfferedImage; readonly lease: Lease },
-  options: LoadOptions,
 ): Promise<Digest> {
-  const known = new Set<string>(deps.storage.snapshotter.layers().map((layer) => layer.chainId));
   const { diffIds } = parseImageConfig(image.config);
   lease.hold(...chainIds(diffIds));
   const layerBlobs = await Promise.all(image.layers.map((layer) => layer.blob()));
@@ -91,15 +107,6 @@ async function register(
     layerBlobs,
     unpacked: await unpackedOf(deps, image.layers, diffIds),
     lease,
-    onLayer: ({ chainId, sizeBytes }) => {
-      if (options.quiet === true || known.has(chainId)) return;
-      const id = shortId(chainId.slice('sha256:'.length));
-      options.onProgress({
-        status: 'Loading layer',
-        progressDetail: { current: sizeBytes, total: sizeBytes },
-        id,
-      });
-    },
   });
 }
 
@@ -111,12 +118,10 @@ interface Loaded {
 async function registerAll(
   deps: ImageDeps,
   { images, lease }: { readonly images: readonly OfferedImage[]; readonly lease: Lease },
-  options: LoadOptions,
 ): Promise<readonly Loaded[]> {
   const loaded: Loaded[] = [];
   // One after the other: images share layers, and what is left to be done is short.
-  for (const image of images)
-    loaded.push({ id: await register(deps, { image, lease }, options), names: image.names });
+  for (const image of images) loaded.push({ id: await register(deps, { image, lease }), names: image.names });
   return loaded;
 }
 
@@ -131,11 +136,11 @@ export async function loadImages(
   options: LoadOptions,
 ): Promise<void> {
   await withLease(deps, async (lease) => {
-    const reader = new ArchiveReader({ storage: deps.storage, lease });
+    const reader = new ArchiveReader({ storage: deps.storage, lease, ...arrivals(options) });
     try {
       const index = await reader.read(source);
       const images = offered(index, options).filter((image) => checkPlatform(image, options));
-      await announce(deps, await registerAll(deps, { images, lease }, options), options);
+      await announce(deps, await registerAll(deps, { images, lease }), options);
     } finally {
       await reader.close();
     }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
-import { chainIds, type ChainId } from '#oci/chain-id.ts';
+import { chainIds } from '#oci/chain-id.ts';
 import { digestOf, type Digest } from '#oci/digest.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
 import type { Lease } from '#storage/lease.ts';
@@ -23,7 +23,6 @@ export interface NewImage {
   readonly parent?: Digest;
   /** Holds the blobs already; everything else that the image is made of is held by it from now on. */
   readonly lease: Lease;
-  readonly onLayer?: (layer: { readonly chainId: ChainId; readonly sizeBytes: number }) => void;
 }
 
 /**
@@ -98,7 +97,6 @@ export async function registerImage(deps: ImageDeps, image: NewImage): Promise<D
     for (const coming of committing) {
       const layer = await coming;
       layers.push({ diffId: layer.diffId, blob: layer.blob });
-      image.onLayer?.({ chainId: layer.chainId, sizeBytes: layer.sizeBytes });
     }
   } finally {
     // After a failure nothing is written any more when it is told.
