@@ -25,8 +25,8 @@ interface Said {
   readonly text: string;
 }
 
-function told(status: number, code: string, message: string, detail?: unknown): FaultAct {
-  const body = JSON.stringify({ errors: [{ code, message, ...(detail !== undefined && { detail }) }] });
+function told(status: number, code: string, said: { message: string; detail?: unknown }): FaultAct {
+  const body = JSON.stringify({ errors: [{ code, ...said }] });
   return { kind: 'status', status, headers: JSON_TYPE, body };
 }
 
@@ -37,52 +37,71 @@ const REFUSALS: readonly Said[] = [
   {
     ...{
       name: 'no manifest',
-      act: told(404, 'MANIFEST_UNKNOWN', 'manifest unknown', { Tag: 'v' }),
+      act: told(404, 'MANIFEST_UNKNOWN', { message: 'manifest unknown', detail: { Tag: 'v' } }),
       status: 404,
     },
     text: `manifest for ${X}:v not found: manifest unknown: manifest unknown`,
   },
   {
-    ...{ name: 'no manifest, in short', act: told(404, 'MANIFEST_UNKNOWN', 'manifest unknown'), status: 404 },
+    ...{
+      name: 'no manifest, in short',
+      act: told(404, 'MANIFEST_UNKNOWN', { message: 'manifest unknown' }),
+      status: 404,
+    },
     text: 'manifest unknown',
   },
   {
     ...{
       name: 'no name',
-      act: told(404, 'NAME_UNKNOWN', 'repository name not known to registry', {}),
+      act: told(404, 'NAME_UNKNOWN', { message: 'repository name not known to registry', detail: {} }),
       status: 404,
     },
     text: `repository ${X} not found: name unknown: repository name not known to registry`,
   },
   {
     name: 'denied',
-    act: told(403, 'DENIED', DENIED, [{}]),
+    act: told(403, 'DENIED', { message: DENIED, detail: [{}] }),
     status: 404,
     text: `${MAY_LOGIN}: denied: ${DENIED}`,
   },
-  { name: 'denied, in short', act: told(403, 'DENIED', DENIED), status: 403, text: 'denied' },
+  { name: 'denied, in short', act: told(403, 'DENIED', { message: DENIED }), status: 403, text: 'denied' },
   {
-    ...{ name: 'denied for a reason', act: told(403, 'DENIED', 'installation not allowed'), status: 404 },
+    ...{
+      name: 'denied for a reason',
+      act: told(403, 'DENIED', { message: 'installation not allowed' }),
+      status: 404,
+    },
     text: `${MAY_LOGIN}: denied: installation not allowed`,
   },
   {
-    ...{ name: 'unauthorized', act: told(401, 'UNAUTHORIZED', 'authentication required', [{}]), status: 401 },
+    ...{
+      name: 'unauthorized',
+      act: told(401, 'UNAUTHORIZED', { message: 'authentication required', detail: [{}] }),
+      status: 401,
+    },
     text: 'unauthorized: authentication required',
   },
   {
     ...{
       name: 'unauthorized, in short',
-      act: told(401, 'UNAUTHORIZED', 'authentication required'),
+      act: told(401, 'UNAUTHORIZED', { message: 'authentication required' }),
       status: 401,
     },
     text: 'unauthorized',
   },
   {
-    ...{ name: 'bad tag', act: told(400, 'TAG_INVALID', 'manifest tag did not match URI'), status: 400 },
+    ...{
+      name: 'bad tag',
+      act: told(400, 'TAG_INVALID', { message: 'manifest tag did not match URI' }),
+      status: 400,
+    },
     text: 'tag invalid',
   },
   {
-    ...{ name: 'too many', act: told(429, 'TOOMANYREQUESTS', 'You have reached your pull rate limit') },
+    ...{
+      name: 'too many',
+      act: told(429, 'TOOMANYREQUESTS', { message: 'You have reached your pull rate limit' }),
+    },
     ...{ status: 429, text: 'toomanyrequests: You have reached your pull rate limit' },
   },
   {
@@ -147,9 +166,12 @@ registryTest(
     await daemon.mustDocker(['tag', `${X}:v`, `${HOST}/other/x:v`]);
     const target = `${HOST}/other/x:v`;
     for (const [act, text] of [
-      [told(403, 'DENIED', DENIED, [{}]), `denied: ${DENIED}`],
-      [told(403, 'DENIED', 'quota gone'), 'denied: quota gone'],
-      [told(401, 'UNAUTHORIZED', 'authentication required', [{}]), 'unauthorized: authentication required'],
+      [told(403, 'DENIED', { message: DENIED, detail: [{}] }), `denied: ${DENIED}`],
+      [told(403, 'DENIED', { message: 'quota gone' }), 'denied: quota gone'],
+      [
+        told(401, 'UNAUTHORIZED', { message: 'authentication required', detail: [{}] }),
+        'unauthorized: authentication required',
+      ],
     ] as const) {
       await standin.setFaults([{ method: 'POST', path: '/other/x/blobs/uploads/', act }]);
       assert.equal((await push(daemon, target)).error, text);
@@ -233,22 +255,22 @@ registryTest(
 const TLS_PORT = 6443;
 const secure = `${OUTSIDE}:${TLS_PORT}`;
 const PREFIX = `Get "https://${secure}/v2/": `;
-const TRUST: Readonly<Record<string, { readonly trusts: boolean; readonly text: RegExp | '' }>> = {
+const TRUST: Readonly<Record<string, { readonly trusts: boolean; readonly text: string }>> = {
   good: { trusts: true, text: '' },
   unknown: {
     trusts: false,
-    text: /^tls: failed to verify certificate: x509: certificate signed by unknown authority$/,
+    text: 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
   },
   expired: {
     trusts: true,
-    text: /^tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time \S+Z is after 2021-01-01T00:00:00Z$/,
+    text: 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time T is after 2021-01-01T00:00:00Z',
   },
   'other-name': {
     trusts: true,
-    text: /^tls: failed to verify certificate: x509: cannot validate certificate for 198\.18\.0\.1 because it doesn't contain any IP SANs$/,
+    text: "tls: failed to verify certificate: x509: cannot validate certificate for 198.18.0.1 because it doesn't contain any IP SANs",
   },
-  client: { trusts: true, text: /^remote error: tls: certificate required$/ },
-  none: { trusts: true, text: /^http: server gave HTTP response to HTTPS client$/ },
+  client: { trusts: true, text: 'remote error: tls: certificate required' },
+  none: { trusts: true, text: 'http: server gave HTTP response to HTTPS client' },
 };
 
 for (const [kind, { trusts, text }] of Object.entries(TRUST)) {
@@ -272,10 +294,13 @@ for (const [kind, { trusts, text }] of Object.entries(TRUST)) {
         assert.ok((await standin.ledger()).entries.length > 0);
         return;
       }
-      assert.equal(answer.status, 500, answer.error);
-      assert.ok(answer.error.startsWith(PREFIX), answer.error);
-      assert.match(answer.error.slice(PREFIX.length), text);
-      assert.deepEqual(await login(daemon, secure, 'x'), { status: 500, message: answer.error });
+      const said = answer.error.replace(/current time \S+Z/, 'current time T');
+      assert.deepEqual([answer.status, said], [500, `${PREFIX}${text}`]);
+      const { status, message } = await login(daemon, secure, 'x');
+      assert.deepEqual(
+        [status, message.replace(/current time \S+Z/, 'current time T')],
+        [500, `${PREFIX}${text}`],
+      );
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -306,9 +331,9 @@ test('certificates of clients, and halves of them', { timeout: 60_000 }, async (
     assert.equal((await pull(daemon, `${secure}/team/x:v`)).error, '');
     assert.ok((await standin.ledger()).entries.length > 0);
     const noKey = await pull(daemon, `${second}/x:v`);
-    assert.match(
+    assert.equal(
       noKey.error,
-      /^missing key client\.key for client certificate client\.cert\. CA certificates must use the extension \.crt$/,
+      'missing key client.key for client certificate client.cert. CA certificates must use the extension .crt',
     );
     const noCert = await pull(daemon, `${third}/x:v`);
     assert.match(noCert.error, /^missing client certificate client\.cert for key client\.key$/);
