@@ -55,8 +55,8 @@ export interface Repository {
   blob(want: BlobName, from: BlobStart): Promise<BlobBody>;
   /** A small blob whole, its digest checked. */
   blobBytes(want: BlobName, maxBytes: number): Promise<Buffer>;
-  /** The endpoint that gave this blob gave wrong bytes: others are asked before it from now on. */
-  distrust(digest: Digest): void;
+  /** The endpoint that gave this blob gave wrong bytes. True: another one may have the right ones. */
+  distrust(digest: Digest): Promise<boolean>;
   hasBlob(digest: Digest): Promise<boolean>;
   /** Whether the registry took the blob over from another repository of its own. */
   mountBlob(digest: Digest, fromPath: string): Promise<boolean>;

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isEngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { RegistryClient, Repository } from '#registry/client.ts';
 import type { Intake } from '#storage/intake.ts';
@@ -94,9 +95,10 @@ async function attempt(deps: FetchDeps, want: LayerWant, of: Attempt): Promise<U
   unpack.catch(() => stop.abort());
   const [loaded, unpacked] = await Promise.allSettled([download, unpack]);
   progress.stopCounting();
-  of.signal.throwIfAborted();
-  if (loaded.status === 'fulfilled' && unpacked.status === 'fulfilled') return unpacked.value;
+  const isWhole = loaded.status === 'fulfilled' && !of.signal.aborted;
+  if (isWhole && unpacked.status === 'fulfilled') return unpacked.value;
   if (unpacked.status === 'fulfilled') await unpacked.value.discard();
+  of.signal.throwIfAborted();
   // Where the source has failed the tree only says that it ended early.
   if (unpacked.status === 'rejected' && !isLost(unpacked.reason)) throw unpacked.reason;
   if (loaded.status === 'rejected' && !isAbort(loaded.reason)) throw loaded.reason;
@@ -128,7 +130,7 @@ export async function fetchLayer(
   progress.step('Waiting');
   const giveBack = await deps.downloads.take(signal);
   try {
-    for (let mistrusted = false; ; mistrusted = true) {
+    for (let tries = 1; ; tries++) {
       const intake = await openIntake(deps, want, signal);
       if (intake === null) return await unpackStored(deps, want, how);
       const wasBegun = intake.haveBytes > 0;
@@ -139,8 +141,8 @@ export async function fetchLayer(
         await intake.close(isInterruption(error, signal) ? 'keep' : 'discard');
         if (errorCode(error) !== 'DIGEST_MISMATCH') throw error;
         // An earlier try may have left something else; and another source may have the right bytes.
-        if (!wasBegun) want.repository.distrust(want.digest);
-        if (mistrusted || !wasBegun) throw error;
+        const isHopeful = wasBegun || (await want.repository.distrust(want.digest));
+        if (!isHopeful || tries === LIMITS.registryTries) throw error;
       }
     }
   } catch (error) {

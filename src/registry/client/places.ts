@@ -69,11 +69,13 @@ export class PlaceOrder {
   }
 
   /** Whoever gave this gave wrong bytes. */
-  distrust(digest: Digest): void {
+  /** True: somebody is left who has not given wrong bytes. */
+  distrust(digest: Digest): boolean {
     const giver = this.#givers.get(digest);
-    if (giver === undefined) return;
+    if (giver === undefined) return false;
     const liars = this.#liars.get(digest) ?? new Set();
     liars.add(giver);
     this.#liars.set(digest, liars);
+    return liars.size < this.#places.length;
   }
 }

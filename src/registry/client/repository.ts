@@ -116,11 +116,8 @@ export class HttpRepository implements Repository {
     }
   }
 
-  distrust(digest: Digest): void {
-    void this.#places().then(
-      (order) => order.distrust(digest),
-      () => undefined,
-    );
+  async distrust(digest: Digest): Promise<boolean> {
+    return (await this.#places()).distrust(digest);
   }
 
   async hasBlob(digest: Digest): Promise<boolean> {

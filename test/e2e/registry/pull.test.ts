@@ -376,6 +376,24 @@ registryTest(
 );
 
 registryTest(
+  'a mirror that gives wrong bytes is left for the registry itself',
+  {
+    ...{ hosts: { [R]: [role], '127.0.0.1:5001': [role] }, tls: 'none' },
+    images: [{ repository: 'mirrored', tags: ['v'], layers: [large('one')] }],
+    faults: [{ host: '127.0.0.1:5001', path: '/blobs/', skip: 1, act: { kind: 'corrupt', at: MIB } }],
+    daemon: { config: { 'registry-mirrors': ['http://127.0.0.1:5001'] } },
+  },
+  async (given) => {
+    const { daemon, standin } = given;
+    assert.equal((await pull(daemon, `${R}/mirrored:v`)).error, '');
+    const [layer] = standin.images[0]?.layers ?? [];
+    const asked = blobsOf((await standin.ledger()).entries, layer?.digest ?? '').map(({ host }) => host);
+    assert.deepEqual(asked, ['127.0.0.1:5001', R]);
+    await nothingIsBegun(given);
+  },
+);
+
+registryTest(
   'pulls with the driver vfs, and a connection that is lost on the way',
   {
     ...{ ...plain, daemon: { args: ['--storage-driver', 'vfs'] } },
