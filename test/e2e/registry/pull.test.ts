@@ -393,6 +393,48 @@ registryTest(
   },
 );
 
+const SHARED = [0, 1, 2].map((index) => smallLayers(`shared ${index}`)[1] ?? []);
+
+registryTest(
+  'pulls beside removals and prunes: each is whole or not there',
+  {
+    ...plain,
+    images: ['a', 'b', 'c', 'd'].map((tag, index) => ({
+      ...{ repository: 'raced', tags: [tag] },
+      layers: [...runnable('raced', []).layers, ...SHARED.slice(index % 2), [{ path: tag, content: tag }]],
+    })),
+  },
+  async (given) => {
+    const { daemon } = given;
+    const end = Date.now() + 6000;
+    const again = async (work: () => Promise<unknown>): Promise<void> => {
+      while (Date.now() < end) await work();
+    };
+    const errors: string[] = [];
+    const pulling = (tag: string) => async (): Promise<void> => {
+      const { error } = await pull(daemon, `${R}/raced:${tag}`);
+      if (error !== '') errors.push(error);
+    };
+    const removing = (tag: string) => () =>
+      daemon.api(`/images/${R}/raced:${tag}?force=1`, { method: 'DELETE' });
+    const pruning = () => daemon.api('/images/prune?filters={"dangling":["false"]}', { method: 'POST' });
+    await Promise.all([
+      ...['a', 'b', 'c', 'd', 'a'].map((tag) => again(pulling(tag))),
+      ...['a', 'b', 'c'].map((tag) => again(removing(tag))),
+      again(pruning),
+    ]);
+    assert.deepEqual(errors, []);
+    for (const tag of ['a', 'b', 'c', 'd']) {
+      const name = `${R}/raced:${tag}`;
+      await daemon.mustDocker(['pull', '--quiet', name]);
+      assert.equal(await daemon.mustDocker(['run', '--rm', name, 'cat', `/${tag}`, '/name']), `${tag}raced`);
+    }
+    await pruning();
+    await nothingIsBegun(given);
+    assert.deepEqual(await readdir(`${daemon.dataRoot}/content/blobs/sha256`), []);
+  },
+);
+
 registryTest(
   'pulls with the driver vfs, and a connection that is lost on the way',
   {
