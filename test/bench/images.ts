@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { make } from '../../tools/build-steps/target.ts';
 import { BIG_IMAGE, bigImageTarget, readBigImage } from '../../tools/set-up/big-image.ts';
 import { must, run } from '../support/command.ts';
+import { HttpClient } from './http-client.ts';
 import { type RealKind, type RealRegistry, startRegistry } from '../support/registry/real.ts';
 
 export interface ImageEngine {
@@ -28,6 +29,8 @@ export interface ImageSample {
   readonly cpuMs: number;
   /** Most memory that was resident at once, KiB. */
   readonly peakKib: number;
+  /** 99.9th percentile of what a ping takes meanwhile: how long the engine kept others waiting. */
+  readonly pingMs: number;
 }
 
 export type Verb = 'pull' | 'load' | 'save' | 'push';
@@ -197,14 +200,36 @@ async function quiet(engine: ImageEngine): Promise<void> {
   }
 }
 
+const PING_EVERY_MS = 5;
+
+/** Pings all the time, by one connection. */
+function startPinging(engine: ImageEngine): { readonly result: Promise<number>; stop(): void } {
+  const client = new HttpClient(engine.socket);
+  const times: number[] = [];
+  let isOver = false;
+  const ping = async (): Promise<number> => {
+    while (!isOver) {
+      const began = performance.now();
+      await client.request('GET', '/_ping');
+      times.push(performance.now() - began);
+      await sleep(PING_EVERY_MS);
+    }
+    client.close();
+    return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.999)] ?? Number.NaN;
+  };
+  return { result: ping(), stop: () => (isOver = true) };
+}
+
 async function measured(engine: ImageEngine, work: () => Promise<void>): Promise<ImageSample> {
   await quiet(engine);
   await dropCaches();
   await forgetPeaks(engine);
   const [began, before] = [performance.now(), await cpuMs(engine)];
-  await work();
+  const pinger = startPinging(engine);
+  await work().finally(() => pinger.stop());
   const ms = performance.now() - began;
-  return { ms, cpuMs: (await cpuMs(engine)) - before, peakKib: await peakKib(engine) };
+  const pingMs = await pinger.result;
+  return { ms, cpuMs: (await cpuMs(engine)) - before, peakKib: await peakKib(engine), pingMs };
 }
 
 async function sample(engine: ImageEngine, verb: Verb, registries: Registries): Promise<ImageSample> {
@@ -285,9 +310,9 @@ export async function benchImages(options: {
       for (const engine of engines) {
         const taken = await sample(engine, verb, registries);
         samples[engine.label]?.push(taken);
-        const { ms, cpuMs: cpu, peakKib: peak } = taken;
+        const { ms, cpuMs: cpu, peakKib: peak, pingMs } = taken;
         report(
-          `${verb} ${engine.label}: ${Math.round(ms)} ms, ${Math.round(cpu)} ms CPU, ${peak >> 10} MiB peak`,
+          `${verb} ${engine.label}: ${Math.round(ms)} ms, ${Math.round(cpu)} ms CPU, ${peak >> 10} MiB peak, ping ${pingMs.toFixed(1)} ms`,
         );
       }
     }
