@@ -18,8 +18,6 @@ export interface LayerArchives {
 }
 
 const HEAD_BYTES = 18;
-/** Archives that are compressed side by side: each keeps several processors busy and some memory. */
-const LANES = 2;
 
 async function headOf(path: string): Promise<Buffer> {
   const handle = await open(path, 'r');
@@ -38,8 +36,8 @@ export function createLayerArchives({
   readonly content: ContentStore;
   readonly pool: WorkerPool;
 }): LayerArchives {
-  const lanes = new KeyedMutex();
-  let started = 0;
+  // One after the other: each keeps several processors busy, and some memory.
+  const turns = new KeyedMutex();
   return {
     formOf: async (blob) => {
       await content.stat(blob);
@@ -53,7 +51,7 @@ export function createLayerArchives({
     },
     compress: (blob, { lease, signal }) => {
       const path = content.pathOf(blob);
-      return lanes.run(`${started++ % LANES}`, () =>
+      return turns.run('compress', () =>
         content.ingestFile(async (target) => {
           const { digest, sizeBytes } = await pool.run({ kind: 'compress', path, target }, { signal });
           return { digest: digest as Digest, sizeBytes };

@@ -9,8 +9,8 @@ import { plainSource } from './plain-source.ts';
 import type { JobContext } from './unpack-archive.ts';
 
 /** Each is a gzip member of its own (RFC 1952, 2.2), so that one large layer keeps all processors busy. */
-const BLOCK_BYTES = 2 * 1024 * 1024;
-const BLOCKS_AT_ONCE = 3;
+const BLOCK_BYTES = 1024 * 1024;
+const BLOCKS_AT_ONCE = 4;
 const LEVEL = 6;
 
 const writeTo = promisify(write);
@@ -18,7 +18,8 @@ const writeTo = promisify(write);
 function compressed(block: Buffer): Promise<Buffer> {
   // Loaded when it is needed: it costs milliseconds of every start otherwise.
   const { gzip } = process.getBuiltinModule('node:zlib');
-  return promisify(gzip)(block, { level: LEVEL, chunkSize: BLOCK_BYTES / 2 });
+  // Room for all of it at once: nothing is copied, and what is not written costs no memory.
+  return promisify(gzip)(block, { level: LEVEL, chunkSize: BLOCK_BYTES });
 }
 
 /** Fills blocks of one size from a source, whose last one is shorter. Null at the end. */
