@@ -92,13 +92,16 @@ test('a skip needs a listed reason, and a variable can forbid it', () => {
 
 test('every reason to skip that a test gives is on the list, and nothing else is', () => {
   const reasonsForbiddenOnPurpose = ['needs root', 'needs runc and busybox', 'no valgrind'];
-  const files = ['e2e', 'integration', 'torture', 'fuzz', 'support'].flatMap((folder) =>
-    filesBelow(join(ROOT, 'test', folder), /\.ts$/),
-  );
+  const files = [
+    ...['e2e', 'integration', 'torture', 'fuzz', 'support'].flatMap((folder) =>
+      filesBelow(join(ROOT, 'test', folder), /\.ts$/),
+    ),
+    ...filesBelow(join(ROOT, 'src'), /\.test\.ts$/),
+  ];
   const given = new Set<string>();
   for (const file of files) {
     const text = readFileSync(file, 'utf8');
-    for (const [, reason] of text.matchAll(/(?:&&|:|return) '((?:no|needs) [^']+)'(?=[;,])/g))
+    for (const [, reason] of text.matchAll(/(?:(?:&&|:|return) |skip\()'((?:no|needs) [^']+)'(?=[;,)])/g))
       if (/skip|cannotRun|missing/i.test(text)) given.add(reason ?? '');
   }
   for (const reason of reasonsForbiddenOnPurpose) given.delete(reason);

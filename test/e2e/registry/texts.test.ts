@@ -36,7 +36,7 @@ const MAY_LOGIN = `pull access denied for ${X}, repository does not exist or may
 const REFUSALS: readonly Said[] = [
   {
     ...{
-      name: 'no manifest',
+      name: 'manifest unknown',
       act: told(404, 'MANIFEST_UNKNOWN', { message: 'manifest unknown', detail: { Tag: 'v' } }),
       status: 404,
     },
@@ -44,7 +44,7 @@ const REFUSALS: readonly Said[] = [
   },
   {
     ...{
-      name: 'no manifest, in short',
+      name: 'manifest unknown, in short',
       act: told(404, 'MANIFEST_UNKNOWN', { message: 'manifest unknown' }),
       status: 404,
     },
@@ -52,7 +52,7 @@ const REFUSALS: readonly Said[] = [
   },
   {
     ...{
-      name: 'no name',
+      name: 'name unknown',
       act: told(404, 'NAME_UNKNOWN', { message: 'repository name not known to registry', detail: {} }),
       status: 404,
     },
@@ -106,7 +106,7 @@ const REFUSALS: readonly Said[] = [
   },
   {
     ...{
-      name: 'no JSON',
+      name: 'not JSON',
       act: { kind: 'status', status: 418, headers: { 'content-type': 'text/plain' }, body: 'tea' },
     },
     ...{ status: 500, text: 'unknown: tea' },
