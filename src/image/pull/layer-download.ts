@@ -5,7 +5,7 @@ import type { Intake } from '#storage/intake.ts';
 
 /** Pieces are written together from so many bytes on; a writer that is so far behind is waited for. */
 const WRITE_BYTES = 256 * 1024;
-const WAITING_BYTES = 4 * 1024 * 1024;
+const WAITING_BYTES = 1024 * 1024;
 
 /** Takes what comes from the network while earlier pieces are still being written. */
 class Gathering {

@@ -250,7 +250,7 @@ registryTest(
 registryTest(
   'a pull whose client goes away ends, and the next one goes on where it was',
   {
-    ...{ ...plain, faults: [slow(2 * MIB)] },
+    ...{ ...plain, faults: [slow(MIB)] },
     images: [{ repository: 'left', tags: ['v'], layers: [large('one')] }],
   },
   async (given) => {
@@ -326,7 +326,7 @@ registryTest(
 registryTest(
   'what an interrupted pull has brought goes with a prune',
   {
-    ...{ ...plain, faults: [slow(2 * MIB)] },
+    ...{ ...plain, faults: [slow(MIB)] },
     images: [{ repository: 'pruned', tags: ['v'], layers: [smallLayers('p')[1] ?? [], large('one')] }],
   },
   async (given) => {
