@@ -17,7 +17,6 @@ export interface RegistryFailure {
 }
 
 const KINDS: Readonly<Record<string, ErrorKind>> = {
-  UNKNOWN: 'internal',
   UNAUTHORIZED: 'unauthenticated',
   DENIED: 'permissionDenied',
   MANIFEST_UNKNOWN: 'notFound',
