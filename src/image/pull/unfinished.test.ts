@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
 import { silentLog as log } from '#base/log.ts';
-import { digestOf } from '#oci/digest.ts';
+import { digestHex, digestOf } from '#oci/digest.ts';
 import { UnfinishedPulls, type UnfinishedPull } from './unfinished.ts';
 
 async function folderFor(context: TestContext): Promise<string> {
@@ -58,4 +58,31 @@ test('what somebody is at is not forgotten, whatever its age', async (context) =
   assert.equal(pulls.roots().size, 1, 'it is young');
   await pulls.forgetOlder(10, 10);
   assert.equal(pulls.roots().size, 0);
+});
+
+test('one whose file cannot be written has not begun, and nothing is left of it', async (context) => {
+  const folder = await folderFor(context);
+  const pulls = await UnfinishedPulls.open(folder, { log, nowMs: 0 });
+  const { manifest } = pullOf('a', 0);
+  await mkdir(join(folder, `${digestHex(manifest)}.json`));
+  await assert.rejects(pulls.begin(pullOf('a', 0)), { code: 'EISDIR' });
+  assert.equal(pulls.roots().size, 0);
+  assert.equal((await readdir(folder)).length, 1);
+  await rm(join(folder, `${digestHex(manifest)}.json`), { recursive: true });
+  await pulls.begin(pullOf('a', 0));
+  await pulls.end(manifest, 'keep');
+  await pulls.forgetOlder(0, 0);
+  assert.equal(pulls.roots().size, 0, 'nobody is at it');
+});
+
+test('one that begins while another of the same image ends keeps its file', async (context) => {
+  const folder = await folderFor(context);
+  const pulls = await UnfinishedPulls.open(folder, { log, nowMs: 0 });
+  const { manifest } = pullOf('a', 0);
+  for (let round = 0; round < 50; round++) {
+    await pulls.begin(pullOf('a', 0));
+    await Promise.all([pulls.end(manifest, 'forget'), pulls.begin(pullOf('a', 0))]);
+    assert.equal((await readdir(folder)).length, 1);
+    await pulls.end(manifest, 'forget');
+  }
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { encodeRecord, readRecord } from '#base/durable-record.ts';
 import { errorMessage } from '#base/errors.ts';
 import { isJsonObject, type JsonValue } from '#base/json.ts';
+import { KeyedMutex } from '#base/keyed-mutex.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
 import { digestHex, isDigest, type Digest } from '#oci/digest.ts';
@@ -32,6 +33,8 @@ export class UnfinishedPulls {
   readonly #pulls = new Map<Digest, UnfinishedPull>();
   /** Of pulls that go on at this moment. */
   readonly #running = new Map<Digest, number>();
+  /** A pull that begins must not lose its file to one that ends. */
+  readonly #mutex = new KeyedMutex();
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -56,21 +59,32 @@ export class UnfinishedPulls {
     return pulls;
   }
 
-  async begin(pull: UnfinishedPull): Promise<void> {
-    this.#running.set(pull.manifest, (this.#running.get(pull.manifest) ?? 0) + 1);
-    this.#pulls.set(pull.manifest, pull);
-    const path = this.#path(pull.manifest);
-    const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-    await writeFile(temporary, encodeRecord(pull), { mode: 0o600 });
-    await rename(temporary, path);
+  /** Errors of its file; then it has not begun. */
+  begin(pull: UnfinishedPull): Promise<void> {
+    const { manifest } = pull;
+    return this.#mutex.run(manifest, async () => {
+      const path = this.#path(manifest);
+      const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+      try {
+        await writeFile(temporary, encodeRecord(pull), { mode: 0o600 });
+        await rename(temporary, path);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+      this.#running.set(manifest, (this.#running.get(manifest) ?? 0) + 1);
+      this.#pulls.set(manifest, pull);
+    });
   }
 
   /** Once per `begin`. `forget`: it is whole, or nothing of it is worth keeping. */
-  async end(manifest: Digest, how: 'keep' | 'forget'): Promise<void> {
-    const others = (this.#running.get(manifest) ?? 1) - 1;
-    if (others > 0) this.#running.set(manifest, others);
-    else this.#running.delete(manifest);
-    if (others === 0 && how === 'forget') await this.#forget(manifest);
+  end(manifest: Digest, how: 'keep' | 'forget'): Promise<void> {
+    return this.#mutex.run(manifest, async () => {
+      const others = (this.#running.get(manifest) ?? 1) - 1;
+      if (others > 0) this.#running.set(manifest, others);
+      else this.#running.delete(manifest);
+      if (others === 0 && how === 'forget') await this.#forget(manifest);
+    });
   }
 
   async #forget(manifest: Digest): Promise<void> {
@@ -79,8 +93,12 @@ export class UnfinishedPulls {
 
   /** Forgets those that nobody has gone on with for so long. */
   async forgetOlder(keepMs: number, nowMs: number): Promise<void> {
-    for (const { manifest, startedMs } of [...this.#pulls.values()])
-      if (!this.#running.has(manifest) && nowMs - startedMs >= keepMs) await this.#forget(manifest);
+    for (const manifest of [...this.#pulls.keys()])
+      await this.#mutex.run(manifest, async () => {
+        const pull = this.#pulls.get(manifest);
+        const isOld = pull !== undefined && nowMs - pull.startedMs >= keepMs;
+        if (isOld && !this.#running.has(manifest)) await this.#forget(manifest);
+      });
   }
 
   /** What no collection may take. */
