@@ -129,7 +129,12 @@ function numberIn(path: string, pattern: RegExp): number {
 }
 
 function killIfAlive(pid: number): void {
-  if (pid > 1 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  try {
+    if (pid > 1 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It has ended in between.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 async function endShim(directory: string, control: ShimConnection): Promise<void> {
