@@ -186,7 +186,7 @@ export class Authorizer {
       url: realm,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       authorization: null,
-      body: { sizeBytes: form.length, open: () => once(form) },
+      body: { sizeBytes: form.length, open: () => once(form), isSecret: true },
       signal: AbortSignal.timeout(wire.timings.documentMs),
       skipVerify: this.#skips(target, realm),
     });

@@ -16,6 +16,8 @@ export interface OutgoingBody {
   readonly sizeBytes: number;
   /** Called again for every repetition. */
   readonly open: () => AsyncIterable<Uint8Array>;
+  /** It carries credentials: sent to the origin of the address and nowhere else. */
+  readonly isSecret?: true;
 }
 
 export interface Outgoing {
@@ -233,12 +235,13 @@ export async function exchange(wire: Wire, first: Outgoing): Promise<Answer> {
     answer.discard();
     if (hops === LIMITS.registryRedirects)
       throw requestError(out, `stopped after ${LIMITS.registryRedirects} redirects`, { permanent: true });
+    const { body, ...rest } = out;
+    const hasSecretBody = body?.isSecret === true;
     const hop = nextHop(
-      { method: out.method, url: out.url, status: answer.status, location },
+      { method: out.method, url: out.url, status: answer.status, location, hasSecretBody },
       { allowPlain: out.skipVerify },
     );
     if (typeof hop === 'string') throw requestError(out, hop, { permanent: true });
-    const { body, ...rest } = out;
     out = {
       ...rest,
       url: hop.url,

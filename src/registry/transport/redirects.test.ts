@@ -4,7 +4,8 @@ import { nextHop, resolveLocation } from './redirects.ts';
 
 const strict = { allowPlain: false };
 const hop = (method: string, status: number, location: string): unknown => {
-  const next = nextHop({ method, status, location, url: new URL('https://r.example/v2/') }, strict);
+  const url = new URL('https://r.example/v2/');
+  const next = nextHop({ method, status, location, url, hasSecretBody: false }, strict);
   return typeof next === 'string' ? next : [next.url.href, next.keepsAuthorization, next.keepsBody];
 };
 
@@ -31,4 +32,16 @@ test('what is no address, and methods that may not be repeated elsewhere', () =>
   assert.match(String(hop('GET', 302, 'https://:x')), /failed to parse Location/);
   assert.match(String(hop('POST', 302, '/x')), /302 response to a POST/);
   assert.deepEqual(hop('PUT', 307, 'https://s.example/x'), ['https://s.example/x', false, true]);
+});
+
+test('a body with credentials goes to the same scheme, host and port alone', () => {
+  const from = { method: 'POST', status: 307, url: new URL('https://r.example/token'), hasSecretBody: true };
+  const next = (location: string): unknown => nextHop({ ...from, location }, { allowPlain: true });
+  assert.equal((next('/other') as { keepsBody: boolean }).keepsBody, true);
+  for (const location of ['https://s.example/x', 'https://r.example:444/x', 'http://s.example/x']) {
+    assert.equal(
+      next(location),
+      `refused to follow a redirect with credentials to ${new URL(location).origin}`,
+    );
+  }
 });

@@ -50,6 +50,8 @@ export interface Redirected {
   readonly url: URL;
   readonly status: number;
   readonly location: string;
+  /** The body carries credentials: it goes to no other origin. */
+  readonly hasSecretBody: boolean;
 }
 
 /** The next request, or why there is none. */
@@ -61,5 +63,7 @@ export function nextHop(from: Redirected, rules: LocationRules): Hop | string {
   if (!isRead && !keepsBody) {
     return `${from.status} response to a ${from.method} names another address`;
   }
-  return { method: from.method, url, keepsAuthorization: sameOrigin(from.url, url), keepsBody };
+  const isSame = sameOrigin(from.url, url);
+  if (from.hasSecretBody && !isSame) return `refused to follow a redirect with credentials to ${url.origin}`;
+  return { method: from.method, url, keepsAuthorization: isSame, keepsBody };
 }

@@ -92,6 +92,53 @@ test('an identity token is exchanged; where nobody knows that grant the other wa
   );
 });
 
+const redirect =
+  (status: number, location: string): Manner =>
+  ({ response, url }) => {
+    if (url.pathname !== '/token') return false;
+    response.writeHead(status, { location }).end();
+    return true;
+  };
+
+test('a realm that sends to another host: neither password, refresh token nor body goes there', async (t) => {
+  const other = await registry(t, answerToken({ token: 'good' }));
+  const { registry: one, realm } = await withTokens(t, answerToken({}));
+  const identity = someone(one.host, { username: '', password: '', identityToken: 'my-refresh' });
+  for (const status of [301, 302, 303, 307, 308]) {
+    realm.manners = [redirect(status, `http://${other.host}/t`)];
+    await assert.rejects(
+      repository(t, one.host, { credentials: identity }).head('v1'),
+      status < 307
+        ? new RegExp(`${status} response to a POST names another address`)
+        : new RegExp(`refused to follow a redirect with credentials to http://${other.host}`),
+    );
+    assert.deepEqual(other.seen, [], `${status}: the other host is not asked at all`);
+  }
+  for (const status of [302, 307, 308]) {
+    realm.manners = [redirect(status, `http://${other.host}/t`)];
+    await repository(t, one.host, { credentials: someone(one.host) }).head('v1');
+  }
+  const wanted = { method: 'GET', url: '/t', authorization: '', range: '', bodyBytes: 0 };
+  assert.deepEqual(other.seen, [wanted, wanted, wanted], 'asked without the password, as the reference does');
+});
+
+test('a realm that sends elsewhere on its own host: the refresh token goes along, but not further', async (t) => {
+  const { registry: one, realm } = await withTokens(t, answerToken({}));
+  const other = await registry(t, answerToken({ token: 'good' }));
+  const credentials = someone(one.host, { username: '', password: '', identityToken: 'my-refresh' });
+  realm.manners = [redirect(307, '/there'), answerToken({ token: 'good' })];
+  await repository(t, one.host, { credentials }).head('v1');
+  const [first, second] = realm.seen;
+  assert.deepEqual(second, { ...first, url: '/there' });
+  const onwards: Manner = ({ response }) => {
+    response.writeHead(307, { location: `http://${other.host}/t` }).end();
+    return true;
+  };
+  realm.manners = [redirect(307, '/there'), onwards];
+  await assert.rejects(repository(t, one.host, { credentials }).head('v1'), /redirect with credentials/);
+  assert.deepEqual(other.seen, []);
+});
+
 test('a token that is never taken ends the matter after two', async (t) => {
   const { registry: one, realm } = await withTokens(t, ({ response }) => {
     response.end(JSON.stringify({ token: `bad${Math.random()}` }));
