@@ -31,6 +31,7 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   layersPerImage: { by: 'src/oci/documents.test.ts' },
   archiveMembers: { by: 'src/image/archive/archive-index.test.ts' },
   archiveDocumentBytes: { by: 'src/image/archive/archive-index.test.ts' },
+  archiveImages: { by: 'src/image/archive/offered-images.test.ts' },
   partialKeepMs: { by: 'src/storage/content/file-intakes.test.ts' },
   partialKeepBytes: { by: 'src/storage/content/file-intakes.test.ts' },
   unpackWindowBytes: { by: 'src/storage/layer/window-budget.test.ts' },

@@ -32,6 +32,8 @@ export const LIMITS = {
   /** Files in an archive of images, and those of them that are kept in memory. */
   archiveMembers: 65_536,
   archiveDocumentBytes: 32 * MIB,
+  /** Images that an archive names, those named twice counted twice. */
+  archiveImages: 1024,
   /** Blobs that a lost download left: how long they are kept for the next try, and how much of them. */
   partialKeepMs: 24 * 60 * 60 * 1000,
   partialKeepBytes: 10 * 1024 * MIB,

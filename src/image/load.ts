@@ -1,7 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { chainIds } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
-import { parseImageConfig } from '#oci/image-config.ts';
+import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
 import { platformMatches } from '#oci/platform.ts';
 import { familiarReference, type Reference } from '#oci/reference.ts';
 import type { ArchiveIndex, ArchiveLayer } from './archive/archive-index.ts';
@@ -34,7 +35,7 @@ function arrivals({ quiet, onProgress }: LoadOptions): Pick<ReadArchiveOptions, 
   };
 }
 
-function offered(index: ArchiveIndex, options: LoadOptions): readonly OfferedImage[] {
+async function offered(index: ArchiveIndex, options: LoadOptions): Promise<readonly OfferedImage[]> {
   if (index.has(DOCKER_MANIFEST)) return readDockerArchive(index);
   if (index.has(LAYOUT_INDEX)) return readOciLayout(index, options.platforms ?? []);
   throw new EngineError('invalidArgument', `open ${DOCKER_MANIFEST}: no such file or directory`, {
@@ -42,14 +43,29 @@ function offered(index: ArchiveIndex, options: LoadOptions): readonly OfferedIma
   });
 }
 
-function checkPlatform(image: OfferedImage, options: LoadOptions): boolean {
-  const { os, architecture, variant } = parseImageConfig(image.config);
+function checkPlatform({ os, architecture, variant }: ImageConfig, options: LoadOptions): boolean {
   if (os !== '' && os !== 'linux')
     throw new EngineError('invalidArgument', `cannot load ${os} image on linux`);
-  const wanted = options.platforms ?? [];
-  if (wanted.length === 0) return true;
+  const platforms = options.platforms ?? [];
+  if (platforms.length === 0) return true;
   const actual = { os, architecture, ...(variant === '' ? {} : { variant }) };
-  return wanted.some((platform) => platformMatches(platform, actual));
+  return platforms.some((platform) => platformMatches(platform, actual));
+}
+
+interface WantedImage extends OfferedImage {
+  readonly diffIds: readonly Digest[];
+}
+
+/** Parses each config once, and keeps the little that is needed of it. */
+async function wanted(index: ArchiveIndex, options: LoadOptions): Promise<readonly WantedImage[]> {
+  const images: WantedImage[] = [];
+  for (const image of await offered(index, options)) {
+    // A config may take a while: others have their turn between two.
+    await setImmediate();
+    const config = parseImageConfig(image.config);
+    if (checkPlatform(config, options)) images.push({ ...image, diffIds: config.diffIds });
+  }
+  return images;
 }
 
 async function name(
@@ -97,13 +113,14 @@ async function unpackedOf(
 
 async function register(
   deps: ImageDeps,
-  { image, lease }: { readonly image: OfferedImage; readonly lease: Lease },
+  { image, lease }: { readonly image: WantedImage; readonly lease: Lease },
 ): Promise<Digest> {
-  const { diffIds } = parseImageConfig(image.config);
+  const { diffIds } = image;
   lease.hold(...chainIds(diffIds));
   const layerBlobs = await Promise.all(image.layers.map((layer) => layer.blob()));
   return registerImage(deps, {
     config: image.config,
+    diffIds,
     layerBlobs,
     unpacked: await unpackedOf(deps, image.layers, diffIds),
     lease,
@@ -117,7 +134,7 @@ interface Loaded {
 
 async function registerAll(
   deps: ImageDeps,
-  { images, lease }: { readonly images: readonly OfferedImage[]; readonly lease: Lease },
+  { images, lease }: { readonly images: readonly WantedImage[]; readonly lease: Lease },
 ): Promise<readonly Loaded[]> {
   const loaded: Loaded[] = [];
   // One after the other: images share layers, and what is left to be done is short.
@@ -138,8 +155,7 @@ export async function loadImages(
   await withLease(deps, async (lease) => {
     const reader = new ArchiveReader({ storage: deps.storage, lease, ...arrivals(options) });
     try {
-      const index = await reader.read(source);
-      const images = offered(index, options).filter((image) => checkPlatform(image, options));
+      const images = await wanted(await reader.read(source), options);
       await announce(deps, await registerAll(deps, { images, lease }), options);
     } finally {
       await reader.close();

@@ -13,6 +13,8 @@ import type { LayerSource } from './store/image-records.ts';
 export interface NewImage {
   /** The config document, byte for byte. */
   readonly config: Buffer;
+  /** Of the config, where somebody parsed it already: a large one costs a while. */
+  readonly diffIds?: readonly Digest[];
   /** Base first, one per diffID of the config. */
   readonly layerBlobs: readonly Digest[];
   /**
@@ -80,17 +82,17 @@ function commitLayers(
  */
 export async function registerImage(deps: ImageDeps, image: NewImage): Promise<Digest> {
   const { content, snapshotter } = deps.storage;
-  const config = parseImageConfig(image.config);
-  if (config.diffIds.length !== image.layerBlobs.length) {
-    const counts = `expected ${image.layerBlobs.length}, got ${config.diffIds.length}`;
+  const diffIds = image.diffIds ?? parseImageConfig(image.config).diffIds;
+  if (diffIds.length !== image.layerBlobs.length) {
+    const counts = `expected ${image.layerBlobs.length}, got ${diffIds.length}`;
     throw new EngineError('invalidArgument', `invalid manifest, layers length mismatch: ${counts}`);
   }
   const id = digestOf(image.config);
-  image.lease.hold(id, ...chainIds(config.diffIds), ...image.layerBlobs);
+  image.lease.hold(id, ...chainIds(diffIds), ...image.layerBlobs);
   await content.ingest(Readable.from([image.config]), { digest: id });
   await content.sync();
   const stop = new AbortController();
-  const committing = commitLayers(deps, image, { diffIds: config.diffIds, signal: stop.signal });
+  const committing = commitLayers(deps, image, { diffIds, signal: stop.signal });
   const settled = Promise.allSettled(committing);
   const layers: LayerSource[] = [];
   try {

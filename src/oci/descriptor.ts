@@ -40,9 +40,15 @@ export function textProperty(object: JsonObject, key: string): string | undefine
   return typeof value === 'string' ? value : undefined;
 }
 
+function isTextMap(value: JsonObject): value is Record<string, string> {
+  return Object.keys(value).every((key) => typeof value[key] === 'string');
+}
+
 /** String values only; everything else in the map is dropped. `__proto__` stays an ordinary own key. */
 export function stringMap(value: JsonValue | undefined): Record<string, string> {
   if (!isJsonObject(value)) return {};
+  // A copy of a large one costs more than its parsing.
+  if (isTextMap(value)) return value;
   return Object.fromEntries(
     Object.entries(value).filter((e): e is [string, string] => typeof e[1] === 'string'),
   );

@@ -32,23 +32,32 @@ function taggedName(text: string): Reference {
   return { ...reference, digest: null };
 }
 
-/** Reads `manifest.json` of `docker save`. Errors: `invalidArgument`. */
+/** Each image costs more than its few bytes in the list. Errors: `tooLarge`. */
+export function checkImageCount(count: number): void {
+  if (count > LIMITS.archiveImages)
+    throw new EngineError('tooLarge', `image archive names more than ${LIMITS.archiveImages} images`);
+}
+
+/**
+ * Reads `manifest.json` of `docker save`. An image is its config: those that name the same one are one image
+ * with all their names. Errors: `invalidArgument`, `tooLarge`.
+ */
 export function readDockerArchive(index: ArchiveIndex): OfferedImage[] {
   const bytes = index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
   const manifest = parseJson(bytes.toString('utf8'), DOCKER_MANIFEST);
   if (!Array.isArray(manifest)) throw invalid('invalid manifest: it is not a list');
-  const images: OfferedImage[] = [];
+  checkImageCount(manifest.length);
+  const images = new Map<Buffer, OfferedImage & { readonly names: Reference[] }>();
   for (const item of manifest) {
     if (!isJsonObject(item) || typeof item['Config'] !== 'string')
       throw invalid('invalid manifest: an image without a config');
     const layers = textList(item['Layers'], 'Layers');
     if (layers.length > LIMITS.layersPerImage)
       throw invalid(`invalid manifest: more than ${LIMITS.layersPerImage} layers`);
-    images.push({
-      config: index.document(item['Config'], LIMITS.imageConfigBytes),
-      layers: layers.map((path) => index.layer(path)),
-      names: textList(item['RepoTags'], 'RepoTags').map(taggedName),
-    });
+    const config = index.document(item['Config'], LIMITS.imageConfigBytes);
+    const names = images.get(config)?.names ?? [];
+    for (const text of textList(item['RepoTags'], 'RepoTags')) names.push(taggedName(text));
+    images.set(config, { config, layers: layers.map((path) => index.layer(path)), names });
   }
-  return images;
+  return [...images.values()];
 }

@@ -1,12 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { Descriptor } from '#oci/descriptor.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
-import { parseManifestOrIndex, type Manifest } from '#oci/manifest.ts';
+import { parseManifestOrIndex } from '#oci/manifest.ts';
 import { formatPlatform, hostPlatform, platformMatches, type Platform } from '#oci/platform.ts';
 import { parseReference, withDefaultTag, type Reference } from '#oci/reference.ts';
 import type { ArchiveIndex } from './archive-index.ts';
-import type { OfferedImage } from './docker-archive.ts';
+import { checkImageCount, type OfferedImage } from './docker-archive.ts';
 
 export const LAYOUT_INDEX = 'index.json';
 
@@ -44,43 +45,73 @@ function choose(manifests: readonly Descriptor[], platforms: readonly Platform[]
   throw new EngineError('notFound', `no matching manifest for ${wanted} in the image archive`);
 }
 
+/** What is needed of a manifest; a digest: of an index, the one to go on with. */
+type Step = Pick<OfferedImage, 'layers'> & { readonly config: Digest };
+
+/** The documents of a layout. However many entries name one, it is parsed once. */
+class Layout {
+  readonly #index: ArchiveIndex;
+  readonly #platforms: readonly Platform[];
+  readonly #steps = new Map<Digest, Step | Digest>();
+
+  constructor(index: ArchiveIndex, platforms: readonly Platform[]) {
+    this.#index = index;
+    this.#platforms = platforms;
+  }
+
+  read(path: string): ReturnType<typeof parseManifestOrIndex> {
+    return parseManifestOrIndex(this.#index.document(path, LIMITS.manifestBytes));
+  }
+
+  async manifest(entry: Digest): Promise<Step> {
+    let current = entry;
+    for (let depth = 0; depth < NESTING_MAX; depth++) {
+      const step = await this.#step(current);
+      if (typeof step !== 'string') return step;
+      current = step;
+    }
+    throw new EngineError('invalidArgument', 'invalid image archive: indexes nested too deeply');
+  }
+
+  async #step(digest: Digest): Promise<Step | Digest> {
+    const known = this.#steps.get(digest);
+    if (known !== undefined) return known;
+    // Others have their turn between two documents.
+    await setImmediate();
+    const document = this.read(blobPath(digest));
+    const step =
+      document.kind === 'index'
+        ? choose(document.manifests, this.#platforms).digest
+        : {
+            config: document.config.digest,
+            layers: document.layers.map((layer) => this.#index.layer(blobPath(layer.digest))),
+          };
+    this.#steps.set(digest, step);
+    return step;
+  }
+}
+
 /**
  * Reads an OCI image layout; of an image for several platforms the wanted one. Errors: `invalidArgument`,
- * `notFound`.
+ * `notFound`, `tooLarge`.
  */
-export function readOciLayout(index: ArchiveIndex, platforms: readonly Platform[]): OfferedImage[] {
-  const wanted = platforms.length === 0 ? [hostPlatform()] : platforms;
-  const read = (path: string): ReturnType<typeof parseManifestOrIndex> =>
-    parseManifestOrIndex(index.document(path, LIMITS.manifestBytes));
-  const top = read(LAYOUT_INDEX);
+export async function readOciLayout(
+  index: ArchiveIndex,
+  platforms: readonly Platform[],
+): Promise<OfferedImage[]> {
+  const layout = new Layout(index, platforms.length === 0 ? [hostPlatform()] : platforms);
+  const top = layout.read(LAYOUT_INDEX);
   if (top.kind !== 'index')
     throw new EngineError('invalidArgument', 'invalid index.json: it is not an index');
+  checkImageCount(top.manifests.length);
   const images = new Map<Digest, OfferedImage>();
   for (const entry of top.manifests) {
     // Statements about other manifests (provenance, signatures) are no images.
     if (entry.platform?.os === 'unknown') continue;
-    const manifest = findManifest(entry, read, wanted);
+    const { config, layers } = await layout.manifest(entry.digest);
     const name = nameOf(entry);
-    const earlier = images.get(manifest.config.digest);
-    images.set(manifest.config.digest, {
-      config: index.document(blobPath(manifest.config.digest), LIMITS.imageConfigBytes),
-      layers: manifest.layers.map((layer) => index.layer(blobPath(layer.digest))),
-      names: [...(earlier?.names ?? []), ...(name === null ? [] : [name])],
-    });
+    const names = [...(images.get(config)?.names ?? []), ...(name === null ? [] : [name])];
+    images.set(config, { config: index.document(blobPath(config), LIMITS.imageConfigBytes), layers, names });
   }
   return [...images.values()];
-}
-
-function findManifest(
-  entry: Descriptor,
-  read: (path: string) => ReturnType<typeof parseManifestOrIndex>,
-  platforms: readonly Platform[],
-): Manifest {
-  let current = entry;
-  for (let depth = 0; depth < NESTING_MAX; depth++) {
-    const document = read(blobPath(current.digest));
-    if (document.kind === 'manifest') return document;
-    current = choose(document.manifests, platforms);
-  }
-  throw new EngineError('invalidArgument', 'invalid image archive: indexes nested too deeply');
 }
