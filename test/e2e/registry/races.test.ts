@@ -22,40 +22,50 @@ const contents = Array.from({ length: 4 }, () => randomBytes(400_000));
 const images: StandinImage[] = contents.map((content, index) => ({
   ...{ repository: `race/of${index}`, tags: ['v'], layers: [base, [{ path: 'data', content }]] },
 }));
-const ROUNDS = 6;
+/** Of each client in a round. */
+const PULLS = 3;
 
 registryTest(
   'what is pulled is not collected by removals and prunes beside it',
   { hosts: { [HOST]: [role] }, tls: 'none', images, timeoutMs: 180_000 },
   async ({ daemon }) => {
-    let isOver = false;
     const references = images.map(({ repository }) => `${HOST}/${repository}:v`);
+    const taken = { pruned: 0, removed: 0 };
     const prune = async (): Promise<void> => {
       const filters = encodeURIComponent(JSON.stringify({ dangling: ['false'] }));
-      while (!isOver) {
-        const { status } = await daemon.api(`/images/prune?filters=${filters}`, { method: 'POST' });
-        assert.ok(status === 200 || status === 409, `prune: ${status}`);
-      }
+      const { status, json } = await daemon.api(`/images/prune?filters=${filters}`, { method: 'POST' });
+      assert.ok(status === 200 || status === 409, `prune: ${status}`);
+      if (status === 200)
+        taken.pruned += (json as { ImagesDeleted: unknown[] | null }).ImagesDeleted?.length ?? 0;
     };
     const remove = async (): Promise<void> => {
-      for (let turn = 0; !isOver; turn++) {
-        const reference = references[turn % references.length];
+      for (const reference of references) {
         const { status } = await daemon.api(`/images/${reference}?force=1`, { method: 'DELETE' });
         assert.ok([200, 404, 409].includes(status), `rmi: ${status}`);
+        if (status === 200) taken.removed++;
       }
     };
     const errors: string[] = [];
     const puller = async (reference: string): Promise<void> => {
-      for (let round = 0; round < ROUNDS; round++) {
+      for (let turn = 0; turn < PULLS; turn++) {
         const { error } = await pull(daemon, reference);
         if (error !== '') errors.push(`${reference}: ${error}`);
       }
     };
-    const removers = [prune(), remove()];
-    await Promise.all(references.flatMap((reference) => [puller(reference), puller(reference)]));
-    isOver = true;
-    await Promise.all(removers);
+    // Alone in its round, each takes something: at the latest what its last turn finds after the pulls.
+    for (const takers of [[prune], [remove], [prune, remove], [prune, remove]]) {
+      let isOver = false;
+      const taking = takers.map(async (take) => {
+        for (let isLast = false; !isLast; ) {
+          isLast = isOver;
+          await take();
+        }
+      });
+      const pulling = Promise.all(references.flatMap((each) => [puller(each), puller(each)]));
+      await Promise.all([...taking, pulling.finally(() => (isOver = true))]);
+    }
     assert.deepEqual(errors, []);
+    assert.ok(taken.pruned > 0 && taken.removed > 0, JSON.stringify(taken));
     await Promise.all(references.map((reference) => pull(daemon, reference)));
     const names = await listed(daemon);
     for (const [index, reference] of references.entries()) {

@@ -27,7 +27,9 @@ test('02: a mirror that stalls does not hold up a pull', { timeout: 120_000 }, a
     });
     const began = Date.now();
     const said = await daemon.mustDocker(['pull', 'busybox']);
-    assert.ok(Date.now() - began < 35_000, `it took ${Date.now() - began} ms`);
+    const tookMs = Date.now() - began;
+    // The silence of one mirror is 2 s.
+    assert.ok(tookMs < 9000, `it took ${tookMs} ms`);
     assert.match(said, /^Using default tag: latest\n/);
     assert.match(said, /Status: Downloaded newer image for busybox:latest/);
     const { entries } = await standin.ledger();
