@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '#base/assert.ts';
-import { EngineError } from '#base/errors.ts';
+import { EngineError, errorMessage } from '#base/errors.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { SpecNamespaceType } from '#oci/runtime-spec.ts';
@@ -114,7 +114,16 @@ class Tasks implements TaskService {
     } finally {
       this.#starting.delete(request.id);
       // Whoever waits for this start goes first.
-      setImmediate(() => this.#context.shims.prepare());
+      setImmediate(() => this.#prepareShim());
+    }
+  }
+
+  /** The next start makes its own, or tells why it cannot. */
+  #prepareShim(): void {
+    try {
+      this.#context.shims.prepare();
+    } catch (error) {
+      this.#context.log.warn('no shim is kept ready', { error: errorMessage(error) });
     }
   }
 

@@ -21,6 +21,8 @@ const GIFTS_FD = 6;
 const UNNAMED = 'unassigned'.padEnd(64, '-');
 /** The kernel takes no more in one message. */
 const FDS_PER_MESSAGE = 253;
+/** As many as a shim takes; their messages fit into the socket, where nobody reads them yet. */
+export const MAX_PORTS = 65_536;
 
 type SpawnKernel = Pick<Kernel, 'processes' | 'sockets'>;
 

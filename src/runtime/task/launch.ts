@@ -9,7 +9,7 @@ import type { SpecIdMapping, SpecNamespaceType } from '#oci/runtime-spec.ts';
 import type { AttachChannel } from '../shim/attach.ts';
 import { createTaskDirectory, type TaskMeta } from '../shim/files.ts';
 import { FIELD, Fields, type FieldValue, FRAME, START_FLAG } from '../shim/protocol.ts';
-import { giveDescriptors, type NewShim } from '../shim/spawn.ts';
+import { giveDescriptors, MAX_PORTS, type NewShim } from '../shim/spawn.ts';
 import type { StartRequest } from '../task.ts';
 import { bounded } from './bounded.ts';
 import { type TaskContext, taskDirectory } from './context.ts';
@@ -36,6 +36,8 @@ const NO_TASK = 'failed to create task for container';
 /** From intent to running. On any failure nothing is left: no process, no cgroup, no directory. */
 export async function launch(context: TaskContext, options: LaunchOptions): Promise<LiveTask> {
   const { request } = options;
+  if ((request.heldPorts?.length ?? 0) > MAX_PORTS)
+    throw new EngineError('invalidArgument', `${NO_TASK}: more than ${MAX_PORTS} published ports`);
   const starter = starterOf(context, request.runtime);
   const directory = taskDirectory(context, request.id);
   const held: number[] = [];

@@ -62,7 +62,9 @@ class PlanStarter implements Starter {
     const { spec, rootfsFd } = request;
     const bad = badMountTarget(this.#context.kernel.files, rootfsFd, spec.mounts);
     if (bad !== null) throw startError(`runc create failed: ${bad}`, spec.process.args[0] ?? '');
-    this.#call = this.#callOf(this.#planOf(request, directory, open), request.terminal);
+    const call = this.#callOf(this.#planOf(request, directory, open), request.terminal);
+    const later = request.connectNetwork === undefined ? 0 : START_FLAG.networkLater;
+    this.#call = { ...call, flags: call.flags | later };
     const filter = this.#filter(spec.linux.seccomp);
     const { personality } = spec.linux;
     return {
@@ -77,9 +79,7 @@ class PlanStarter implements Starter {
     if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
     task.filter = seccomp;
     assert(this.#call !== null, 'facts come before a start');
-    const call = this.#call;
-    const later = request.connectNetwork === undefined ? 0 : START_FLAG.networkLater;
-    return { ...call, flags: call.flags | later };
+    return this.#call;
   }
 
   #planOf(request: StartRequest, directory: string, open: StartWork['open']): LaunchPlan {

@@ -127,4 +127,17 @@ describe('a start that is refused', { skip: cannotRun() || ANOTHER_RUNTIME }, ()
     }
     await tasks.close();
   });
+
+  test('more published ports than a shim holds: nothing is made', async (t) => {
+    const world = makeWorld(t);
+    const tasks = world.service();
+    const before = everything(world);
+    const heldPorts = Array.from({ length: 65_537 }, () => 0);
+    await assert.rejects(world.run(tasks, ['true'], { request: { heldPorts } }), {
+      kind: 'invalidArgument',
+      message: 'failed to create task for container: more than 65536 published ports',
+    });
+    assert.deepEqual(everything(world), before);
+    await tasks.close();
+  });
 });
