@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { pull } from '../support/registry/fixture.ts';
 import type { BuiltStandinImage, StandinImage } from '../support/registry/content.ts';
-import type { LedgerEntry, RegistryRole } from '../support/registry/plan.ts';
+import { type LedgerEntry, OPEN_REGISTRY } from '../support/registry/plan.ts';
 import { RegistryGround, type Standin, startStandin } from '../support/registry/standin.ts';
 import { startDaemon, type TestDaemon } from '../support/daemon.ts';
 import { seeded } from './clients.ts';
@@ -25,10 +25,6 @@ const BYTES_PER_SECOND = 6_000_000;
  */
 const TAIL_BYTES = 1 << 20;
 const SLACK_KIB = 512;
-
-export const PLAIN_ROLE: RegistryRole = {
-  ...{ role: 'registry', access: { kind: 'none' }, location: 'relative', link: 'relative' },
-};
 
 interface Known {
   readonly image: StandinImage;
@@ -134,7 +130,7 @@ export async function killPulls(options: PullKillOptions): Promise<{ violations:
     const ground = await RegistryGround.make(folder);
     await using daemon = await startDaemon();
     await using standin = await startStandin(daemon, ground, {
-      ...{ hosts: { [HOST]: [PLAIN_ROLE] }, tls: 'none' },
+      ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
       faults: [{ path: '/blobs/', method: 'GET', act: { kind: 'slow', bytesPerSecond: BYTES_PER_SECOND } }],
     });
     await daemon.restart('SIGTERM');

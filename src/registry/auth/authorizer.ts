@@ -17,6 +17,7 @@ import {
   tokenWish,
   type TokenWish,
 } from './token-request.ts';
+import { chunksOf } from '../transport/chunks.ts';
 
 /** Who asks whom for what. */
 export interface AuthTarget {
@@ -186,7 +187,7 @@ export class Authorizer {
       url: realm,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       authorization: null,
-      body: { sizeBytes: form.length, open: () => once(form), isSecret: true },
+      body: { sizeBytes: form.length, open: () => chunksOf(form), isSecret: true },
       signal: AbortSignal.timeout(wire.timings.documentMs),
       skipVerify: this.#skips(target, realm),
     });
@@ -215,11 +216,6 @@ export class Authorizer {
   #skips(target: AuthTarget, url: URL): boolean {
     return url.host === target.origin.host ? target.skipVerify : this.#parts.isInsecure(url.host);
   }
-}
-
-// biome-ignore lint: the body of a request is read as a stream
-async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
 }
 
 /** The same failure as the reason why a request was not sent. */

@@ -8,6 +8,7 @@ import type { PlaceOrder } from './places.ts';
 import { parseContentRange } from './ranges.ts';
 import { retryDelay, withRetries, type RetryRules } from './retry.ts';
 import type { Ask, Place } from './sender.ts';
+import { chunksOf } from '../transport/chunks.ts';
 
 /* A blob's bytes, from whoever has them, continued where a connection was lost. */
 
@@ -161,16 +162,13 @@ class Reader {
   }
 }
 
-// biome-ignore lint: a body without bytes
-async function* nothing(): AsyncGenerator<Buffer> {}
-
 export async function openBlob(
   source: BlobSource,
   want: BlobName,
   from: { readonly offset: number; readonly signal: AbortSignal },
 ): Promise<BlobBody> {
   const { offset, signal } = from;
-  if (offset > 0 && offset >= want.sizeBytes) return { offset, chunks: nothing() };
+  if (offset > 0 && offset >= want.sizeBytes) return { offset, chunks: chunksOf() };
   const opened = await withRetries({ ...source.rules, signal, onRetry: source.onRetry }, () =>
     open(source, want, { offset, signal }),
   );

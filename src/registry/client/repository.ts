@@ -16,6 +16,7 @@ import type { PlaceOrder } from './places.ts';
 import { withRetries, type RetryRules } from './retry.ts';
 import type { Ask, Identity, Place, Sender } from './sender.ts';
 import { mount, uploadBlob, type Session, type UploadSink } from './uploads.ts';
+import { chunksOf } from '../transport/chunks.ts';
 
 export interface RepositoryParts {
   readonly path: string;
@@ -158,7 +159,7 @@ export class HttpRepository implements Repository {
         method: 'PUT',
         path: this.#manifestPath(reference),
         headers: { 'content-type': mediaType },
-        body: { sizeBytes: bytes.length, open: () => once(bytes) },
+        body: { sizeBytes: bytes.length, open: () => chunksOf(bytes) },
         signal: this.#parts.signal,
       });
       if (!isSuccess(answer)) throw await answerError(answer, this.#wire);
@@ -319,9 +320,4 @@ export class HttpRepository implements Repository {
       onRetry: this.#onRetry,
     };
   }
-}
-
-// biome-ignore lint: the body of a request is read as a stream
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

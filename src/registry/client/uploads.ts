@@ -8,6 +8,7 @@ import { answerError } from './answer-error.ts';
 import { parseUploadRange } from './ranges.ts';
 import { retryDelay, withRetries, type RetryRules } from './retry.ts';
 import type { Ask } from './sender.ts';
+import { chunksOf } from '../transport/chunks.ts';
 
 /*
  * A blob into a registry (distribution-spec, "Pushing blobs"): one POST and one PUT with all bytes; in pieces
@@ -57,15 +58,12 @@ export async function startUpload(
 ): Promise<Session | null> {
   const query =
     mount === null ? '' : `?${new URLSearchParams({ mount: mount.digest, from: mount.from }).toString()}`;
-  const body: OutgoingBody = { sizeBytes: 0, open: () => nothing() };
+  const body: OutgoingBody = { sizeBytes: 0, open: () => chunksOf() };
   const answer = await sink.send({ method: 'POST', path: sink.path + query, body, signal });
   if (answer.status !== 201 && answer.status !== 202) throw await answerError(answer, sink.wire);
   answer.discard();
   return answer.status === 201 ? null : sessionOf(answer, sink.allowPlain);
 }
-
-// biome-ignore lint: a body without bytes
-async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 /** The first `sizeBytes` of what `open(offset)` gives. Errors: it gives fewer. */
 async function* part(open: OpenBlob, offset: number, sizeBytes: number): AsyncGenerator<Uint8Array> {

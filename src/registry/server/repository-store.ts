@@ -16,6 +16,7 @@ import {
   type ManifestEntry,
   type RepositoryEntry,
 } from './repository-index.ts';
+import { chunksOf } from '../transport/chunks.ts';
 
 export interface StoreOptions {
   readonly directory: string;
@@ -33,10 +34,6 @@ export interface ManifestPut {
 
 /** A journal is written anew when it is longer than this and most of it is void. */
 const JOURNAL_LINES_MIN = 10_000;
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
 
 /**
  * What is in which repository, and the bytes behind it. A name appears when its bytes and its record are
@@ -125,7 +122,7 @@ export class RepositoryStore {
     if (isSame) return this.#write(known.sizes.length === entry.sizes.length ? records.slice(1) : records);
     const upload = await this.blobs.begin(randomUUID());
     try {
-      await upload.append(once(bytes));
+      await upload.append(chunksOf(bytes));
       await this.#publish(upload, digest, () => this.#write(records));
     } finally {
       await upload.cancel();

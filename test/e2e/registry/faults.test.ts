@@ -11,7 +11,13 @@ import {
   registryTest,
 } from '../../support/registry/fixture.ts';
 import { type BuiltStandinImage, digestOf, MEDIA } from '../../support/registry/content.ts';
-import type { Fault, FaultAct, RegistryRole, Role } from '../../support/registry/plan.ts';
+import {
+  type Fault,
+  type FaultAct,
+  OPEN_REGISTRY,
+  type RegistryRole,
+  type Role,
+} from '../../support/registry/plan.ts';
 
 const HOST = '127.0.0.1:5000';
 const ELSEWHERE = '127.0.0.1:5001';
@@ -19,13 +25,10 @@ const LAYER_BYTES = 3_000_000;
 /** Sent twice at most, after a connection broke: what was on its way. */
 const TAIL_BYTES = 1 << 20;
 
-const open: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
+const HOSTS: Readonly<Record<string, readonly Role[]>> = {
+  [HOST]: [OPEN_REGISTRY],
+  [ELSEWHERE]: [{ role: 'blobs' }],
 };
-const HOSTS: Readonly<Record<string, readonly Role[]>> = { [HOST]: [open], [ELSEWHERE]: [{ role: 'blobs' }] };
 
 interface Case {
   readonly name: string;
@@ -373,7 +376,7 @@ registryTest(
 registryTest(
   'a realm of another registry gets no credentials of this one',
   {
-    ...{ hosts: { [HOST]: [open], [ELSEWHERE]: [{ role: 'blobs' }] }, tls: 'none' },
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY], [ELSEWHERE]: [{ role: 'blobs' }] }, tls: 'none' },
     images: [{ repository: 'team/app', tags: ['v'], layers: [randomLayer()] }],
   },
   async ({ daemon, standin }) => {

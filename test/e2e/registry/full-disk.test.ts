@@ -6,16 +6,10 @@ import { must, run } from '../../support/command.ts';
 import { TestDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { pull, smallLayers } from '../../support/registry/fixture.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import { RegistryGround, startStandin } from '../../support/registry/standin.ts';
 
 const HOST = '127.0.0.1:5000';
-const role: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const DISK_MIB = 32;
 const big = [{ path: 'big', content: randomBytes(20 << 20) }];
 
@@ -31,7 +25,7 @@ test('a disk that fills up while an image is pulled', { timeout: 120_000 }, asyn
     await must('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MIB}m`, 'tmpfs', daemon.dataRoot]);
     await daemon.start();
     await using standin = await startStandin(daemon, ground, {
-      ...{ hosts: { [HOST]: [role] }, tls: 'none' },
+      ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
       images: [
         { repository: 'big', tags: ['v'], layers: [big] },
         { repository: 'small', tags: ['v'], layers: smallLayers('small') },

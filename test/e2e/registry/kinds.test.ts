@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { registryTest, smallLayers } from '../../support/registry/fixture.ts';
 import { HERE } from '../../support/registry/content.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 
 const HOST = '127.0.0.1:5000';
-const role: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const KINDS = (['docker', 'oci'] as const).flatMap((documents) =>
   (['gzip', 'zstd', 'none'] as const).map((compression) => ({ documents, compression })),
 );
@@ -23,7 +17,7 @@ const subject = {
 registryTest(
   'documents of both families, layers of three kinds, one image for several platforms',
   {
-    ...{ hosts: { [HOST]: [role] }, tls: 'none' },
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
     images: [
       ...KINDS.map((kind) => {
         const tag = `${kind.documents}-${kind.compression}`;
@@ -69,7 +63,7 @@ registryTest(
 registryTest(
   'docker manifest makes, changes, shows and pushes a list',
   {
-    ...{ hosts: { [HOST]: [role] }, tls: 'none' },
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
     images: [{ repository: 'team/one', tags: ['v'], layers: smallLayers('one') }],
   },
   async ({ daemon, standin }) => {

@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { registryTest } from '../../support/registry/fixture.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 
 const HOST = '127.0.0.1:5000';
 /** More than the kernel's page of mount options can name by their paths. */
 const LAYERS = 127;
-const role: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const base = [
   { path: 'bin/', type: 'directory' as const },
   { path: 'bin/busybox', content: readFileSync('/bin/busybox'), mode: 0o755 },
@@ -26,7 +20,7 @@ const rest = Array.from({ length: LAYERS - 1 }, (_, index) => [
 registryTest(
   `an image of ${LAYERS} layers is pulled, runs, and goes through an archive`,
   {
-    ...{ hosts: { [HOST]: [role] }, tls: 'none', timeoutMs: 240_000 },
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none', timeoutMs: 240_000 },
     images: [{ repository: 'deep', tags: ['v'], layers: [base, ...rest] }],
   },
   async ({ daemon }) => {

@@ -2,17 +2,11 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { run } from '../../support/command.ts';
 import { registryTest, smallLayers } from '../../support/registry/fixture.ts';
-import type { RegistryRole, Role } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY, type Role } from '../../support/registry/plan.ts';
 
 const GANTRY = join(import.meta.dirname, '../../../bin/gantry');
 const HOST = '127.0.0.1:5000';
-const open: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
-const HOSTS: Readonly<Record<string, readonly Role[]>> = { [HOST]: [open] };
+const HOSTS: Readonly<Record<string, readonly Role[]>> = { [HOST]: [OPEN_REGISTRY] };
 
 registryTest(
   'a pull is shown before it is done, with what is here already',

@@ -9,14 +9,11 @@ import { e2e } from '../../support/e2e.ts';
 import { imageArchive } from '../../support/images.ts';
 import type { BuiltStandinImage, StandinImage } from '../../support/registry/content.ts';
 import { pull, type RegistryTest, registryTest, smallLayers } from '../../support/registry/fixture.ts';
-import type { Fault, LedgerEntry, RegistryRole } from '../../support/registry/plan.ts';
+import { type Fault, type LedgerEntry, OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import { registryIsMissing, startRegistry } from '../../support/registry/real.ts';
 
 const R = '127.0.0.1:5000';
-const role: RegistryRole = {
-  ...{ role: 'registry', access: { kind: 'none' }, location: 'relative', link: 'relative' },
-};
-const plain = { hosts: { [R]: [role] }, tls: 'none' } as const;
+const plain = { hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' } as const;
 const MIB = 1024 * 1024;
 const LARGE_BYTES = 6 * MIB;
 /** What may be sent twice: what lies in buffers of the sender and the kernel when a connection ends. */
@@ -378,7 +375,7 @@ registryTest(
 registryTest(
   'a mirror that gives wrong bytes is left for the registry itself',
   {
-    ...{ hosts: { [R]: [role], '127.0.0.1:5001': [role] }, tls: 'none' },
+    ...{ hosts: { [R]: [OPEN_REGISTRY], '127.0.0.1:5001': [OPEN_REGISTRY] }, tls: 'none' },
     images: [{ repository: 'mirrored', tags: ['v'], layers: [large('one')] }],
     faults: [{ host: '127.0.0.1:5001', path: '/blobs/', skip: 1, act: { kind: 'corrupt', at: MIB } }],
     daemon: { config: { 'registry-mirrors': ['http://127.0.0.1:5001'] } },

@@ -3,16 +3,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { pull, registryTest } from '../../support/registry/fixture.ts';
 import type { StandinImage } from '../../support/registry/content.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import { listed, problemOf } from '../../torture/loads.ts';
 
 const HOST = '127.0.0.1:5000';
-const role: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const base = [
   { path: 'bin/', type: 'directory' as const },
   { path: 'bin/busybox', content: readFileSync('/bin/busybox'), mode: 0o755 },
@@ -27,7 +21,7 @@ const PULLS = 3;
 
 registryTest(
   'what is pulled is not collected by removals and prunes beside it',
-  { hosts: { [HOST]: [role] }, tls: 'none', images, timeoutMs: 180_000 },
+  { hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none', images, timeoutMs: 180_000 },
   async ({ daemon }) => {
     const references = images.map(({ repository }) => `${HOST}/${repository}:v`);
     const taken = { pruned: 0, removed: 0 };

@@ -4,18 +4,12 @@ import { test } from 'node:test';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
 import { pull, push, registryAuth, registryTest, smallLayers } from '../../support/registry/fixture.ts';
-import type { FaultAct, RegistryRole } from '../../support/registry/plan.ts';
+import { type FaultAct, OPEN_REGISTRY, type RegistryRole } from '../../support/registry/plan.ts';
 import { OUTSIDE, RegistryGround, startStandin } from '../../support/registry/standin.ts';
 
 /** What clients are told, word for word as the reference has it. */
 const HOST = '127.0.0.1:5000';
 const X = `${HOST}/team/x`;
-const open: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 interface Said {
@@ -116,7 +110,7 @@ const REFUSALS: readonly Said[] = [
 registryTest(
   'what a registry refuses is told as the reference tells it',
   {
-    hosts: { [HOST]: [open] },
+    hosts: { [HOST]: [OPEN_REGISTRY] },
     tls: 'none',
     images: [{ repository: 'team/x', tags: ['v'], layers: smallLayers('x') }],
   },
@@ -143,7 +137,7 @@ const MANY = [{ os: 'linux', architecture: 's390x' }];
 registryTest(
   'no image for a platform',
   {
-    ...{ hosts: { [HOST]: [open] }, tls: 'none' },
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
     images: [{ repository: 'team/x', tags: ['v'], layers: smallLayers('x'), platforms: MANY }],
   },
   async ({ daemon }) => {
@@ -157,7 +151,7 @@ registryTest(
 registryTest(
   'what a push is refused with',
   {
-    hosts: { [HOST]: [open] },
+    hosts: { [HOST]: [OPEN_REGISTRY] },
     tls: 'none',
     images: [{ repository: 'team/x', tags: ['v'], layers: smallLayers('x') }],
   },
@@ -198,11 +192,11 @@ async function login(daemon: TestDaemon, server: string, password: string): Prom
 const someone = { name: 'me', password: 'right', pull: ['*'], push: ['*'] };
 const REALM = '127.0.0.1:5003';
 const basic: RegistryRole = {
-  ...open,
+  ...OPEN_REGISTRY,
   access: { kind: 'basic', realm: 'Basic realm="x"', users: [someone] },
 };
 const token: RegistryRole = {
-  ...open,
+  ...OPEN_REGISTRY,
   access: {
     ...{ kind: 'token', realm: `http://${REALM}/token`, service: 'svc', users: [someone] },
     ...{ anonymous: [], member: 'token' },
@@ -213,7 +207,7 @@ registryTest(
   'logins, good and bad',
   {
     hosts: {
-      ...{ [HOST]: [open], '127.0.0.1:5001': [basic], '127.0.0.1:5002': [token] },
+      ...{ [HOST]: [OPEN_REGISTRY], '127.0.0.1:5001': [basic], '127.0.0.1:5002': [token] },
       [REALM]: [{ role: 'token', of: '127.0.0.1:5002' }],
     },
     tls: 'none',
@@ -285,7 +279,7 @@ for (const [kind, { trusts, text }] of Object.entries(TRUST)) {
       const tls =
         kind === 'unknown' ? 'good' : (kind as 'good' | 'expired' | 'other-name' | 'client' | 'none');
       await using standin = await startStandin(daemon, ground, {
-        ...{ hosts: { [secure]: [open] }, tls },
+        ...{ hosts: { [secure]: [OPEN_REGISTRY] }, tls },
         images: [{ repository: 'team/x', tags: ['v'], layers: smallLayers('x') }],
       });
       const answer = await pull(daemon, `${secure}/team/x:v`);
@@ -325,7 +319,7 @@ test('certificates of clients, and halves of them', { timeout: 60_000 }, async (
     };
     await using daemon = await startDaemon({ etc });
     await using standin = await startStandin(daemon, ground, {
-      ...{ hosts: { [secure]: [open] }, tls: 'client' },
+      ...{ hosts: { [secure]: [OPEN_REGISTRY] }, tls: 'client' },
       images: [{ repository: 'team/x', tags: ['v'], layers: smallLayers('x') }],
     });
     assert.equal((await pull(daemon, `${secure}/team/x:v`)).error, '');
@@ -344,7 +338,7 @@ test('certificates of clients, and halves of them', { timeout: 60_000 }, async (
 
 registryTest(
   'search: what is told',
-  { hosts: { [HOST]: [open] }, tls: 'none' },
+  { hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
   async ({ daemon, standin }) => {
     const search = async (query: string): Promise<[number, string]> => {
       const { status, json } = await daemon.api(`/images/search?${query}`);

@@ -4,13 +4,10 @@ import { test } from 'node:test';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { startDaemon, TestDaemon } from '../../support/daemon.ts';
 import { smallLayers } from '../../support/registry/fixture.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY, type RegistryRole } from '../../support/registry/plan.ts';
 import { RegistryGround, startStandin } from '../../support/registry/standin.ts';
 
-const mirror: RegistryRole = {
-  ...{ role: 'registry', access: { kind: 'none' }, location: 'relative', link: 'relative' },
-  mirrorOf: 'docker.io',
-};
+const mirror: RegistryRole = { ...OPEN_REGISTRY, mirrorOf: 'docker.io' };
 
 test('02: a mirror that stalls does not hold up a pull', { timeout: 120_000 }, async (context) => {
   const reason = await dockerIsMissing();

@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict';
 import { registryTest, smallLayers } from '../../support/registry/fixture.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 
 const R = '127.0.0.1:5000';
-const role: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const shared = Array.from({ length: 7 }, (_, index) => smallLayers(`shared ${index}`)[1] ?? []);
 const own = (tag: string) => [{ path: `only-in-${tag}`, content: tag }];
 
 registryTest(
   '03: layers that are here are not fetched again',
   {
-    ...{ hosts: { [R]: [role] }, tls: 'none' },
+    ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' },
     images: [
       { repository: 'db', tags: ['latest'], layers: [...shared, own('latest')] },
       { repository: 'db', tags: ['5.7'], layers: [...shared, own('5.7')] },

@@ -1,22 +1,16 @@
 import assert from 'node:assert/strict';
 import { e2e } from '../../support/e2e.ts';
 import { registryTest, smallLayers } from '../../support/registry/fixture.ts';
-import type { RegistryRole } from '../../support/registry/plan.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import { startRegistry } from '../../support/registry/real.ts';
 
 const R = '127.0.0.1:5000';
-const role: RegistryRole = {
-  role: 'registry',
-  access: { kind: 'none' },
-  location: 'relative',
-  link: 'relative',
-};
 const names = Array.from({ length: 30 }, (_, index) => `team/db${String(index).padStart(2, '0')}`);
 
 registryTest(
   '05: search at a registry',
   {
-    ...{ hosts: { [R]: [role] }, tls: 'none' },
+    ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' },
     images: names.map((repository) => ({
       repository,
       tags: ['latest'],

@@ -1,24 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import { silentLog } from '#base/log.ts';
-import { createKernel } from '#host/real.ts';
 import { digestOf } from '#oci/digest.ts';
-import { openStorage } from '#storage/storage.ts';
+import { fixture } from './storage-fixture.ts';
 
 const MIB = 1024 * 1024;
 
 test('an archive is compressed on other threads, in pieces that every reader of gzip takes for one', async (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'gantry-archives-'));
-  const storage = await openStorage({ root, kernel: createKernel(), bootId: 'boot', log: silentLog });
-  t.after(async () => {
-    await storage.close();
-    rmSync(root, { recursive: true, force: true });
-  });
+  const { root, storage } = await fixture(t);
   const { content, archives, leases } = storage;
   const lease = leases.open();
   const signal = new AbortController().signal;
@@ -41,12 +33,7 @@ test('an archive is compressed on other threads, in pieces that every reader of 
 });
 
 test('a blob is read from any byte on, and what is cancelled or missing leaves nothing', async (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'gantry-archives-'));
-  const storage = await openStorage({ root, kernel: createKernel(), bootId: 'boot', log: silentLog });
-  t.after(async () => {
-    await storage.close();
-    rmSync(root, { recursive: true, force: true });
-  });
+  const { root, storage } = await fixture(t);
   const { content, archives, leases } = storage;
   const { digest } = await content.ingest(Readable.from([Buffer.alloc(32 * MIB, 'x')]));
   const rest = await content.openStream(digest, 32 * MIB - 3).toArray();

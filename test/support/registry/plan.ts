@@ -73,6 +73,14 @@ export interface RegistryRole {
   readonly mirrorOf?: string;
 }
 
+/** One that asks nobody for anything. */
+export const OPEN_REGISTRY: RegistryRole = {
+  role: 'registry',
+  access: { kind: 'none' },
+  location: 'relative',
+  link: 'relative',
+};
+
 export interface TokenRole {
   readonly role: 'token';
   /** The host whose access this server grants. */
