@@ -1,3 +1,4 @@
+import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { Digest } from '#oci/digest.ts';
 import {
@@ -13,7 +14,7 @@ import type { ImageDeps } from './deps.ts';
 import type { PullOptions } from './image-service.ts';
 import { fetchLayers } from './pull/fetch-layers.ts';
 import { isInterruption } from './pull/layer-download.ts';
-import { manifestError } from './pull/pull-errors.ts';
+import { isOtherManifest, manifestError } from './pull/pull-errors.ts';
 import { keepDocuments, nameImage, recordImage } from './pull/record-image.ts';
 import { resolveImageIn, resolveRoot, type RemoteImage } from './pull/resolve-manifest.ts';
 import { withLease } from './register.ts';
@@ -77,10 +78,15 @@ async function pullOne(pull: Pull, reference: Reference): Promise<Pulled> {
   const { deps, repository, options } = pull;
   const { signal, onProgress, platform } = options;
   const source = { repository, content: deps.storage.content };
-  const root = await resolveRoot(source, reference);
-  signal.throwIfAborted();
   const id = reference.digest === null ? (reference.tag ?? '') : familiarReference(reference);
-  onProgress({ status: `Pulling from ${reference.path}`, id });
+  const begin = (): void => onProgress({ status: `Pulling from ${reference.path}`, id });
+  const root = await resolveRoot(source, reference).catch((error: unknown) => {
+    if (!isOtherManifest(error)) throw error;
+    begin();
+    throw new EngineError('invalidArgument', error.reason, { cause: error });
+  });
+  signal.throwIfAborted();
+  begin();
   return withLease(deps, async (lease) => {
     const image = await resolveImageIn(source, root, platform);
     signal.throwIfAborted();

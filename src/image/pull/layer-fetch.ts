@@ -128,14 +128,14 @@ export async function fetchLayer(
   const { progress, signal } = how;
   if (await deps.storage.content.has(want.digest)) return unpackStored(deps, want, how);
   progress.step('Waiting');
-  const giveBack = await deps.downloads.take(signal);
+  let giveBack = await deps.downloads.take(signal);
   try {
     for (let tries = 1; ; tries++) {
       const intake = await openIntake(deps, want, signal);
       if (intake === null) return await unpackStored(deps, want, how);
       const wasBegun = intake.haveBytes > 0;
       try {
-        const unpacked = await attempt(deps, want, { intake, progress, signal, loaded: giveBack });
+        const unpacked = await attempt(deps, want, { intake, progress, signal, loaded: () => giveBack() });
         return await published(intake, unpacked);
       } catch (error) {
         await intake.close(isInterruption(error, signal) ? 'keep' : 'discard');
@@ -143,6 +143,10 @@ export async function fetchLayer(
         // An earlier try may have left something else; and another source may have the right bytes.
         const isHopeful = wasBegun || (await want.repository.distrust(want.digest));
         if (!isHopeful || tries === LIMITS.registryTries) throw error;
+        // With the last byte the turn went to another layer: a repetition is a download like any other.
+        giveBack();
+        progress.step('Waiting');
+        giveBack = await deps.downloads.take(signal);
       }
     }
   } catch (error) {

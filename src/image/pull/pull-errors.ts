@@ -40,6 +40,11 @@ export function manifestError(error: unknown, reference: Reference): unknown {
   return error;
 }
 
+/** What came for a digest is something else: that shows when the pull has begun, and is told in its stream. */
+export function isOtherManifest(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.reason.startsWith('manifest verification failed');
+}
+
 /** Of an image's config. */
 export function configError(error: unknown, digest: Digest): unknown {
   if (!(error instanceof RegistryError)) return error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { tarOf } from '../../../tools/set-up/tar.ts';
 import {
@@ -14,6 +14,7 @@ import { type BuiltStandinImage, digestOf, MEDIA } from '../../support/registry/
 import {
   type Fault,
   type FaultAct,
+  type LedgerEntry,
   OPEN_REGISTRY,
   type RegistryRole,
   type Role,
@@ -343,12 +344,45 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
     { path: `manifests/${other}`, act: bodyOf(documentOf(blobs.right, media.layers.gzip)) },
   ]);
   const byDigest = await pull(daemon, `${HOST}/team/good@${other}`);
-  assert.match(byDigest.error, new RegExp(`manifest verification failed for digest ${other}`));
+  assert.equal(byDigest.error, `manifest verification failed for digest ${other}`);
+  assert.deepEqual(byDigest.lines[0], { status: 'Pulling from team/good', id: `${HOST}/team/good@${other}` });
   const right = await pull(daemon, `${HOST}/team/good@${good.digest}`);
   assert.equal(right.error, '');
   assert.deepEqual(await readdir(`${daemon.dataRoot}/content/partial`), []);
   assert.deepEqual(await readdir(`${daemon.dataRoot}/pulls`), []);
 });
+
+/** The large layer comes first; of the other one everything takes `SLOW_MS`. */
+const SLOW_MS = 2000;
+const slowLayer = tarOf([{ path: 'slow', content: randomBytes(1_000_000) }]);
+
+registryTest(
+  'a repetition after a wrong digest waits for its turn like any other download',
+  {
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
+    daemon: { config: { 'max-concurrent-downloads': 1 } },
+    images: [{ repository: 'team/app', tags: ['v'], layers: [randomLayer(), slowLayer] }],
+  },
+  async ({ daemon, standin }) => {
+    const [large, slow] = standin.images[0]?.layers ?? [];
+    assert.ok(large !== undefined && slow !== undefined);
+    const bytesPerSecond = (slow.sizeBytes / SLOW_MS) * 1000;
+    await standin.setFaults([{ path: slow.digest, method: 'GET', act: { kind: 'slow', bytesPerSecond } }]);
+    // As if an earlier try had left something else.
+    const partial = `${daemon.dataRoot}/content/partial/${large.digest.slice('sha256:'.length)}`;
+    await writeFile(partial, randomBytes(1000));
+    assert.equal((await pull(daemon, `${HOST}/team/app:v`)).error, '');
+    const { entries } = await standin.ledger();
+    const gets = (digest: string): readonly LedgerEntry[] =>
+      entries.filter(({ method, url }) => method === 'GET' && url.includes(digest));
+    const [first, repeated] = gets(large.digest);
+    const between = gets(slow.digest)[0];
+    assert.equal(first?.offset, 1000);
+    assert.equal(repeated?.offset, 0);
+    const waitedMs = (repeated?.atMs ?? 0) - (between?.atMs ?? 0);
+    assert.ok(waitedMs > SLOW_MS * 0.7, `${waitedMs} ms after the slow layer began`);
+  },
+);
 
 const PRIVATE = '127.0.0.1:5002';
 const someone = { name: 'me', password: 'my-secret', pull: ['*'], push: ['*'] };
