@@ -5,6 +5,7 @@ import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { ServeOptions, TlsPaths } from './flags.ts';
 import { readGiven } from './flags.ts';
+import { answerPlainHttp } from './plain-on-tls.ts';
 
 const MAX_HEADER_BYTES = 64 * 1024;
 const KEEP_ALIVE_MS = 30_000;
@@ -36,7 +37,7 @@ async function certificate(paths: TlsPaths): Promise<{ cert: Buffer; key: Buffer
   return { cert, key };
 }
 
-async function serverFor({ tls, handle }: ListenOptions): Promise<Server | TlsServer> {
+async function serverFor({ tls, handle, idleMs }: ListenOptions): Promise<Server | TlsServer> {
   const bounds = {
     headersTimeout: LIMITS.headerTimeoutMs,
     // A large blob may take hours; silence is what ends a connection.
@@ -48,7 +49,10 @@ async function serverFor({ tls, handle }: ListenOptions): Promise<Server | TlsSe
   };
   if (tls === null) return createServer(bounds, handle);
   try {
-    return createTlsServer({ ...bounds, ...(await certificate(tls)), minVersion: 'TLSv1.2' }, handle);
+    const secured = { ...bounds, ...(await certificate(tls)), minVersion: 'TLSv1.2' as const };
+    const server = createTlsServer(secured, handle);
+    answerPlainHttp(server, Math.min(idleMs ?? LIMITS.headerTimeoutMs, LIMITS.headerTimeoutMs));
+    return server;
   } catch (error) {
     throw new EngineError(
       'invalidArgument',

@@ -140,7 +140,7 @@ async function certificate(folder: string): Promise<{ cert: string; key: string 
   return { cert, key };
 }
 
-test('TLS; plain requests and silent connections get nothing', async (t) => {
+test('TLS; who speaks plain HTTP there is told so, who says nothing or noise gets nothing', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'gt-tls-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const idleMs = 300;
@@ -160,10 +160,20 @@ test('TLS; plain requests and silent connections get nothing', async (t) => {
       .end();
   });
   assert.equal(status, 200);
-  const plain = connect(port, '127.0.0.1');
-  const closed = new Promise((resolve) => plain.once('close', resolve));
-  plain.on('error', () => undefined).end('GET /v2/ HTTP/1.1\r\n\r\n');
-  await closed;
+  const told = async (said: string | null): Promise<string> => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    if (said !== null) socket.write(said);
+    await closed;
+    return Buffer.concat(chunks).toString();
+  };
+  const text = /^HTTP\/1\.0 400 Bad Request\r\n[^]+\r\nClient sent an HTTP request to an HTTPS server\.\n$/;
+  assert.match(await told('GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n'), text);
+  assert.match(await told(`PATCH /v2/ HTTP/1.1\r\n\r\n${'x'.repeat(200_000)}`), text);
+  assert.equal(await told(null), '');
+  assert.doesNotMatch(await told('SSH-2.0-x\r\n'), /HTTPS/);
 });
 
 test('silent connections end, and there is a bound on all of them', async (t) => {

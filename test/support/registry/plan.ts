@@ -24,6 +24,8 @@ export type FaultAct =
   | { readonly kind: 'long'; readonly bytes: number }
   | { readonly kind: 'corrupt'; readonly at: number }
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
+  /** The right answer, so much later. */
+  | { readonly kind: 'late'; readonly ms: number }
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Headers; readonly body?: string }
   | { readonly kind: 'redirect'; readonly to: string; readonly status?: number }
   /** A body instead of the right one, with a Content-Length of its own. */
@@ -125,6 +127,8 @@ export interface LedgerEntry {
   /** Where the body that was sent begins in the whole, and how much of it went out. */
   offset: number;
   sentBytes: number;
+  /** When the last that was sent went out, or began to; 0 when nothing was. */
+  sentMs: number;
   fault: string;
 }
 

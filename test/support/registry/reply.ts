@@ -39,6 +39,7 @@ async function* pieces(body: Answer['body'], from: number): AsyncGenerator<Buffe
 /** Counts what really went to the socket, so that a ledger can say which bytes were sent twice. */
 function write({ response, entry }: Exchange, chunk: Buffer): Promise<boolean> {
   if (response.destroyed) return Promise.resolve(false);
+  entry.sentMs = Date.now();
   return new Promise((resolve) => {
     const gone = (): void => resolve(false);
     response.once('close', gone);
@@ -111,6 +112,8 @@ function frame(act: FaultAct | null, from: number, sizeBytes: number): Framing {
 /** Sends an answer as it is, or as a fault wants it. */
 export async function deliver(exchange: Exchange, answer: Answer, act: FaultAct | null): Promise<void> {
   const { request, response, entry } = exchange;
+  if (act?.kind === 'late') await pause(act.ms);
+  entry.sentMs = Date.now();
   const total = sizeOf(answer.body);
   const isRanged = answer.status === 200 && act?.kind !== 'no-range' && request.method === 'GET';
   const start = isRanged ? rangeStart(request, total) : 0;

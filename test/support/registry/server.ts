@@ -78,7 +78,7 @@ export class StandinServer {
       ...{ number: (this.#count += 1), atMs: Date.now(), host, method: request.method ?? '' },
       ...{ url: request.url ?? '', authorization: request.headers.authorization ?? '' },
       ...{ range: request.headers.range ?? '', userAgent: request.headers['user-agent'] ?? '', form: '' },
-      ...{ status: 0, offset: 0, sentBytes: 0, fault: '' },
+      ...{ status: 0, offset: 0, sentBytes: 0, sentMs: 0, fault: '' },
     };
     this.ledger.push(entry);
     const exchange: Exchange = { request, response, entry };
