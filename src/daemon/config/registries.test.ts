@@ -49,5 +49,8 @@ test('proxies: the flag, then the file, then the environment', () => {
     no: 'file',
   });
   assert.equal(shownProxy('http://user:secret@p.example:1'), 'http://xxxxx:xxxxx@p.example:1');
+  for (const user of ['token', 'user:a@b', 'user:a/b', 'user:'])
+    assert.equal(shownProxy(`http://${user}@p.example:1`), 'http://xxxxx:xxxxx@p.example:1');
+  assert.equal(shownProxy('user:secret@p.example:1'), 'xxxxx:xxxxx@p.example:1');
   assert.equal(shownProxy('http://p.example:1'), 'http://p.example:1');
 });

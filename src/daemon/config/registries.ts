@@ -67,10 +67,10 @@ export function registryInfo({ mirrors, insecure }: RegistrySettings): JsonObjec
   };
 }
 
-/** As GET /info shows it: without the password. */
+/** As GET /info shows it: without whoever asks, whose name may be the secret already. */
 export function shownProxy(text: string): string {
   return text.replace(
-    /^([a-z]+:\/\/)?([^/@:]*):[^/@]*@/i,
+    /^([a-z][a-z0-9+.-]*:\/\/)?.*@/is,
     (_all, scheme: string | undefined) => `${scheme ?? ''}xxxxx:xxxxx@`,
   );
 }

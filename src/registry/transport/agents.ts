@@ -3,7 +3,7 @@ import https from 'node:https';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import type { RegistrySettings } from '../endpoints.ts';
-import { proxyFor } from './proxy.ts';
+import { proxyFor, proxyProblem } from './proxy.ts';
 import { hostCertificates, systemAuthorities } from './tls-files.ts';
 
 /** Certificates are looked for again when they were read longer ago than this. */
@@ -69,6 +69,12 @@ export class Agents {
       rejectUnauthorized: !skipVerify,
     });
     return this.#keep(key, agent, certificates);
+  }
+
+  /** Why the proxy for this address cannot be used, or null. */
+  problemOf(url: URL): string | null {
+    const proxy = proxyFor(url, this.#settings().proxy);
+    return proxy === null ? null : proxyProblem(proxy);
   }
 
   hasProxy(url: URL): boolean {

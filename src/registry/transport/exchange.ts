@@ -208,7 +208,12 @@ class Broken extends Error {
   }
 }
 
+const PROXY_HINT = 'Proxies are named as http://host:port or https://host:port.';
+
 async function send(wire: Wire, out: Outgoing): Promise<Answer> {
+  const problem = wire.agents.problemOf(out.url);
+  if (problem !== null)
+    throw requestError(out, `proxyconnect tcp: ${problem}`, { permanent: true, hint: PROXY_HINT });
   for (;;) {
     const agent = await wire.agents.for(out.url, out.skipVerify);
     try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { proxyFor } from './proxy.ts';
+import { proxyFor, proxyProblem } from './proxy.ts';
 
 const via = (url: string, no = ''): string | null =>
   proxyFor(new URL(url), { http: 'http://plain:1', https: 'secure:2', no });
@@ -32,4 +32,12 @@ test('exceptions: names, subdomains, ports, addresses, networks', () => {
     ['http://a.example/', '', false],
   ];
   for (const [url, no, isDirect] of rows) assert.equal(via(url, no) === null, isDirect, `${url} ${no}`);
+});
+
+test('a proxy that cannot be used is said, without what its address holds', () => {
+  for (const proxy of ['http://p:1', 'HTTPS://u:p%40w@p', 'http://[fd00::1]:3128/'])
+    assert.equal(proxyProblem(proxy), null, proxy);
+  assert.equal(proxyProblem('socks5://u:secret@p:1'), 'unsupported protocol scheme "socks5"');
+  for (const proxy of ['http://', 'http://u:secret%zz@p', 'http://u:secret@p:x'])
+    assert.match(proxyProblem(proxy) ?? '', /^the address of the proxy [a-z ]+$/, proxy);
 });

@@ -38,6 +38,22 @@ function matches(entry: string, host: string, port: string): boolean {
   return name.startsWith('.') ? host.endsWith(name) : host === name || host.endsWith(`.${name}`);
 }
 
+/**
+ * Why nothing can be sent by way of this proxy, or null. Node would go around a proxy whose scheme it does not
+ * know. The address itself is not repeated: it may hold a password.
+ */
+export function proxyProblem(proxy: string): string | null {
+  const scheme = /^([^:/]*):\/\//.exec(proxy)?.[1]?.toLowerCase() ?? '';
+  if (scheme !== 'http' && scheme !== 'https') return `unsupported protocol scheme ${JSON.stringify(scheme)}`;
+  try {
+    const { username, password, hostname } = new URL(proxy);
+    decodeURIComponent(username + password);
+    return hostname === '' ? 'the address of the proxy names no host' : null;
+  } catch {
+    return 'the address of the proxy is not a valid one';
+  }
+}
+
 /** The proxy's address, or null. */
 export function proxyFor(url: URL, settings: ProxySettings): string | null {
   const proxy = url.protocol === 'https:' ? settings.https : settings.http;

@@ -119,6 +119,8 @@ export interface LedgerEntry {
   /** Path and query. */
   readonly url: string;
   readonly authorization: string;
+  /** Meant for a proxy: nothing that a registry is to see. */
+  readonly proxyAuthorization: string;
   readonly range: string;
   readonly userAgent: string;
   /** Of requests with a form, such as those of OAuth 2. */

@@ -77,6 +77,7 @@ export class StandinServer {
     const entry: LedgerEntry = {
       ...{ number: (this.#count += 1), atMs: Date.now(), host, method: request.method ?? '' },
       ...{ url: request.url ?? '', authorization: request.headers.authorization ?? '' },
+      ...{ proxyAuthorization: request.headers['proxy-authorization'] ?? '' },
       ...{ range: request.headers.range ?? '', userAgent: request.headers['user-agent'] ?? '', form: '' },
       ...{ status: 0, offset: 0, sentBytes: 0, sentMs: 0, fault: '' },
     };
