@@ -25,6 +25,8 @@ export const LIMITS = {
   /** Images whose users and working directories are remembered, and the largest file of them. */
   knownTrees: 32,
   knownFileBytes: 16 * KIB,
+  /** Containers that were made and whose start is prepared. */
+  startDrafts: 8,
   /** One line of a log file: a record holds at most 16 KiB of text, which JSON may blow up sixfold. */
   logLineBytes: 256 * KIB,
   readerBufferBytes: MIB,
@@ -107,6 +109,20 @@ export const LIMITS = {
   registryUploads: 1024,
   registryUploadKeepMs: 24 * 3_600_000,
   registryBlobBytes: 64 * 1024 * MIB,
+  /**
+   * A registry that is a cache: what it may have on the disk, how long whatever somebody asked for stays in
+   * any case, and after how long it looks again when that was too much.
+   */
+  registryCacheBytes: 50 * 1024 * MIB,
+  registryCacheGraceMs: 600_000,
+  registryCacheRetryMs: 10_000,
+  /** A tag that was asked for so short a time ago is not asked for again, and so many are remembered. */
+  registryTagFreshMs: 10_000,
+  registryFreshTags: 10_000,
+  /** How long a cache waits for the other registry when it has an answer itself. */
+  registryCachePatienceMs: 5000,
+  /** The file with a user and a password for it. */
+  proxyAuthBytes: 4 * KIB,
   repositoryNameBytes: 255,
   /** Layers of a manifest, manifests of an index, as a registry takes them; tags of one push. */
   descriptorsPerManifest: 4096,

@@ -13,6 +13,7 @@ import type { ContainerRecord, RunState } from './record.ts';
 import { generateName } from './record/generated-name.ts';
 import { checkName } from './record/names.ts';
 import { now, tell, type Room } from './room.ts';
+import { draftStart } from './start/drafts.ts';
 import { withJoinedIds } from './start/joined.ts';
 import { checkRemapped } from './start/user-namespace.ts';
 
@@ -176,11 +177,12 @@ export async function createContainer(room: Room, request: CreateRequest): Promi
     rollback.push(() => deps.snapshots.removeWritable(id));
     const record = recordOf(room, { id, name, image, normalized, mounts });
     // Side by side, and both over before anything is undone.
-    const made = await Promise.allSettled([
+    const making = Promise.allSettled([
       deps.snapshots.createWritable(id, image.chainId),
       ledger.store.stage(record, isAnnounced),
     ]);
-    for (const one of made) if (one.status === 'rejected') throw one.reason;
+    void draftStart(room, record);
+    for (const one of await making) if (one.status === 'rejected') throw one.reason;
     await ledger.store.publish(id, isAnnounced);
     const entry = ledger.add(record);
     rollback.commit();

@@ -16,7 +16,7 @@ import type { Entry } from './record/ledger.ts';
 import { tell, type Room } from './room.ts';
 import { classifyStartFailure } from './start/failure.ts';
 import { specInput } from './start/spec-input.ts';
-import { lookUpUser } from './start.ts';
+import { lookUpUser } from './start/findings.ts';
 import { transition } from './state.ts';
 
 function parseBody(body: JsonObject | null): ExecConfig {

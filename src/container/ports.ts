@@ -40,6 +40,7 @@ export interface TerminalSize {
 
 export type TaskPort = Pick<
   TaskService,
+  | 'expect'
   | 'start'
   | 'exec'
   | 'attach'

@@ -2,6 +2,7 @@ import { nowNanos, rfc3339Nano } from '#base/clock.ts';
 import type { ContainerDeps } from './ports.ts';
 import type { Entry, Ledger } from './record/ledger.ts';
 import type { ExecTable } from './exec/table.ts';
+import type { StartDrafts } from './start/drafts.ts';
 import type { ImageTrees } from './start/image-trees.ts';
 
 /** What verbs work with; each takes the part it needs. */
@@ -10,6 +11,7 @@ export interface Room {
   readonly ledger: Ledger;
   readonly execs: ExecTable;
   readonly imageTrees: ImageTrees;
+  readonly drafts: StartDrafts;
 }
 
 /** Now, as records keep times. */

@@ -24,6 +24,7 @@ import { restartContainer } from './restart.ts';
 import { restoreContainers, startByPolicy } from './restore.ts';
 import type { Room } from './room.ts';
 import { startContainer } from './start.ts';
+import { StartDrafts } from './start/drafts.ts';
 import { ImageTrees } from './start/image-trees.ts';
 import { countsAsRunning } from './state.ts';
 import { killContainer, stopContainer } from './stop.ts';
@@ -56,7 +57,7 @@ export function createContainerService(deps: ContainerDeps): ContainerService {
     log,
   });
   const execs = new ExecTable(new ExecFiles(settings.execRoot, log));
-  const room: Room = { deps, ledger, execs, imageTrees: new ImageTrees() };
+  const room: Room = { deps, ledger, execs, imageTrees: new ImageTrees(), drafts: new StartDrafts() };
   return {
     create: (request) => createContainer(room, request),
     start: (reference) => startContainer(room, reference),

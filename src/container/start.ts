@@ -2,14 +2,13 @@ import * as messages from '#api/messages.ts';
 import { rfc3339Nano } from '#base/clock.ts';
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import { PLAIN_FILES } from '#base/file-steps.ts';
-import { LIMITS } from '#base/limits.ts';
 import { Rollback } from '#base/rollback.ts';
 import { join } from 'node:path';
 import type { Sandbox } from '#network/model.ts';
 import type { ContainerSpec, SpecInput } from '#runtime/spec.ts';
 import { buildRuntimeSpec } from '#runtime/spec.ts';
 import type { LogFile, RunningTask } from '#runtime/task.ts';
-import { resolveUser, type ResolvedUser } from '#runtime/user.ts';
+import type { ResolvedUser } from '#runtime/user.ts';
 import type { RootfsHandle } from '#storage/snapshotter.ts';
 import { logRotation } from './normalize/logging.ts';
 import { joined } from './normalize/modes.ts';
@@ -17,15 +16,20 @@ import type { ContainerRecord } from './record.ts';
 import type { Entry } from './record/ledger.ts';
 import { removeLocked } from './remove.ts';
 import { tell, type Room } from './room.ts';
-import { readDevices } from './start/devices.ts';
 import { classifyStartFailure } from './start/failure.ts';
+import {
+  findInput,
+  findMachine,
+  lookUpUser,
+  type MachineFindings,
+  taskOf,
+  userWish,
+} from './start/findings.ts';
 import { unlessGivenUp } from './start/give-up.ts';
-import { findJoined } from './start/joined.ts';
-import { networkFileMounts, networkFileSteps } from './start/network-files.ts';
-import { readResources } from './start/resources.ts';
+import { findJoined, type Joined } from './start/joined.ts';
+import { networkFileSteps } from './start/network-files.ts';
 import { prepareTree } from './start/tree.ts';
-import { openNamespace, usernsMode, type StartNamespace } from './start/user-namespace.ts';
-import { cgroupPathOf, specInput, type SpecFindings } from './start/spec-input.ts';
+import { openNamespace, type StartNamespace } from './start/user-namespace.ts';
 import { transition } from './state.ts';
 
 /**
@@ -56,7 +60,7 @@ export async function runLocked(room: Room, entry: Entry): Promise<void> {
   const restarts = before.hostConfig.RestartPolicy.Name !== 'no';
   entry.starting = new AbortController();
   try {
-    await ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+    entry.phase = 'starting';
     const task = await launch(room, entry, entry.starting.signal);
     ledger.setState(entry, {
       status: transition(entry.record, 'started'),
@@ -136,38 +140,35 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
   entry.sandbox = null;
-  const work = prepareTask(room, record, { namespace, directory, joinedIds });
+  const work = prepareTask(room, record, { namespace, joinedIds });
   const network = prepareNetwork(room, entry, { namespace, directory });
   network.catch(() => undefined);
   if (joinedIds.network === null) {
     rollback.push(async () => {
-      await network.catch(() => undefined);
+      await network.then(({ files }) => files).catch(() => undefined);
       await deps.networks.sandbox.release(record.id);
     });
   }
-  void namespace.during(Promise.allSettled([network, work]));
+  void namespace.during(Promise.allSettled([network.then(({ files }) => files), work]));
   const { root, input, spec } = await unlessGivenUp(work, cancel, (late) => void late.root.close());
   try {
     const isOwn = hasOwnNetwork(record);
-    const sandbox = await network;
+    const { sandbox, files } = await network;
     const netns = isOwn ? (sandbox?.netnsFd ?? null) : null;
     const task = await deps.tasks.start({
-      id: record.id,
+      ...taskOf(room, record, input),
       spec,
       rootfsFd: root.fd,
+      ...(root.isUntouched && record.chainId !== null && { knownTree: record.chainId }),
       ...(netns !== null && { netns }),
       ...(isOwn && { connectNetwork: () => connectNetwork(deps, record.id) }),
       ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
+      sourcesReady: files,
       heldPorts: sandbox?.heldPorts ?? [],
       cancel,
-      terminal: record.config.Tty,
-      home: input.user.home,
-      ...(input.consoleSize !== undefined && { consoleSize: input.consoleSize }),
       openStdin: record.config.OpenStdin,
       stdinOnce: record.config.StdinOnce,
       log,
-      cgroupPath: cgroupPathOf(record, deps.settings),
-      runtime: record.hostConfig.Runtime,
     });
     rollback.commit();
     if (joinedIds.network === null) deps.networks.sandbox.handedOver(record.id, task.pid);
@@ -186,8 +187,7 @@ function hasOwnNetwork({ hostConfig: { NetworkMode } }: ContainerRecord): boolea
 
 interface TaskParts {
   readonly namespace: StartNamespace;
-  readonly directory: string;
-  readonly joinedIds: SpecFindings['joinedIds'];
+  readonly joinedIds: Joined;
 }
 
 interface PreparedTask {
@@ -198,18 +198,24 @@ interface PreparedTask {
 
 /** The container's tree, and the spec, which asks the tree for users. */
 async function prepareTask(room: Room, record: ContainerRecord, parts: TaskParts): Promise<PreparedTask> {
-  const { namespace, ...rest } = parts;
+  const { namespace, joinedIds } = parts;
   // None of it asks the tree.
-  const gathering = gatherFacts(room, record);
+  const gathering = gather(room, record);
   gathering.catch(() => undefined);
   const { root, user } = await prepareRoot(room, record, namespace);
   try {
-    const input = buildInput(room, { record, user, facts: await gathering, ...rest });
-    return { root, input, spec: buildRuntimeSpec(input) };
+    const input = findInput(room, record, { user, joinedIds, ...(await gathering) });
+    return { root, input, spec: room.drafts.take(record.id, input) ?? buildRuntimeSpec(input) };
   } catch (error) {
     await root.close();
     throw error;
   }
+}
+
+/** Missing bind sources are made, the others checked again. */
+async function gather({ deps }: Room, { hostConfig, mounts }: ContainerRecord): Promise<MachineFindings> {
+  const [found] = await Promise.all([findMachine(hostConfig), deps.volumes.prepareSources(mounts)]);
+  return found;
 }
 
 /** In a joined network a container has the other one's name, and shows it from then on. */
@@ -235,22 +241,29 @@ function logFile(room: Pick<Room, 'ledger'>, record: ContainerRecord): LogFile |
   }
 }
 
-/**
- * Addresses and a namespace, still empty, and the files that go with them. Null when another container's
- * network is joined.
- */
+interface PreparedNetwork {
+  /** Null when another container's network is joined. */
+  readonly sandbox: Sandbox | null;
+  /** Resolves when its files are written. */
+  readonly files: Promise<void>;
+}
+
+/** The intent; addresses and a namespace, still empty; and the files that go with them. */
 async function prepareNetwork(
   room: Room,
   entry: Entry,
-  parts: Pick<TaskParts, 'namespace' | 'directory'>,
-): Promise<Sandbox | null> {
+  parts: { readonly namespace: StartNamespace; readonly directory: string },
+): Promise<PreparedNetwork> {
   const { namespace, directory } = parts;
   const { record } = entry;
   const { hostConfig: host, config } = record;
   const { deps } = room;
   const { shift, root: owner } = namespace;
   const mode = host.NetworkMode;
-  if (joined(mode) !== null) return null;
+  if (joined(mode) !== null) {
+    await room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+    return { sandbox: null, files: Promise.resolve() };
+  }
   if (mode !== 'bridge' && mode !== 'host' && mode !== 'none') {
     deps.networks.inspect(mode);
     throw new EngineError(
@@ -278,12 +291,13 @@ async function prepareNetwork(
     entry.sandbox = deps.networks.sandbox.facts(record.id) ?? null;
     const sources = { record, sandbox, settings: deps.settings, directory, owner };
     const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });
+    const files = (deps.files ?? PLAIN_FILES).carryOut(steps).catch((error: unknown) => {
+      throw networkFailure(error);
+    });
+    files.catch(() => undefined);
     // The intent before the kernel has anything of it that others see.
-    await Promise.all([
-      room.ledger.writeRunning(entry, 'starting', deps.facts.bootId),
-      (deps.files ?? PLAIN_FILES).carryOut(steps),
-    ]);
-    return sandbox;
+    await room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+    return { sandbox, files };
   } catch (error) {
     throw networkFailure(error);
   }
@@ -329,10 +343,7 @@ async function prepareRoot(
   const root = await snapshots.rootfs(record.id, namespace.shift ?? undefined);
   const known = root.isUntouched ? room.imageTrees.of(record.chainId ?? '', tree) : tree;
   try {
-    const user = await lookUpUser(known, root.fd, {
-      user: record.config.User,
-      groupAdd: record.hostConfig.GroupAdd ?? [],
-    });
+    const user = await lookUpUser(known, root.fd, userWish(record));
     await prepareTree(known, root.fd, {
       workingDir: record.config.WorkingDir,
       // A layer below has it all, as long as nobody has written into this one.
@@ -344,53 +355,4 @@ async function prepareRoot(
     await root.close();
     throw error;
   }
-}
-
-/** A damaged or hostile passwd is the same as none: names in it cannot be found then. */
-export async function lookUpUser(
-  tree: Room['deps']['tree'],
-  rootFd: number,
-  wish: { readonly user: string; readonly groupAdd: readonly string[] },
-): Promise<ResolvedUser> {
-  const read = async (path: string): Promise<string | null> => {
-    const bytes = await tree.readFile(rootFd, path, LIMITS.passwdBytes).catch(() => null);
-    return bytes === null ? null : Buffer.from(bytes).toString('utf8');
-  };
-  const [passwd, group] = await Promise.all([read('/etc/passwd'), read('/etc/group')]);
-  return resolveUser({ ...wish, passwd, group });
-}
-
-interface InputParts {
-  readonly record: ContainerRecord;
-  readonly facts: GatheredFacts;
-  readonly user: ResolvedUser;
-  readonly joinedIds: SpecFindings['joinedIds'];
-  readonly directory: string;
-}
-
-type GatheredFacts = Pick<SpecFindings, 'devices' | 'resources'>;
-
-async function gatherFacts({ deps }: Pick<Room, 'deps'>, record: ContainerRecord): Promise<GatheredFacts> {
-  const [devices, resources] = await Promise.all([
-    readDevices(record.hostConfig),
-    readResources(record.hostConfig),
-    // Makes missing bind sources and checks the others again.
-    deps.volumes.prepareSources(record.mounts),
-  ]);
-  return { devices, resources };
-}
-
-function buildInput({ deps }: Pick<Room, 'deps'>, parts: InputParts): SpecInput {
-  const { record } = parts;
-  return specInput(
-    record,
-    {
-      user: parts.user,
-      ...parts.facts,
-      joinedIds: parts.joinedIds,
-      networkFiles: networkFileMounts(parts.directory),
-      userns: usernsMode(deps, record, parts.joinedIds),
-    },
-    { facts: deps.facts, settings: deps.settings },
-  );
 }

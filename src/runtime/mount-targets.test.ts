@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isEngineError } from '#base/errors.ts';
 import { createKernel } from '#host/real.ts';
-import { badMountTarget } from './mount-targets.ts';
+import { badMountTarget, MountTargets } from './mount-targets.ts';
 
 const { files } = createKernel();
 const folder = mkdtempSync(join(tmpdir(), 'gantry-targets-'));
@@ -82,4 +82,29 @@ test('a target out of the root is refused by its path', () => {
       isEngineError(error, 'invalidArgument') &&
       error.message === 'mounts[1].destination: "/../etc" leads out of the root',
   );
+});
+
+test('a tree that is known is looked through once for the same targets', () => {
+  let asked = 0;
+  const reach: typeof files.reach = (...args) => {
+    asked += 1;
+    return files.reach(...args);
+  };
+  const targets = new MountTargets({ reach, readLink: files.readLink.bind(files) });
+  const times = (known: string | undefined, ...places: string[]): number => {
+    asked = 0;
+    targets.bad(
+      root,
+      places.map((destination) => ({ destination })),
+      known,
+    );
+    return asked;
+  };
+  assert.equal(times('image', '/deep', '/file'), 2);
+  assert.equal(times('image', '/deep', '/file'), 0);
+  assert.equal(times('other', '/deep', '/file'), 2);
+  assert.equal(times('image', '/file', '/deep'), 2);
+  assert.equal(times(undefined, '/deep', '/file'), 2);
+  // What is refused is refused each time.
+  for (let i = 0; i < 2; i++) assert.ok(times('image', '/one') > 0);
 });

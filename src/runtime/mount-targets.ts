@@ -1,3 +1,4 @@
+import { LIMITS } from '#base/limits.ts';
 import { isKernelError } from '#host/kernel-error.ts';
 import type { Files } from '#host/kernel.ts';
 import type { SpecMount } from '#oci/runtime-spec.ts';
@@ -39,6 +40,28 @@ export function badMountTarget(tree: Tree, root: number, mounts: readonly SpecMo
     targets.push(target);
   }
   return null;
+}
+
+/** Trees that were found good for their mounts: the next container of that image has the same. */
+export class MountTargets {
+  readonly #tree: Tree;
+  readonly #good = new Set<string>();
+
+  constructor(tree: Tree) {
+    this.#tree = tree;
+  }
+
+  /** As `badMountTarget`; `known` names what lies in the root. */
+  bad(root: number, mounts: readonly SpecMount[], known?: string): string | null {
+    if (known === undefined) return badMountTarget(this.#tree, root, mounts);
+    const key = [known, ...mounts.map(({ destination }) => destination)].join('\0');
+    // The one that was asked for longest ago is the first.
+    const reason = this.#good.delete(key) ? null : badMountTarget(this.#tree, root, mounts);
+    if (reason === null && key.length <= LIMITS.knownFileBytes) this.#good.add(key);
+    const [oldest] = this.#good;
+    if (this.#good.size > LIMITS.knownTrees && oldest !== undefined) this.#good.delete(oldest);
+    return reason;
+  }
 }
 
 interface Walk {

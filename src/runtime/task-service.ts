@@ -5,9 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '#base/assert.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
-import { LIMITS } from '#base/limits.ts';
 import type { SpecNamespaceType } from '#oci/runtime-spec.ts';
-import { SeccompCache } from './seccomp/cache.ts';
+import { MountTargets } from './mount-targets.ts';
 import { AttachChannel } from './shim/attach.ts';
 import { FIELD, FRAME } from './shim/protocol.ts';
 import { ShimSource } from './shim/spare.ts';
@@ -19,12 +18,14 @@ import { applyLimits } from './task/apply-limits.ts';
 import type { LimitChange } from './task/limit-writes.ts';
 import { killCgroup, type LiveTask } from './task/live-task.ts';
 import { reattachAll } from './task/reattach.ts';
+import { StartPlans } from './task/start-plans.ts';
 import type {
   AttachOptions,
   AttachStream,
   EndedTask,
   ExecRequest,
   ExecState,
+  ExpectedStart,
   RunningTask,
   StartRequest,
   TaskService,
@@ -33,7 +34,7 @@ import type {
 
 export { runningRoot } from './task/context.ts';
 
-export type TaskServiceOptions = Omit<TaskContext, 'seccomp' | 'shims'> & {
+export type TaskServiceOptions = Omit<TaskContext, 'plans' | 'shims' | 'targets'> & {
   /** What is executed as the shim. */
   readonly shim: ShimProgram;
   /** How many shims are kept ready for starts to come. Default 0. */
@@ -68,7 +69,8 @@ export function createTaskService(options: TaskServiceOptions): TaskService {
   const { shim, spareShims = 0, ...rest } = options;
   const { kernel, shimCgroup } = rest;
   const shims = new ShimSource({ kernel, program: shim, cgroup: shimCgroup, spares: spareShims });
-  return new Tasks({ ...rest, shims, seccomp: new SeccompCache(LIMITS.seccompPrograms) });
+  const targets = new MountTargets(kernel.files);
+  return new Tasks({ ...rest, shims, targets, plans: new StartPlans(rest) });
 }
 
 class Tasks implements TaskService {
@@ -81,6 +83,10 @@ class Tasks implements TaskService {
 
   constructor(context: TaskContext) {
     this.#context = context;
+  }
+
+  expect(start: ExpectedStart): void {
+    if (this.#context.runtimes.get(start.runtime).kind === 'own') this.#context.plans.expect(start);
   }
 
   start(request: StartRequest): Promise<RunningTask> {

@@ -26,6 +26,10 @@ export interface StartRequest {
    * returned.
    */
   readonly rootfsFd: number;
+  /** Names what lies in it, where others with the same name hold the same: it was looked through once then. */
+  readonly knownTree?: string;
+  /** Resolves when everything that mounts are made from is there. Default: it is. */
+  readonly sourcesReady?: Promise<void>;
   /**
    * Open network namespace; absent: the runtime makes one, or the spec names another. The caller closes it.
    */
@@ -56,6 +60,13 @@ export interface StartRequest {
   readonly runtime?: string;
   /** Gives the start up: it is undone and rejects with the signal's reason. */
   readonly cancel?: AbortSignal;
+}
+
+/** Of a start to come, as its request will say it. Not one that joins namespaces of another container. */
+export interface ExpectedStart
+  extends Pick<StartRequest, 'id' | 'spec' | 'terminal' | 'home' | 'consoleSize' | 'cgroupPath' | 'runtime'> {
+  /** It will bring `netns` and `connectNetwork`. */
+  readonly ownNetwork: boolean;
 }
 
 export interface ExecRequest {
@@ -152,6 +163,11 @@ export interface TaskHandlers {
 }
 
 export interface TaskService {
+  /**
+   * Makes ahead what a start with this very spec object will need, while nobody waits. Errors: of a spec that
+   * is refused; the start says them again.
+   */
+  expect(start: ExpectedStart): void;
   /**
    * Errors: the texts of the reference (`failed to create task for container: …`). Nothing is left when it
    * throws.

@@ -289,3 +289,19 @@ e2e('the merged directory that inspect names is there while the container runs',
   await daemon.mustDocker(['rm', '-f', 'seen']);
   await assert.rejects(lstat(merged), /ENOENT/);
 });
+
+e2e('start: what changed since create counts', {}, async (daemon) => {
+  // The image is known from here on, and starts are prepared in create.
+  await daemon.mustDocker(['run', '--rm', 'busybox', 'true']);
+  const limit = async (name: string): Promise<string> => {
+    await daemon.mustDocker(['start', name]);
+    const inside = 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null';
+    return await daemon.mustDocker(['exec', name, 'sh', '-c', `${inside} || true`]);
+  };
+  for (const name of ['changed', 'plain'])
+    await daemon.mustDocker(['create', '--name', name, '-m', '64m', 'busybox', 'sleep', '60']);
+  await daemon.mustDocker(['update', '-m', '32m', '--memory-swap', '32m', 'changed']);
+  assert.equal(await limit('changed'), String(32 << 20));
+  assert.equal(await limit('plain'), String(64 << 20));
+  await daemon.mustDocker(['rm', '-f', 'changed', 'plain']);
+});

@@ -36,6 +36,13 @@ export class ImageTrees {
     };
   }
 
+  /** What `readFile` would say without asking the tree; null unless all of them were asked for before. */
+  knownFiles(chainId: string, paths: readonly string[]): readonly (Uint8Array | null)[] | null {
+    const files = this.#known.get(chainId)?.files;
+    const found = paths.map((path) => files?.get(path));
+    return found.every((bytes) => bytes !== undefined) ? found : null;
+  }
+
   #take(chainId: string): Known {
     const known = this.#known.get(chainId) ?? { files: new Map(), directories: new Set() };
     // The one that was used longest ago is the first.

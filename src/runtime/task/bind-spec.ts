@@ -23,7 +23,9 @@ export interface BoundSpec {
   readonly shmOf: string | undefined;
 }
 
-export function bindSpec(request: StartRequest, bindings: Bindings): BoundSpec {
+export type BindRequest = Pick<StartRequest, 'spec' | 'usernsFd' | 'terminal' | 'consoleSize'>;
+
+export function bindSpec(request: BindRequest, bindings: Bindings): BoundSpec {
   const { spec } = request;
   const { open, netnsPath, shmPath } = bindings;
   const userns = request.usernsFd === undefined ? undefined : `/proc/${process.pid}/fd/${request.usernsFd}`;

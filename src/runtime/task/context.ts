@@ -2,15 +2,17 @@ import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
 import type { ShimSource } from '../shim/spare.ts';
+import type { MountTargets } from '../mount-targets.ts';
 import type { Runtimes } from '../runtimes.ts';
-import type { SeccompCache } from '../seccomp/cache.ts';
 import type { TaskHandlers } from '../task.ts';
+import type { StartPlans } from './start-plans.ts';
 
 /** What every part of the task service works with. */
 export interface TaskContext {
   readonly kernel: Pick<Kernel, 'processes' | 'sockets' | 'cgroups' | 'files' | 'mounts' | 'system'>;
   readonly runtimes: Runtimes;
-  readonly seccomp: SeccompCache;
+  readonly plans: StartPlans;
+  readonly targets: MountTargets;
   /** On a tmpfs. Tasks live in `tasks/<id>`, the OCI runtimes' own state in `runtimes/<name>`. */
   readonly execRoot: string;
   readonly shims: ShimSource;

@@ -109,7 +109,11 @@ async function start(context: TaskContext, parts: StartParts): Promise<void> {
     greeting.then(greeted.resolve, greeted.reject);
     // Where the spawn fails nobody greets; its own error says why.
     const [call] = await Promise.race([
-      Promise.all([prepared, starter.takesNetworkLater || connectNetwork(context, request)]),
+      Promise.all([
+        prepared,
+        request.sourcesReady,
+        starter.takesNetworkLater || connectNetwork(context, request),
+      ]),
       born.then(() => new Promise<never>(() => undefined)),
     ]);
     const answer = control.request(FRAME.start, startFields(context, request, call));

@@ -1,30 +1,25 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '#base/assert.ts';
 import { EngineError, isEngineError } from '#base/errors.ts';
-import { deviceLimits } from '../device-rules.ts';
 import {
   buildExecPlan,
-  buildLaunchPlan,
-  cgroupsAbove,
-  encodeLaunchPlan,
   errnoText,
   type LaunchFailure,
   launchFailureText,
   type LaunchPlan,
   LISTS,
 } from '../launch-plan.ts';
-import { badMountTarget } from '../mount-targets.ts';
 import { execError, startError, type StartError } from '../runc/errors.ts';
 import type { OwnRuntime } from '../runtimes.ts';
 import type { SeccompProgram } from '../seccomp/compile.ts';
 import type { LaunchFacts } from '../shim/launch-facts.ts';
 import { EXEC_FLAG, FIELD, type Fields, FRAME, PLAN_VERSION, START_FLAG } from '../shim/protocol.ts';
-import type { StartRequest } from '../task.ts';
-import { bindSpec, sized } from './bind-spec.ts';
+import { sized } from './bind-spec.ts';
 import type { TaskContext } from './context.ts';
 import type { LiveTask } from './live-task.ts';
+import { hostContext, type StartPlan } from './start-plans.ts';
 import type { ExecWork, StartCall, Starter, StartIntent, StartWork } from './starter.ts';
 
 /** In the task directory: the filter that an exec gets, too, also from a later daemon. */
@@ -45,8 +40,7 @@ class PlanStarter implements Starter {
   readonly #context: TaskContext;
   /** The one that was sent: a failure names its operation by number. */
   #plan: LaunchPlan | null = null;
-  #call: StartCall | null = null;
-  #seccomp: SeccompProgram | undefined;
+  #start: (Pick<StartPlan, 'bytes'> & { readonly filter: SeccompProgram | undefined }) | null = null;
 
   constructor(context: TaskContext, runtime: OwnRuntime) {
     this.name = runtime.name;
@@ -57,15 +51,14 @@ class PlanStarter implements Starter {
     return '';
   }
 
-  /** The whole plan is made here: whatever speaks against a spec is said before anything is made. */
-  facts({ request, directory, open }: StartIntent): LaunchFacts {
-    const { spec, rootfsFd } = request;
-    const bad = badMountTarget(this.#context.kernel.files, rootfsFd, spec.mounts);
+  /** The plan is there from here on: whatever speaks against a spec is said before anything is made. */
+  facts(intent: StartIntent): LaunchFacts {
+    const { spec, rootfsFd, knownTree } = intent.request;
+    const bad = this.#context.targets.bad(rootfsFd, spec.mounts, knownTree);
     if (bad !== null) throw startError(`runc create failed: ${bad}`, spec.process.args[0] ?? '');
-    const call = this.#callOf(this.#planOf(request, directory, open), request.terminal);
-    const later = request.connectNetwork === undefined ? 0 : START_FLAG.networkLater;
-    this.#call = { ...call, flags: call.flags | later };
-    const filter = this.#filter(spec.linux.seccomp);
+    const { plan, bytes, filter } = this.#context.plans.of(intent);
+    this.#plan = plan;
+    this.#start = { bytes, filter };
     const { personality } = spec.linux;
     return {
       namespaces: (spec.linux.namespaces ?? []).map(({ type }) => type),
@@ -75,54 +68,12 @@ class PlanStarter implements Starter {
   }
 
   async start({ task, request }: StartWork): Promise<StartCall> {
-    const seccomp = this.#filter(request.spec.linux.seccomp);
-    if (seccomp !== undefined) writeFileSync(join(task.directory, FILTER), seccomp.program, { mode: 0o600 });
-    task.filter = seccomp;
-    assert(this.#call !== null, 'facts come before a start');
-    return this.#call;
-  }
-
-  #planOf(request: StartRequest, directory: string, open: StartWork['open']): LaunchPlan {
-    const { spec, shmOf } = bindSpec(request, { open });
-    const seccomp = this.#filter(spec.linux.seccomp);
-    return buildLaunchPlan(spec, {
-      ...this.#hostContext(request),
-      root: { slot: true, at: join(directory, 'rootfs') },
-      netnsGiven: request.netns !== undefined,
-      networkLater: request.connectNetwork !== undefined,
-      bundle: directory,
-      devices: deviceLimits(this.#context.kernel.cgroups.version, spec.linux.resources?.devices ?? []),
-      enabledControllers: this.#enabledControllers(request),
-      kcore: existsSync('/proc/kcore'),
-      ...(seccomp === undefined ? {} : { seccomp }),
-      ...(request.home === undefined ? {} : { home: request.home }),
-      ...(shmOf === undefined ? {} : { shmOf }),
-    });
-  }
-
-  #callOf(plan: LaunchPlan, terminal: boolean, bytes = encodeLaunchPlan(plan)): StartCall {
-    this.#plan = plan;
-    return { fields: [[FIELD.plan, bytes]], flags: terminal ? START_FLAG.terminal : 0 };
-  }
-
-  #hostContext(task: { readonly id: string }) {
-    const { cgroups, system } = this.#context.kernel;
-    const { apparmor, selinux } = system.facts();
-    return { id: task.id, cgroups: cgroups.layout(), apparmor, selinux, oomScoreAdj: 0 };
-  }
-
-  #enabledControllers({ cgroupPath }: StartRequest): Record<string, readonly string[]> {
-    const { cgroups } = this.#context.kernel;
-    const above = cgroups.version === 'v2' ? cgroupsAbove(cgroupPath) : [];
-    const enabled = (path: string): string => cgroups.read(path, '', 'cgroup.subtree_control') ?? '';
-    return Object.fromEntries(above.map((path) => [path, enabled(path).trim().split(' ')]));
-  }
-
-  #filter(seccomp: StartRequest['spec']['linux']['seccomp']): SeccompProgram | undefined {
-    if (seccomp === undefined) return undefined;
-    const { machine } = this.#context.kernel.system.facts();
-    const arch = machine === 'aarch64' ? 'aarch64' : 'x86_64';
-    return (this.#seccomp ??= this.#context.seccomp.program(seccomp, arch));
+    assert(this.#start !== null, 'facts come before a start');
+    const { bytes, filter } = this.#start;
+    if (filter !== undefined) writeFileSync(join(task.directory, FILTER), filter.program, { mode: 0o600 });
+    task.filter = filter;
+    const later = request.connectNetwork === undefined ? 0 : START_FLAG.networkLater;
+    return callOf(bytes, request.terminal, later);
   }
 
   async startFailure(fields: Fields, { request }: StartWork): Promise<StartError> {
@@ -151,13 +102,15 @@ class PlanStarter implements Starter {
     const target = { ...facts, cgroupsPath: task.meta.cgroupPath };
     const { plan, bytes } = task.execPlans.get(JSON.stringify([process, request.home, initCgroup]), () =>
       buildExecPlan(process, target, {
-        ...this.#hostContext(task),
+        id: task.id,
+        ...hostContext(this.#context.kernel),
         ...(seccomp === undefined ? {} : { seccomp }),
         ...(request.home === undefined ? {} : { home: request.home }),
         ...(initCgroup === undefined ? {} : { initCgroup }),
       }),
     );
-    return this.#callOf(plan, request.terminal, bytes);
+    this.#plan = plan;
+    return callOf(bytes, request.terminal);
   }
 
   /** A service manager inside has moved everybody out of the container's cgroup: the exec follows init. */
@@ -197,6 +150,10 @@ class PlanStarter implements Starter {
   execDone(): void {
     // Nothing was needed but the plan.
   }
+}
+
+function callOf(bytes: Buffer, terminal: boolean, flags = 0): StartCall {
+  return { fields: [[FIELD.plan, bytes]], flags: flags | (terminal ? START_FLAG.terminal : 0) };
 }
 
 function failureOf(fields: Fields): LaunchFailure {
