@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { createProgramKernel } from '#host/program.ts';
+import type { Credentials } from '#registry/credentials.ts';
 import { HtpasswdAccess, parseHtpasswd } from '#registry/htpasswd.ts';
 import { createRegistryServer } from '#registry/server.ts';
 import { openContentStore } from '#storage/open-content.ts';
@@ -12,7 +13,8 @@ import { VERSION } from './oci/version.ts';
 import { FileBlobs } from './registry/file-blobs.ts';
 import { helpText, parseCommandLine, readGiven, serveOptions, type ServeOptions } from './registry/flags.ts';
 import { listen } from './registry/listen.ts';
-import { openUpstream } from './registry/upstream.ts';
+import { readProxyAuth } from './registry/proxy-auth.ts';
+import { openUpstream, type Upstream } from './registry/upstream.ts';
 
 const USAGE_EXIT = 2;
 const COLLECT_EVERY_MS = 600_000;
@@ -45,10 +47,39 @@ function logOf({ logLevel }: ServeOptions): Log {
   return createLog({ level: logLevel, format, write: (line) => void process.stderr.write(line) });
 }
 
+interface Cached {
+  readonly upstream: Upstream | null;
+  reload(): Promise<void>;
+}
+
+async function upstreamOf({ proxy, proxyAuthFile }: ServeOptions, log: Log): Promise<Cached> {
+  if (proxy === null) return { upstream: null, reload: () => Promise.resolve() };
+  const read = (): Promise<Credentials | null> =>
+    proxyAuthFile === null ? Promise.resolve(null) : readProxyAuth(proxyAuthFile);
+  let credentials = await read();
+  if (credentials !== null && proxy.startsWith('http://'))
+    log.warn('the password for the upstream registry goes there unencrypted', { proxy });
+  return {
+    upstream: openUpstream({ address: proxy, log, credentials: () => credentials }),
+    reload: async () => {
+      credentials = await read();
+    },
+  };
+}
+
+/** What somebody should know who reaches further than this machine. */
+function warn(options: ServeOptions, address: string, log: Log): void {
+  if (options.passwordFile !== null || /^(127\.|\[::1\])/.test(address)) return;
+  if (options.proxyAuthFile !== null)
+    log.warn('everybody who reaches this address gets what the cache may fetch: see --auth');
+  else if (options.proxy === null && !options.isReadonly)
+    log.warn('everybody who reaches this address may push: see --auth');
+}
+
 async function serve(options: ServeOptions): Promise<void> {
   const log = logOf(options);
   const access = await accessOf(options);
-  const upstream = options.proxy === null ? null : openUpstream(options.proxy, log);
+  const { upstream, reload: reloadUpstream } = await upstreamOf(options, log);
   const lock = await lockData(options.data);
   const content = await openContentStore(join(options.data, 'content'));
   const blobs = await FileBlobs.open(content, join(options.data, 'uploads'));
@@ -58,16 +89,17 @@ async function serve(options: ServeOptions): Promise<void> {
     access,
     isReadonly: options.isReadonly,
     upstream: upstream?.repository ?? null,
+    cacheBytes: options.cacheBytes,
     log,
   });
   const listener = await listen({ address: options.address, tls: options.tls, handle: registry.handle });
-  const isOpen = access === null && !/^(127\.|\[::1\])/.test(listener.address);
-  if (isOpen && !options.isReadonly) log.warn('everybody who reaches this address may push: see --auth');
+  warn(options, listener.address, log);
   log.info('serving', { address: listener.address, data: options.data, tls: options.tls !== null });
   const reload = async (): Promise<void> => {
     if (options.passwordFile !== null) access?.replace(await usersIn(options.passwordFile));
+    await reloadUpstream();
     await listener.reload();
-    log.info('certificate and password file are read again');
+    log.info('certificate and password files are read again');
   };
   process.on('SIGHUP', () => {
     reload().catch((error: unknown) =>

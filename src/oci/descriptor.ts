@@ -24,6 +24,8 @@ export interface Descriptor {
   readonly sizeBytes: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly platform?: Platform;
+  /** Of an artifact that is no image. */
+  readonly artifactType?: string;
 }
 
 export function malformed(what: string, why: string): EngineError {
@@ -70,11 +72,13 @@ export function parseDescriptor(value: JsonValue | undefined, what: string): Des
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     throw malformed(what, 'bad size in a descriptor');
   const platform = parsePlatformObject(property(value, 'platform'));
+  const artifactType = textProperty(value, 'artifactType');
   return {
     mediaType: textProperty(value, 'mediaType') ?? '',
     digest: parseDigest(property(value, 'digest')),
     sizeBytes: size,
     annotations: stringMap(property(value, 'annotations')),
     ...(platform === undefined ? {} : { platform }),
+    ...(artifactType === undefined ? {} : { artifactType }),
   };
 }

@@ -1,3 +1,5 @@
+import type { Descriptor } from '#oci/descriptor.ts';
+import type { Digest } from '#oci/digest.ts';
 import type { BlobBody, BlobName, FetchedManifest, ManifestHead } from './client.ts';
 
 /** Who may come in. */
@@ -11,4 +13,5 @@ export interface UpstreamRepository {
   head(reference: string): Promise<ManifestHead>;
   manifest(reference: string): Promise<FetchedManifest>;
   blob(want: BlobName, from: { readonly offset: number; readonly signal: AbortSignal }): Promise<BlobBody>;
+  referrers(digest: Digest): Promise<readonly Descriptor[]>;
 }

@@ -21,6 +21,8 @@ export interface RegistryServerOptions {
   readonly nowMs?: () => number;
   /** How long a blob that no manifest names is kept after somebody last asked about it. */
   readonly blobGraceMs?: number;
+  /** What a cache may have on the disk. */
+  readonly cacheBytes?: number;
 }
 
 export interface RegistryServer {
@@ -38,7 +40,10 @@ export async function createRegistryServer(options: RegistryServerOptions): Prom
   const nowMs = options.nowMs ?? Date.now;
   const store = await RepositoryStore.open({ blobs, directory, log, nowMs });
   const sessions = new UploadSessions(blobs, nowMs);
-  const cache = upstream === null ? null : new PullThrough({ store, upstream, log, nowMs });
+  const bound = options.cacheBytes === undefined ? {} : { maxBytes: options.cacheBytes };
+  const cache = upstream === null ? null : new PullThrough({ store, upstream, log, nowMs, ...bound });
+  // Nobody goes on with what a cache was fetching when it ended.
+  if (cache !== null) await sessions.cancelLeft();
   const isReadonly = options.isReadonly || cache !== null;
   const pushes = createSlots(() => LIMITS.manifestPushes);
   const deps = { store, sessions, cache, pushes, access: options.access, isReadonly, log };
@@ -50,6 +55,7 @@ export async function createRegistryServer(options: RegistryServerOptions): Prom
     },
     collect: async () => {
       await sessions.expire();
+      await cache?.trim();
       await store.collect(options.blobGraceMs ?? DEFAULT_BLOB_GRACE_MS);
     },
     close: async () => {

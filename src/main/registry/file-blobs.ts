@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { errorCode } from '#base/errors.ts';
@@ -86,8 +86,11 @@ export class FileBlobs implements RegistryBlobs {
       if (errorCode(error) === 'ENOENT') return null;
       throw error;
     });
+    if (found === null) return null;
+    if (found.nlink === 1) return this.#upload(path, found.size);
     // A second name: it was published, and what ended the server came before its removal.
-    return found === null || found.nlink > 1 ? null : this.#upload(path, found.size);
+    await rm(path, { force: true });
+    return null;
   }
 
   async uploads(): Promise<readonly { readonly session: string; readonly changedMs: number }[]> {

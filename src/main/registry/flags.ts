@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { EngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import { type Flag, type FlagValues, parseFlags, UsageError } from '../oci/flags.ts';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:5000';
@@ -35,6 +36,18 @@ export const FLAGS: readonly Flag[] = [
     value: 'REGISTRY',
     help: 'be a cache of this registry: docker.io, https://HOST, http://HOST',
   },
+  {
+    name: 'proxy-auth',
+    kind: 'text',
+    value: 'FILE',
+    help: 'who the cache is there: "user:password" in a file of mode 0600',
+  },
+  {
+    name: 'cache-size',
+    kind: 'text',
+    value: 'SIZE',
+    help: 'what the cache may keep, as in 800m, 50g, 2t (50g)',
+  },
   { name: 'log-level', kind: 'text', value: 'LEVEL', help: 'debug, info, warn or error (info)' },
   { name: 'version', short: 'v', kind: 'switch', help: 'print the version' },
   { name: 'help', short: 'h', kind: 'switch', help: 'print this text' },
@@ -52,6 +65,8 @@ export interface ServeOptions {
   readonly passwordFile: string | null;
   readonly isReadonly: boolean;
   readonly proxy: string | null;
+  readonly proxyAuthFile: string | null;
+  readonly cacheBytes: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -79,8 +94,21 @@ function levelOf(text: string): ServeOptions['logLevel'] {
   throw new UsageError(`--log-level ${text}: debug, info, warn or error`);
 }
 
+const UNITS = ['', 'k', 'm', 'g', 't'];
+
+function sizeOf(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,15})([kmgt]?)b?$/i.exec(text) ?? [];
+  const bytes = Number(digits) * 1024 ** UNITS.indexOf(unit.toLowerCase());
+  if (digits === '' || bytes === 0 || !Number.isSafeInteger(bytes))
+    throw new UsageError(`--cache-size ${text}: not a size such as 50g`);
+  return bytes;
+}
+
 /** Errors: `UsageError`. */
 export function serveOptions(flags: FlagValues): ServeOptions {
+  const size = flags.text('cache-size');
+  for (const name of ['proxy-auth', 'cache-size'])
+    if (flags.has(name) && !flags.has('proxy')) throw new UsageError(`--${name} goes with --proxy`);
   return {
     address: addressOf(flags.text('addr') ?? DEFAULT_ADDRESS),
     data: resolve(flags.text('data') ?? DEFAULT_DATA),
@@ -88,6 +116,8 @@ export function serveOptions(flags: FlagValues): ServeOptions {
     passwordFile: flags.text('auth')?.replace(/^htpasswd:/, '') ?? null,
     isReadonly: flags.on('readonly'),
     proxy: flags.text('proxy') ?? null,
+    proxyAuthFile: flags.text('proxy-auth') ?? null,
+    cacheBytes: size === undefined ? LIMITS.registryCacheBytes : sizeOf(size),
     logLevel: levelOf(flags.text('log-level') ?? 'info'),
   };
 }
@@ -118,6 +148,6 @@ export function helpText(): string {
     'gantry-registry: a registry of container images\n',
     '\nUsage: gantry-registry [OPTION...]   (gantry registry serve [OPTION...])\n',
     `\nOptions:\n${lines.join('')}`,
-    '\nSIGHUP reads the certificate and the password file again. SIGTERM ends it.\n',
+    '\nSIGHUP reads the certificate and the files with passwords again. SIGTERM ends it.\n',
   ].join('');
 }

@@ -2,6 +2,7 @@ import { systemClock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import { canonicalDomain, HUB, type RegistrySettings } from '#registry/endpoints.ts';
 import { createRegistryClient } from '#registry/open.ts';
+import type { Credentials } from '#registry/credentials.ts';
 import type { UpstreamRepository } from '#registry/server-ports.ts';
 import { UsageError } from '../oci/flags.ts';
 import { VERSION } from '../oci/version.ts';
@@ -21,8 +22,16 @@ function proxyOf(env: NodeJS.ProcessEnv): RegistrySettings['proxy'] {
   return { http: value('HTTP_PROXY'), https: value('HTTPS_PROXY'), no: value('NO_PROXY') };
 }
 
-/** `docker.io`, `https://HOST[:PORT]`; `http://…` says that it is not encrypted. Errors: usage. */
-export function openUpstream(address: string, log: Log): Upstream {
+export interface UpstreamOptions {
+  /** `docker.io`, `https://HOST[:PORT]`; `http://…` says that it is not encrypted. */
+  readonly address: string;
+  readonly log: Log;
+  /** Who the cache is there; read at every use. */
+  readonly credentials: () => Credentials | null;
+}
+
+/** Errors: usage. */
+export function openUpstream({ address, log, credentials }: UpstreamOptions): Upstream {
   const bare = address.replace(/^https?:\/\//, '').replace(/\/$/, '');
   if (!DOMAIN.test(bare))
     throw new UsageError(`--proxy ${address}: not docker.io, https://HOST or http://HOST`);
@@ -41,7 +50,7 @@ export function openUpstream(address: string, log: Log): Upstream {
   return {
     repository: (path) => {
       const name = domain === HUB && !path.includes('/') ? `library/${path}` : path;
-      return client.repository({ domain, path: name }, { actions: 'pull', credentials: null });
+      return client.repository({ domain, path: name }, { actions: 'pull', credentials: credentials() });
     },
     close: () => client.close(),
   };

@@ -23,7 +23,7 @@ async function sourceOf({ store, cache }: BlobDeps, { repo, digest }: BlobTarget
       return { sizeBytes: entry.sizeBytes, open: (range) => store.blobs.open(entry.content, range) };
     }
   }
-  const arriving = await cache?.blob(repo, digest);
+  const arriving = cache?.blob(repo, digest);
   if (arriving === undefined || arriving === null) throw blobUnknown(digest);
   return arriving;
 }
@@ -57,7 +57,12 @@ export async function getBlob(deps: BlobDeps, exchange: Exchange, target: BlobTa
   const status = range === 'all' ? STATUS.ok : STATUS.partialContent;
   response.writeHead(status, { ...headers, ...part, 'content-length': length });
   if (method === 'HEAD' || length === 0) return void response.end();
-  await sendStream(exchange, source.open(wanted));
+  const served = deps.cache?.serve(target.repo, target.digest);
+  try {
+    await sendStream(exchange, source.open(wanted));
+  } finally {
+    served?.();
+  }
 }
 
 export async function deleteBlob(deps: BlobDeps, exchange: Exchange, target: BlobTarget): Promise<void> {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { EngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import { silentLog } from '#base/log.ts';
 import { digestOf } from '#oci/digest.ts';
 import type { UpstreamRepository } from '../server-ports.ts';
@@ -24,7 +25,7 @@ interface Cache extends AsyncDisposable {
   upstream: Partial<UpstreamRepository>;
 }
 
-async function start(layer: Buffer): Promise<Cache & { digest: ContentName }> {
+async function start(layer: Buffer, patienceMs = 5000): Promise<Cache & { digest: ContentName }> {
   const directory = await mkdtemp(join(tmpdir(), 'gt-cache-'));
   const name = `sha256:${createHash('sha256').update(layer).digest('hex')}` as ContentName;
   const config = { mediaType: 'x/c', digest: name, size: layer.length };
@@ -42,14 +43,16 @@ async function start(layer: Buffer): Promise<Cache & { digest: ContentName }> {
     head: async () => ({ mediaType: TYPE, digest, sizeBytes: bytes.length }),
     manifest: async () => ({ mediaType: TYPE, digest, bytes, from: 'upstream' }),
     blob: async () => ({ offset: 0, chunks: pieces(layer) }),
+    referrers: async () => [],
   };
   const self = { asked, store, digest: name, upstream: {} as Partial<UpstreamRepository> };
   const upstream = (): UpstreamRepository => ({
     head: (reference) => (asked.push('head'), (self.upstream.head ?? whole.head)(reference)),
     manifest: (reference) => (asked.push('manifest'), (self.upstream.manifest ?? whole.manifest)(reference)),
     blob: (want, from) => (asked.push('blob'), (self.upstream.blob ?? whole.blob)(want, from)),
+    referrers: (of) => (self.upstream.referrers ?? whole.referrers)(of),
   });
-  const cache = new PullThrough({ store, upstream, log: silentLog, nowMs: () => nowMs });
+  const cache = new PullThrough({ store, upstream, log: silentLog, nowMs: () => nowMs, patienceMs });
   const end = async (): Promise<void> => {
     await cache.close();
     await store.close();
@@ -80,7 +83,7 @@ test('a tag is asked for anew, a manifest and a blob are fetched once, by howeve
   at.later(3_600_000);
   await cache.manifest('a', tag);
   assert.deepEqual(asked, ['head', 'manifest', 'head']);
-  const source = await cache.blob('a', digest);
+  const source = cache.blob('a', digest);
   const whole = { start: 0, end: layer.length - 1 };
   const reads = [source?.open(whole), source?.open({ start: 10, end: 5010 }), source?.open(whole)];
   const [first, middle, third] = await Promise.all(
@@ -96,7 +99,7 @@ test('a tag is asked for anew, a manifest and a blob are fetched once, by howeve
 
 test('blobs that no manifest named are not asked for', async () => {
   await using at = await start(Buffer.from('layer'));
-  assert.equal(await at.cache.blob('a', at.digest), null);
+  assert.equal(at.cache.blob('a', at.digest), null);
   assert.deepEqual(at.asked, []);
 });
 
@@ -106,7 +109,7 @@ test('wrong or short bytes are not kept, and their readers are told', async () =
   await at.cache.manifest('a', tag);
   for (const bytes of [layer.subarray(0, 2000), randomBytes(3000)]) {
     at.upstream = { blob: async () => ({ offset: 0, chunks: pieces(bytes) }) };
-    const source = await at.cache.blob('a', at.digest);
+    const source = at.cache.blob('a', at.digest);
     const reading = source?.open({ start: 0, end: 2999 });
     await assert.rejects(async () => reading !== undefined && (await text(reading)), /did not give the blob/);
     await new Promise((resolve) => setImmediate(resolve));
@@ -129,4 +132,50 @@ test('without the other registry its last tags are served; what it deleted is go
   at.upstream = fail(new EngineError('notFound', 'manifest unknown'));
   await assert.rejects(at.cache.manifest('a', tag), /manifest unknown/);
   assert.equal(at.store.find('a')?.tags.has('latest'), false);
+});
+
+test('a tag is as new as the other registry says, but for a moment', async () => {
+  await using at = await start(Buffer.from('layer'));
+  await at.cache.manifest('a', tag);
+  at.later(LIMITS.registryTagFreshMs - 1);
+  await at.cache.manifest('a', tag);
+  assert.deepEqual(at.asked, ['head', 'manifest'], 'it is not asked for again so soon');
+  const config = { mediaType: 'x/c', digest: at.digest, size: 5 };
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPE, config, layers: [config] }));
+  const digest = digestOf(bytes);
+  at.upstream = {
+    head: async () => ({ mediaType: TYPE, digest, sizeBytes: bytes.length }),
+    manifest: async () => ({ mediaType: TYPE, digest, bytes, from: 'upstream' }),
+  };
+  at.later(1);
+  await at.cache.manifest('a', tag);
+  assert.equal(at.store.find('a')?.tags.get('latest'), digest);
+});
+
+test('a bounded number of tags is known to be fresh', async () => {
+  await using at = await start(Buffer.from('layer'));
+  const named = (n: number): { kind: 'tag'; tag: string } => ({ kind: 'tag', tag: `t${n}` });
+  await at.cache.manifest('r', named(0));
+  const others = Array.from({ length: LIMITS.registryFreshTags }, (_, n) => named(n + 1));
+  await Promise.all(others.map((one) => at.cache.manifest('r', one)));
+  at.asked.length = 0;
+  await at.cache.manifest('r', named(1));
+  assert.deepEqual(at.asked, [], 'the younger ones are known');
+  await at.cache.manifest('r', named(0));
+  assert.deepEqual(at.asked, ['head'], 'the oldest one is asked for again');
+});
+
+test('a registry that is silent holds nobody back from what is here', async () => {
+  const patienceMs = 50;
+  await using at = await start(Buffer.from('layer'), patienceMs);
+  await at.cache.manifest('a', tag);
+  at.later(3_600_000);
+  const answer = Promise.withResolvers<never>();
+  at.upstream = { head: () => answer.promise };
+  await at.cache.manifest('a', tag);
+  const before = performance.now();
+  await at.cache.manifest('a', tag);
+  assert.ok(performance.now() - before < patienceMs, 'the next one does not wait at all');
+  assert.equal(at.store.find('a')?.tags.has('latest'), true);
+  answer.reject(new Error('timeout'));
 });

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { errorMessage, isEngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
+import type { Descriptor } from '#oci/descriptor.ts';
 import { isDigest, type Digest } from '#oci/digest.ts';
 import type { BlobUpload, ByteRange } from '../storage-port.ts';
 import type { UpstreamRepository } from '../server-ports.ts';
+import { CacheKeeper } from './cache-keeper.ts';
 import type { ContentName } from './content-name.ts';
 import { Fault, manifestUnknown, STATUS } from './fault.ts';
 import { manifestEntry } from './manifest-entry.ts';
@@ -18,9 +21,6 @@ export interface BlobSource {
   open(range: ByteRange): Readable;
 }
 
-/** A tag that was asked for so short a time ago is not asked for again. */
-const TAG_FRESH_MS = 10_000;
-const FRESH_TAGS_MAX = 10_000;
 const READ_BYTES = 1024 * 1024;
 
 export interface PullThroughOptions {
@@ -28,6 +28,10 @@ export interface PullThroughOptions {
   readonly upstream: (path: string) => UpstreamRepository;
   readonly log: Log;
   readonly nowMs: () => number;
+  /** See `CacheKeeperOptions`. */
+  readonly maxBytes?: number;
+  /** How long somebody waits for the other registry when there is an answer here. */
+  readonly patienceMs?: number;
 }
 
 /** A blob that is being fetched: its bytes are given out as they arrive. */
@@ -45,34 +49,38 @@ interface Arrival {
  */
 export class PullThrough {
   readonly #options: PullThroughOptions;
-  readonly #arrivals = new Map<ContentName, Arrival>();
+  readonly #keeper: CacheKeeper;
+  readonly #arrivals = new Map<ContentName & Digest, Arrival>();
   readonly #fetches = new Map<string, Promise<void>>();
   readonly #fresh = new Map<string, number>();
   readonly #stop = new AbortController();
 
   constructor(options: PullThroughOptions) {
     this.#options = options;
+    const { store, log, nowMs, maxBytes = LIMITS.registryCacheBytes } = options;
+    this.#keeper = new CacheKeeper({
+      store,
+      log,
+      nowMs,
+      maxBytes,
+      arrivingBytes: () => this.#arrivingBytes(),
+    });
   }
 
   /** Sees to it that the manifest is in the store, if it is anywhere. Errors: 404, 502. */
   async manifest(repo: string, reference: ManifestReference): Promise<void> {
-    const { store, nowMs } = this.#options;
-    const text = reference.kind === 'tag' ? reference.tag : reference.digest;
-    const key = `${repo}:${text}`;
-    if (reference.kind === 'digest' && store.find(repo)?.manifests.has(reference.digest) === true) return;
-    if (nowMs() - (this.#fresh.get(key) ?? Number.NEGATIVE_INFINITY) < TAG_FRESH_MS) return;
-    const running = this.#fetches.get(key);
-    if (running !== undefined) return running;
-    const fetching = this.#fetchManifest(repo, reference).finally(() => this.#fetches.delete(key));
-    this.#fetches.set(key, fetching);
-    await fetching;
-    if (reference.kind === 'tag') this.#remember(key);
+    await this.#seeTo(repo, reference);
+    const digest =
+      reference.kind === 'digest'
+        ? reference.digest
+        : this.#options.store.find(repo)?.tags.get(reference.tag);
+    if (digest !== undefined) this.#keeper.manifestUsed(repo, digest);
   }
 
   /** Null: no manifest that came through here names it. */
-  async blob(repo: string, digest: ContentName): Promise<BlobSource | null> {
-    const sizeBytes = this.#sizeOf(repo, digest);
-    if (sizeBytes === null || !isDigest(digest)) return null;
+  blob(repo: string, digest: ContentName): BlobSource | null {
+    const sizeBytes = this.#options.store.find(repo)?.promised.get(digest)?.sizeBytes;
+    if (sizeBytes === undefined || !isDigest(digest)) return null;
     return {
       sizeBytes,
       open: (range) => {
@@ -82,18 +90,89 @@ export class PullThrough {
     };
   }
 
+  /** What points at a manifest there; nothing when that registry does not say it soon enough. */
+  async referrers(repo: string, digest: ContentName): Promise<readonly Descriptor[]> {
+    if (!isDigest(digest)) return [];
+    const { upstream, log } = this.#options;
+    let found: readonly Descriptor[] = [];
+    const asking = upstream(repo)
+      .referrers(digest)
+      .then((all) => void (found = all))
+      .catch((error: unknown) => {
+        const fields = { repo, digest, error: errorMessage(error) };
+        log.warn('the upstream registry did not say what points at a manifest', fields);
+      });
+    await this.#atMost(asking);
+    return found;
+  }
+
+  /** A blob is being given out: what names it stays until the returned function is called. */
+  serve(repo: string, digest: ContentName): () => void {
+    return this.#keeper.serve(repo, digest);
+  }
+
+  /** Removes what the bound leaves no room for. */
+  async trim(): Promise<void> {
+    await this.#keeper.trim();
+    await this.#keeper.save();
+  }
+
   /** Ends what is being fetched. */
   async close(): Promise<void> {
     this.#stop.abort(new Error('the registry is shutting down'));
     while (this.#arrivals.size > 0) await [...this.#arrivals.values()][0]?.changed.promise;
     await Promise.allSettled(this.#fetches.values());
+    await this.#keeper.save();
+  }
+
+  async #seeTo(repo: string, reference: ManifestReference): Promise<void> {
+    const { store, nowMs } = this.#options;
+    const text = reference.kind === 'tag' ? reference.tag : reference.digest;
+    const key = `${repo}:${text}`;
+    const known = store.find(repo);
+    if (reference.kind === 'digest' && known?.manifests.has(reference.digest) === true) return;
+    const isKnown = reference.kind === 'tag' && known?.tags.has(reference.tag) === true;
+    const askedMs = this.#fresh.get(key) ?? Number.NEGATIVE_INFINITY;
+    if (isKnown && nowMs() - askedMs < LIMITS.registryTagFreshMs) return;
+    let fetching = this.#fetches.get(key);
+    if (fetching === undefined) {
+      fetching = this.#fetchManifest(repo, reference)
+        .then(() => (reference.kind === 'tag' ? this.#remember(key) : undefined))
+        .finally(() => this.#fetches.delete(key));
+      this.#fetches.set(key, fetching);
+    }
+    if (!isKnown) return fetching;
+    // For a while nobody else waits for a registry that is slow.
+    if ((await this.#atMost(fetching)) === 'late') this.#remember(key);
+  }
+
+  /** What is here already is not held back by a registry that is slow to answer. */
+  async #atMost(fetching: Promise<void>): Promise<'late' | void> {
+    const { patienceMs = LIMITS.registryCachePatienceMs } = this.#options;
+    const late = Promise.withResolvers<'late'>();
+    const timer = setTimeout(() => late.resolve('late'), patienceMs);
+    // Whoever has not waited for it hears nothing of its end.
+    fetching.catch(() => undefined);
+    try {
+      return await Promise.race([fetching, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #arrivingBytes(): number {
+    let sum = 0;
+    for (const [digest, { sizeBytes }] of this.#arrivals)
+      if (!this.#options.store.index.isUsed(digest)) sum += sizeBytes;
+    return sum;
   }
 
   #remember(key: string): void {
     this.#fresh.delete(key);
     this.#fresh.set(key, this.#options.nowMs());
     const oldest = this.#fresh.keys().next();
-    if (this.#fresh.size > FRESH_TAGS_MAX && oldest.done === false) this.#fresh.delete(oldest.value);
+    if (this.#fresh.size > LIMITS.registryFreshTags && oldest.done === false)
+      this.#fresh.delete(oldest.value);
   }
 
   async #fetchManifest(repo: string, reference: ManifestReference): Promise<void> {
@@ -138,23 +217,18 @@ export class PullThrough {
     });
   }
 
-  #sizeOf(repo: string, digest: ContentName): number | null {
-    for (const { names, sizes } of this.#options.store.find(repo)?.manifests.values() ?? []) {
-      const at = names.indexOf(digest);
-      if (at >= 0) return sizes[at] ?? null;
-    }
-    return null;
-  }
-
   #fetchBlob(repo: string, digest: ContentName & Digest, sizeBytes: number): Arrival {
     const changed = Promise.withResolvers<void>();
     const arrival: Arrival = { sizeBytes, upload: null, outcome: 'arriving', changed };
     this.#arrivals.set(digest, arrival);
+    const served = this.#keeper.serve(repo, digest);
     const end = (outcome: 'here' | 'failed'): void => {
       arrival.outcome = outcome;
       this.#arrivals.delete(digest);
+      served();
       arrival.changed.resolve();
     };
+    this.#makeRoom();
     this.#download(repo, digest, arrival).then(
       () => end('here'),
       (error: unknown) => {
@@ -164,6 +238,12 @@ export class PullThrough {
       },
     );
     return arrival;
+  }
+
+  #makeRoom(): void {
+    this.#keeper.trim().catch((error: unknown) => {
+      this.#options.log.error('the cache could not be made smaller', { error: errorMessage(error) });
+    });
   }
 
   async #download(repo: string, digest: ContentName & Digest, arrival: Arrival): Promise<void> {

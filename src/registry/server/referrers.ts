@@ -6,8 +6,14 @@ import type { ContentName } from './content-name.ts';
 import { STATUS } from './fault.ts';
 import { parseManifestDocument } from './manifest-document.ts';
 import { pageOf } from './paging.ts';
+import type { PullThrough } from './pull-through.ts';
 import type { ManifestEntry } from './repository-index.ts';
 import type { RepositoryStore } from './repository-store.ts';
+
+interface ReferrersDeps {
+  readonly store: RepositoryStore;
+  readonly cache: PullThrough | null;
+}
 
 interface ReferrersTarget {
   readonly repo: string;
@@ -16,15 +22,14 @@ interface ReferrersTarget {
 
 /** What points at a manifest, whether that is here or not: an index, never 404. */
 export async function getReferrers(
-  store: RepositoryStore,
+  deps: ReferrersDeps,
   exchange: Exchange,
-  { repo, digest }: ReferrersTarget,
+  target: ReferrersTarget,
 ): Promise<void> {
+  const { repo, digest } = target;
   const wanted = exchange.query.get('artifactType') ?? '';
-  const found = new Map<string, ManifestEntry>();
-  for (const [name, entry] of store.find(repo)?.manifests ?? []) {
-    if (entry.subject === digest && (wanted === '' || entry.artifactType === wanted)) found.set(name, entry);
-  }
+  const all = await referrersOf(deps, target);
+  const found = new Map([...all].filter(([, { artifactType }]) => wanted === '' || artifactType === wanted));
   const path = `/v2/${repo}/referrers/${digest}`;
   const query = new URLSearchParams(exchange.query);
   if (!query.has('n')) query.set('n', String(LIMITS.referrersPage));
@@ -32,9 +37,8 @@ export async function getReferrers(
   const manifests: object[] = [];
   let [sizeBytes, taken] = [0, 0];
   for (const name of page.items) {
-    const entry = found.get(name);
-    if (entry === undefined) continue;
-    const descriptor = await describe(store, name, entry);
+    const descriptor = await found.get(name)?.describe();
+    if (descriptor === undefined) continue;
     sizeBytes += JSON.stringify(descriptor).length;
     if (sizeBytes > LIMITS.manifestBytes && taken > 0) break;
     manifests.push(descriptor);
@@ -52,6 +56,36 @@ export async function getReferrers(
     ...(hasMore && { link: `<${path}?${next.toString()}>; rel="next"` }),
   };
   answerBytes(exchange, STATUS.ok, { headers, body: Buffer.from(JSON.stringify(index)) });
+}
+
+interface Referrer {
+  readonly artifactType: string;
+  describe(): Promise<object>;
+}
+
+/** Those that are here, and of a cache those that its upstream knows. */
+async function referrersOf(
+  { store, cache }: ReferrersDeps,
+  { repo, digest }: ReferrersTarget,
+): Promise<ReadonlyMap<string, Referrer>> {
+  const found = new Map<string, Referrer>();
+  for (const one of (await cache?.referrers(repo, digest)) ?? []) {
+    const { mediaType, sizeBytes, artifactType = '', annotations } = one;
+    const hasAnnotations = Object.keys(annotations).length > 0;
+    const descriptor = {
+      ...{ mediaType, digest: one.digest, size: sizeBytes },
+      ...(artifactType !== '' && { artifactType }),
+      ...(hasAnnotations && { annotations }),
+    };
+    found.set(one.digest, { artifactType, describe: () => Promise.resolve(descriptor) });
+  }
+  const repository = store.find(repo);
+  for (const name of repository?.referrers.get(digest) ?? []) {
+    const entry = repository?.manifests.get(name);
+    if (entry === undefined || found.has(name)) continue;
+    found.set(name, { artifactType: entry.artifactType, describe: () => describe(store, name, entry) });
+  }
+  return found;
 }
 
 async function describe(store: RepositoryStore, name: string, entry: ManifestEntry): Promise<object> {

@@ -25,10 +25,21 @@ export interface ManifestEntry {
   readonly sizes: readonly number[];
 }
 
+/** A content that manifests of a cache name, known before it is here. */
+export interface Promised {
+  sizeBytes: number;
+  readonly by: Set<ContentName>;
+}
+
 export interface RepositoryEntry {
   readonly blobs: Map<ContentName, BlobEntry>;
   readonly manifests: Map<ContentName, ManifestEntry>;
   readonly tags: Map<string, ContentName>;
+  /** What is derived from the manifests: contents that those of a cache name, and who points at whom. */
+  readonly promised: Map<ContentName, Promised>;
+  readonly referrers: Map<ContentName, Set<ContentName>>;
+  /** When manifests of a cache were last asked for. */
+  readonly usedMs: Map<ContentName, number>;
 }
 
 export type IndexRecord =
@@ -41,6 +52,7 @@ export type IndexRecord =
       readonly entry: ManifestEntry;
     }
   | { readonly op: 'unmanifest'; readonly repo: string; readonly digest: ContentName }
+  | { readonly op: 'used'; readonly repo: string; readonly digest: ContentName; readonly atMs: number }
   | { readonly op: 'tag'; readonly repo: string; readonly tag: string; readonly digest: ContentName }
   | { readonly op: 'untag'; readonly repo: string; readonly tag: string };
 
@@ -77,6 +89,10 @@ export function decodeIndexRecord(value: JsonValue): IndexRecord | null {
   if (repo === undefined) return null;
   if (op === 'untag') return tag === undefined ? null : { op, repo, tag };
   if (!isContentName(digest)) return null;
+  if (op === 'used') {
+    const atMs = property(value, 'atMs');
+    return typeof atMs === 'number' ? { op, repo, digest, atMs } : null;
+  }
   const given = property(value, 'entry');
   if (op === 'unblob' || op === 'unmanifest') return { op, repo, digest };
   if (op === 'tag') return tag === undefined ? null : { op, repo, tag, digest };
@@ -94,6 +110,7 @@ export class RepositoryIndex {
   readonly #repositories = new Map<string, RepositoryEntry>();
   /** How many entries, in all repositories, need a content. */
   readonly #users = new Map<Digest, number>();
+  #usedBytes = 0;
   #names: readonly string[] | null = null;
   readonly #tagLists = new Map<string, readonly string[]>();
 
@@ -120,6 +137,11 @@ export class RepositoryIndex {
     return this.#users.has(content);
   }
 
+  /** Bytes of all contents that something names, each counted once. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
   /** A blob that any repository has under this name. */
   findBlob(digest: ContentName): BlobEntry | undefined {
     for (const repository of this.#repositories.values()) {
@@ -137,15 +159,22 @@ export class RepositoryIndex {
         this.#put(repository.blobs, record.digest, record.entry);
         break;
       case 'manifest':
+        forgetNames(repository, record.digest);
         this.#put(repository.manifests, record.digest, record.entry);
+        noteNames(repository, record.digest, record.entry);
         break;
       case 'unblob':
         this.#drop(repository.blobs, record.digest);
         break;
       case 'unmanifest':
+        forgetNames(repository, record.digest);
+        repository.usedMs.delete(record.digest);
         this.#drop(repository.manifests, record.digest);
         for (const [tag, digest] of repository.tags)
           if (digest === record.digest) repository.tags.delete(tag);
+        break;
+      case 'used':
+        if (repository.manifests.has(record.digest)) repository.usedMs.set(record.digest, record.atMs);
         break;
       case 'tag':
         repository.tags.set(record.tag, record.digest);
@@ -162,22 +191,30 @@ export class RepositoryIndex {
 
   /** The fewest records that make this state. */
   *records(): Generator<IndexRecord> {
-    for (const [repo, { blobs, manifests, tags }] of this.#repositories) {
+    for (const [repo, { blobs, manifests, tags, usedMs }] of this.#repositories) {
       for (const [digest, entry] of blobs) yield { op: 'blob', repo, digest, entry };
       for (const [digest, entry] of manifests) yield { op: 'manifest', repo, digest, entry };
       for (const [tag, digest] of tags) yield { op: 'tag', repo, tag, digest };
+      for (const [digest, atMs] of usedMs) yield { op: 'used', repo, digest, atMs };
     }
   }
 
   get recordCount(): number {
     let count = 0;
-    for (const { blobs, manifests, tags } of this.#repositories.values())
-      count += blobs.size + manifests.size + tags.size;
+    for (const { blobs, manifests, tags, usedMs } of this.#repositories.values())
+      count += blobs.size + manifests.size + tags.size + usedMs.size;
     return count;
   }
 
   #added(name: string): RepositoryEntry {
-    const repository: RepositoryEntry = { blobs: new Map(), manifests: new Map(), tags: new Map() };
+    const repository: RepositoryEntry = {
+      blobs: new Map(),
+      manifests: new Map(),
+      tags: new Map(),
+      promised: new Map(),
+      referrers: new Map(),
+      usedMs: new Map(),
+    };
     this.#repositories.set(name, repository);
     this.#names = null;
     return repository;
@@ -186,7 +223,9 @@ export class RepositoryIndex {
   #put<Entry extends BlobEntry>(map: Map<ContentName, Entry>, digest: ContentName, entry: Entry): void {
     this.#drop(map, digest);
     map.set(digest, entry);
-    this.#users.set(entry.content, (this.#users.get(entry.content) ?? 0) + 1);
+    const users = this.#users.get(entry.content) ?? 0;
+    if (users === 0) this.#usedBytes += entry.sizeBytes;
+    this.#users.set(entry.content, users + 1);
   }
 
   #drop<Entry extends BlobEntry>(map: Map<ContentName, Entry>, digest: ContentName): void {
@@ -194,7 +233,40 @@ export class RepositoryIndex {
     if (entry === undefined) return;
     map.delete(digest);
     const left = (this.#users.get(entry.content) ?? 1) - 1;
-    if (left === 0) this.#users.delete(entry.content);
-    else this.#users.set(entry.content, left);
+    if (left > 0) return void this.#users.set(entry.content, left);
+    this.#users.delete(entry.content);
+    this.#usedBytes -= entry.sizeBytes;
   }
+}
+
+function noteNames(repository: RepositoryEntry, digest: ContentName, entry: ManifestEntry): void {
+  const { promised, referrers } = repository;
+  for (const [at, sizeBytes] of entry.sizes.entries()) {
+    const name = entry.names[at];
+    if (name === undefined) break;
+    const known = promised.get(name);
+    if (known === undefined) promised.set(name, { sizeBytes, by: new Set([digest]) });
+    else {
+      known.sizeBytes = sizeBytes;
+      known.by.add(digest);
+    }
+  }
+  if (entry.subject === null) return;
+  const pointing = referrers.get(entry.subject);
+  if (pointing === undefined) referrers.set(entry.subject, new Set([digest]));
+  else pointing.add(digest);
+}
+
+function forgetNames({ manifests, promised, referrers }: RepositoryEntry, digest: ContentName): void {
+  const entry = manifests.get(digest);
+  if (entry === undefined) return;
+  for (const name of entry.sizes.length === 0 ? [] : entry.names) {
+    const known = promised.get(name);
+    known?.by.delete(digest);
+    if (known?.by.size === 0) promised.delete(name);
+  }
+  if (entry.subject === null) return;
+  const pointing = referrers.get(entry.subject);
+  pointing?.delete(digest);
+  if (pointing?.size === 0) referrers.delete(entry.subject);
 }

@@ -118,7 +118,9 @@ export class RepositoryStore {
       ...tags.map((tag): IndexRecord => ({ op: 'tag', repo, tag, digest })),
     ];
     const known = this.find(repo)?.manifests.get(digest);
-    const isSame = known !== undefined && (await this.blobs.has(known.content));
+    const isKept = known !== undefined && (await this.blobs.has(known.content));
+    // A cache may have let it go meanwhile.
+    const isSame = isKept && this.find(repo)?.manifests.get(digest) === known;
     if (isSame) return this.#write(known.sizes.length === entry.sizes.length ? records.slice(1) : records);
     const upload = await this.blobs.begin(randomUUID());
     try {
@@ -151,16 +153,45 @@ export class RepositoryStore {
       if (unneeded.length > 0) await this.#write(unneeded);
       else await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    for (const content of await this.blobs.list()) {
-      if (!this.#isGarbage(content, graceMs)) continue;
-      await this.#contents.run(content, async () => {
-        if (this.#isGarbage(content, graceMs)) await this.blobs.remove(content);
-      });
-    }
+    for (const content of await this.blobs.list()) await this.#removeGarbage(content, graceMs);
     const before = this.#options.nowMs() - graceMs;
     for (const [content, atMs] of this.#asked) if (atMs < before) this.#asked.delete(content);
     const { lineCount } = this.#journal;
     if (lineCount > JOURNAL_LINES_MIN && lineCount > 2 * this.index.recordCount) await this.compact();
+  }
+
+  /**
+   * Lets a manifest of a cache go, and with it what nothing else names: contents that somebody asked about
+   * within `graceMs` stay for `collect`.
+   */
+  async evict(repo: string, digest: ContentName, graceMs: number): Promise<void> {
+    const before = this.find(repo);
+    const entry = before?.manifests.get(digest);
+    if (before === undefined || entry === undefined) return;
+    const records: IndexRecord[] = [{ op: 'unmanifest', repo, digest }];
+    const contents = [entry.content];
+    // Gone from memory before anybody can ask again.
+    this.index.apply({ op: 'unmanifest', repo, digest });
+    for (const name of entry.names) {
+      const blob = before.blobs.get(name);
+      if (blob === undefined || before.promised.has(name) || !this.#isQuiet(blob.content, graceMs)) continue;
+      const record: IndexRecord = { op: 'unblob', repo, digest: name };
+      this.index.apply(record);
+      records.push(record);
+      contents.push(blob.content);
+    }
+    await this.#write(records);
+    for (const content of contents) await this.#removeGarbage(content, graceMs);
+  }
+
+  /** Remembers when these manifests of a cache were last asked for. */
+  async noteUse(used: Iterable<{ readonly repo: string; readonly digest: ContentName }>): Promise<void> {
+    const records: IndexRecord[] = [];
+    for (const { repo, digest } of used) {
+      const atMs = this.find(repo)?.usedMs.get(digest);
+      if (atMs !== undefined) records.push({ op: 'used', repo, digest, atMs });
+    }
+    await this.#write(records);
   }
 
   /** Writes the journal anew, without what is void. */
@@ -196,6 +227,13 @@ export class RepositoryStore {
   #isQuiet(content: Digest, graceMs: number): boolean {
     if (this.#held.has(content)) return false;
     return (this.#asked.get(content) ?? this.#startedMs) <= this.#options.nowMs() - graceMs;
+  }
+
+  async #removeGarbage(content: Digest, graceMs: number): Promise<void> {
+    if (!this.#isGarbage(content, graceMs)) return;
+    await this.#contents.run(content, async () => {
+      if (this.#isGarbage(content, graceMs)) await this.blobs.remove(content);
+    });
   }
 
   #isGarbage(content: Digest, graceMs: number): boolean {

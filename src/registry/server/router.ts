@@ -47,7 +47,7 @@ function answerOf(deps: RouterDeps, exchange: Exchange, route: Route): Answer {
       return pick({ GET: () => getTags(deps.store, exchange, route.name) });
     case 'referrers': {
       const target = { repo: route.name, digest: route.digest };
-      return pick({ GET: () => getReferrers(deps.store, exchange, target) });
+      return pick({ GET: () => getReferrers(deps, exchange, target) });
     }
     case 'manifest': {
       const target = { repo: route.name, reference: route.reference };

@@ -12,6 +12,7 @@ import { createRegistryServer, type RegistryServer, type RegistryServerOptions }
 import { MemoryBlobs } from './testing/memory-blobs.ts';
 
 const TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 const digest = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 interface Sent {
@@ -194,6 +195,30 @@ test('referrers and search results come in pages', async () => {
     (await found('q=library/ound/7&n=1')).results.map((result) => result.name),
     ['found/7'],
   );
+});
+
+test('a referrer is listed once, whether a client keeps the tag for older registries too or not', async () => {
+  await using running = await start();
+  const name = await running.pushBlob('a', randomBytes(10));
+  const subject = { mediaType: TYPE, digest: digest(Buffer.from('an image')), size: 7 };
+  const document = imageOf(name, 10, { subject, annotations: { signed: 'by somebody' } });
+  const bytes = Buffer.from(JSON.stringify(document));
+  const descriptor = { mediaType: TYPE, digest: digest(bytes), size: bytes.length };
+  const pushed = await running.pushManifest('a', digest(bytes), document);
+  assert.equal(pushed.headers['oci-subject'], subject.digest);
+  const fallback = { schemaVersion: 2, mediaType: INDEX_TYPE, manifests: [descriptor] };
+  const tag = subject.digest.replace(':', '-');
+  const headers = { 'content-type': INDEX_TYPE };
+  const put = await running.ask('PUT', `/v2/a/manifests/${tag}`, { headers, body: JSON.stringify(fallback) });
+  assert.equal(put.status, 201, put.body.toString());
+  const listed = async (): Promise<unknown> =>
+    (JSON.parse((await running.ask('GET', `/v2/a/referrers/${subject.digest}`)).body.toString()) as never)[
+      'manifests'
+    ];
+  const whole = { ...descriptor, artifactType: 'x/config', annotations: { signed: 'by somebody' } };
+  assert.deepEqual(await listed(), [whole]);
+  assert.equal((await running.ask('DELETE', `/v2/a/manifests/${descriptor.digest}`)).status, 202);
+  assert.deepEqual(await listed(), []);
 });
 
 test('repositories are apart: what one has is not served, mounted by name or named in another', async () => {

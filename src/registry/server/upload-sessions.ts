@@ -96,6 +96,13 @@ export class UploadSessions {
     }
   }
 
+  /** Removes those that an earlier run left. */
+  async cancelLeft(): Promise<void> {
+    for (const { session } of await this.#blobs.uploads()) {
+      if (!this.#open.has(session)) await (await this.#blobs.resume(session))?.cancel();
+    }
+  }
+
   async #find(repo: string, id: string): Promise<Open> {
     const known = this.#open.get(id);
     if (known !== undefined) {

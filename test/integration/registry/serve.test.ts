@@ -255,7 +255,8 @@ test('collecting beside pushes takes nothing that a push was told is there', asy
     await openContentStore(join(directory, 'content')),
     join(directory, 'uploads'),
   );
-  const blobGraceMs = 150;
+  // Longer than a push takes between its question and its use of the answer, on a busy machine too.
+  const blobGraceMs = 1500;
   const base = { access: null, isReadonly: false, upstream: null, log: silentLog };
   const server = await createRegistryServer({ ...base, blobs, directory, blobGraceMs });
   const listener = await listen({

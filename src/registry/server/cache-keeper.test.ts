@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
+import { silentLog } from '#base/log.ts';
+import { type Digest, digestOf } from '#oci/digest.ts';
+import type { UpstreamRepository } from '../server-ports.ts';
+import type { ContentName } from './content-name.ts';
+import { PullThrough } from './pull-through.ts';
+import { RepositoryStore } from './repository-store.ts';
+import { MemoryBlobs } from './testing/memory-blobs.ts';
+
+const TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const LAYER_BYTES = 100_000;
+const LONG_MS = LIMITS.registryCacheGraceMs + 1;
+
+interface Made {
+  readonly manifest: Buffer;
+  readonly digest: Digest;
+  readonly layer: Buffer;
+  readonly layerDigest: ContentName;
+}
+
+function image(layer: Buffer = randomBytes(LAYER_BYTES)): Made {
+  const layerDigest = digestOf(layer) as string as ContentName;
+  const layers = [{ mediaType: 'x/l', digest: layerDigest, size: layer.length }];
+  const salt = randomBytes(8).toString('hex');
+  const document = { schemaVersion: 2, mediaType: TYPE, config: layers[0], layers, annotations: { salt } };
+  const manifest = Buffer.from(JSON.stringify(document));
+  return { manifest, digest: digestOf(manifest), layer, layerDigest };
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+/** A cache with room for `images` layers, its upstream, and a ledger of what that was asked for. */
+class Cached implements AsyncDisposable {
+  readonly upstream = new Map<string, Made>();
+  readonly asked: string[] = [];
+  readonly blobs = new MemoryBlobs(() => this.nowMs);
+  readonly #directory: string;
+  readonly #maxBytes: number;
+  nowMs = 0;
+  store!: RepositoryStore;
+  cache!: PullThrough;
+
+  constructor(directory: string, maxBytes: number) {
+    this.#directory = directory;
+    this.#maxBytes = maxBytes;
+  }
+
+  async open(): Promise<void> {
+    const base = { log: silentLog, nowMs: () => this.nowMs };
+    this.store = await RepositoryStore.open({ directory: this.#directory, blobs: this.blobs, ...base });
+    const upstream = (path: string): UpstreamRepository => this.#repository(path);
+    this.cache = new PullThrough({ store: this.store, upstream, maxBytes: this.#maxBytes, ...base });
+  }
+
+  async close(): Promise<void> {
+    await this.cache.close();
+    await this.store.close();
+  }
+
+  /** As a client does: the manifest by its tag, then the layer. */
+  async pull(repo: string): Promise<void> {
+    const made = this.upstream.get(repo);
+    assert.ok(made !== undefined);
+    await this.cache.manifest(repo, { kind: 'tag', tag: 'v' });
+    if (this.store.find(repo)?.blobs.has(made.layerDigest) === true) return;
+    const range = { start: 0, end: made.layer.length - 1 };
+    const source = this.cache.blob(repo, made.layerDigest);
+    assert.ok(source !== null, `${repo}: nobody named the layer`);
+    await text(source.open(range));
+  }
+
+  has(repo: string): boolean {
+    const made = this.upstream.get(repo);
+    return made !== undefined && this.store.find(repo)?.blobs.has(made.layerDigest) === true;
+  }
+
+  add(repo: string, made: Made = image()): Made {
+    this.upstream.set(repo, made);
+    return made;
+  }
+
+  #repository(path: string): UpstreamRepository {
+    const made = (): Made => {
+      const found = this.upstream.get(path);
+      if (found === undefined) throw new Error('connection refused');
+      return found;
+    };
+    return {
+      head: async () => (
+        this.asked.push(`head ${path}`),
+        { mediaType: TYPE, digest: made().digest, sizeBytes: made().manifest.length }
+      ),
+      manifest: async () => (
+        this.asked.push(`manifest ${path}`),
+        { mediaType: TYPE, digest: made().digest, bytes: made().manifest, from: 'upstream' }
+      ),
+      blob: async () => (this.asked.push(`blob ${path}`), { offset: 0, chunks: once(made().layer) }),
+      referrers: async () => [],
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+async function start(layers: number): Promise<Cached> {
+  const directory = await mkdtemp(join(tmpdir(), 'gt-keeper-'));
+  const cached = new Cached(directory, layers * (LAYER_BYTES + 2000));
+  await cached.open();
+  return cached;
+}
+
+/** The blob's name stands in the journal a moment after its last byte was given out. */
+async function settled(at: Cached, repo: string): Promise<void> {
+  while (!at.has(repo)) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function pulled(at: Cached, repo: string): Promise<void> {
+  at.add(repo);
+  await at.pull(repo);
+  await settled(at, repo);
+}
+
+test('a full cache lets go what nobody asked for the longest, bytes and all', async () => {
+  await using at = await start(3);
+  for (const repo of ['a', 'b', 'c']) {
+    await pulled(at, repo);
+    at.nowMs += 1000;
+  }
+  at.nowMs += LONG_MS;
+  await at.pull('a');
+  at.nowMs += LONG_MS;
+  await pulled(at, 'd');
+  await at.cache.trim();
+  assert.deepEqual(
+    ['a', 'b', 'c', 'd'].map((repo) => at.has(repo)),
+    [true, false, false, true],
+  );
+  assert.ok(at.store.index.usedBytes <= 3 * (LAYER_BYTES + 2000));
+  const left = await at.blobs.list();
+  assert.equal(
+    left.includes(at.upstream.get('b')?.layerDigest as string as Digest),
+    false,
+    'its bytes are there',
+  );
+  at.asked.length = 0;
+  await at.pull('b');
+  assert.deepEqual(at.asked, ['head b', 'manifest b', 'blob b'], 'it comes again');
+});
+
+test('what was just asked for stays, whatever the bound says', async () => {
+  await using at = await start(1);
+  at.nowMs += LONG_MS;
+  for (const repo of ['a', 'b', 'c']) await pulled(at, repo);
+  await at.cache.trim();
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((repo) => at.has(repo)),
+    [true, true, true],
+  );
+  at.nowMs += LONG_MS;
+  await at.cache.trim();
+  assert.equal(['a', 'b', 'c'].filter((repo) => at.has(repo)).length, 0);
+});
+
+test('a blob that is being given out stays, and its manifest too, however long it takes', async () => {
+  await using at = await start(1);
+  at.nowMs += LONG_MS;
+  await pulled(at, 'a');
+  const layer = at.upstream.get('a')?.layerDigest as ContentName;
+  const served = at.cache.serve('a', layer);
+  at.nowMs += 10 * LONG_MS;
+  await pulled(at, 'b');
+  await at.cache.trim();
+  assert.equal(at.has('a'), true);
+  served();
+  await at.cache.trim();
+  assert.equal(at.has('a'), true, 'whoever lost the connection comes back for the rest');
+  at.nowMs += LONG_MS;
+  await at.cache.trim();
+  assert.equal(at.has('a'), false);
+});
+
+test('a layer that two images have stays until both are gone', async () => {
+  await using at = await start(1);
+  const shared = randomBytes(LAYER_BYTES);
+  at.nowMs += LONG_MS;
+  for (const repo of ['a', 'b']) {
+    at.add(repo, image(shared));
+    await at.pull(repo);
+    await settled(at, repo);
+  }
+  assert.ok(at.store.index.usedBytes < LAYER_BYTES + 2000, 'it counts once');
+  at.nowMs += LONG_MS;
+  await at.pull('b');
+  await pulled(at, 'c');
+  await at.cache.trim();
+  assert.deepEqual(
+    ['a', 'b'].map((repo) => at.has(repo)),
+    [false, true],
+  );
+  const left = await at.blobs.list();
+  assert.ok(left.includes(digestOf(shared)));
+});
+
+test('a restart knows what was used last; nothing goes right after it', async () => {
+  await using at = await start(2);
+  at.nowMs += LONG_MS;
+  await pulled(at, 'a');
+  await pulled(at, 'b');
+  at.nowMs += LONG_MS;
+  await at.pull('a');
+  await at.close();
+  await at.open();
+  at.nowMs += 1000;
+  await pulled(at, 'c');
+  await at.cache.trim();
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((repo) => at.has(repo)),
+    [true, true, true],
+  );
+  at.nowMs += LONG_MS;
+  await pulled(at, 'c');
+  at.nowMs += LIMITS.registryCacheRetryMs;
+  await at.cache.trim();
+  assert.deepEqual(
+    ['a', 'b'].map((repo) => at.has(repo)),
+    [false, false],
+  );
+  await at.store.compact();
+});
+
+test('a size is looked up, not searched for', async () => {
+  await using at = await start(100);
+  at.add('a');
+  for (let n = 0; n < 50; n++) {
+    const made = at.add('a');
+    await at.cache.manifest('a', { kind: 'digest', digest: made.digest as string as ContentName });
+  }
+  const repository = at.store.find('a');
+  assert.equal(repository?.promised.size, 50);
+  for (const digest of [...(repository?.manifests.keys() ?? [])].slice(1))
+    await at.store.evict('a', digest, 0);
+  assert.equal(repository?.promised.size, 1, 'what nobody names is not promised');
+});
