@@ -6,6 +6,8 @@ export interface ReportLine {
   readonly name: string;
   /** Why it was skipped, or how it failed. */
   readonly reason: string;
+  readonly file?: string;
+  readonly durationMs?: number;
 }
 
 function reasonOf(value: unknown): string {
@@ -30,6 +32,8 @@ function lineOf(event: TestEvent): ReportLine | undefined {
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const event of source) {
     const line = lineOf(event);
-    if (line !== undefined) yield `${JSON.stringify(line)}\n`;
+    if (line === undefined) continue;
+    const { file, details } = event.data as { file?: string; details?: { duration_ms: number } };
+    yield `${JSON.stringify({ ...line, file, durationMs: details?.duration_ms })}\n`;
   }
 }

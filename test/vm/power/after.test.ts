@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { until } from '../../support/command.ts';
+import { clearImages, inspectImage, streamed } from '../image-calls.ts';
+import { CREDENTIALS, REGISTRY, startRegistry } from '../registry.ts';
 import { startService } from '../service.ts';
-import { DATA_ROOT, LEDGER, type Ledger } from './ledger.ts';
+import { DATA_ROOT, LEDGER, type Ledger, REGISTRY_DATA } from './ledger.ts';
 
 test('what was acknowledged before the power was cut is true after it', async () => {
   assert.ok(existsSync(LEDGER), 'the power was cut before anything was acknowledged');
@@ -30,4 +32,19 @@ test('what was acknowledged before the power was cut is true after it', async ()
   // The image came whole through the cut.
   const again = await service.run({ Cmd: ['echo', 'alive'] });
   assert.deepEqual([again.exit, again.output], [0, 'alive\n']);
+});
+
+test('what the registry acknowledged before the power was cut is whole after it', async () => {
+  const { pushed } = JSON.parse(readFileSync(LEDGER, 'utf8')) as Ledger;
+  await using _registry = await startRegistry(REGISTRY_DATA);
+  await using service = await startService({ images: [] });
+  const repository = `${REGISTRY}/team/app`;
+  for (const [tag, digest] of Object.entries(pushed)) {
+    await streamed(service, `/images/create?fromImage=${repository}&tag=${tag}`, { headers: CREDENTIALS });
+    const { RepoDigests } = await inspectImage(service, `${repository}:${tag}`);
+    assert.deepEqual(RepoDigests, [`${repository}@${digest}`]);
+    const { output } = await service.run({ Image: `${repository}:${tag}`, Cmd: ['echo', 'whole'] });
+    assert.equal(output, 'whole\n');
+    await clearImages(service);
+  }
 });

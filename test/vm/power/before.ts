@@ -1,7 +1,9 @@
 /** Does things, writes down what was acknowledged, and asks for the power to be cut in the middle of more. */
 import { open } from 'node:fs/promises';
+import { push } from '../image-calls.ts';
+import { CREDENTIALS, REGISTRY, startRegistry } from '../registry.ts';
 import { type RunBody, type Service, startService } from '../service.ts';
-import { CUT, DATA_ROOT, LEDGER, type Ledger } from './ledger.ts';
+import { CUT, DATA_ROOT, LEDGER, type Ledger, REGISTRY_DATA } from './ledger.ts';
 
 const LASTING = ['sleep', '100000'];
 /** "Running" is told from a start that never came to anything after a second. */
@@ -28,6 +30,21 @@ async function record(ledger: Ledger): Promise<void> {
   await file.close();
 }
 
+async function pushAs(service: Service, tag: string): Promise<string> {
+  const repository = `${REGISTRY}/team/app`;
+  await service.must(`/images/busybox/tag?repo=${repository}&tag=${tag}`, { method: 'POST' });
+  return push(service, { repository, tag }, CREDENTIALS);
+}
+
+async function createMore(service: Service): Promise<never> {
+  for (let n = 0; ; n++) await create(service, `unacknowledged-${n}`, {});
+}
+
+async function pushMore(service: Service): Promise<never> {
+  for (let n = 0; ; n++) await pushAs(service, `unacknowledged-${n}`);
+}
+
+await startRegistry(REGISTRY_DATA);
 const service = await startService({ dataRoot: DATA_ROOT });
 const restarting = { HostConfig: { RestartPolicy: { Name: 'always' } } };
 const created: Record<string, string> = {
@@ -42,6 +59,7 @@ await service.must(`/containers/${created.stopped}/stop?t=0`, { method: 'POST' }
 const removed = [await create(service, 'removed', {}), await start(service, 'removed-running', {})];
 for (const id of removed) await service.must(`/containers/${id}?force=1`, { method: 'DELETE' });
 created['last'] = await create(service, 'last', {});
-await record({ created, removed });
+const pushed = { one: await pushAs(service, 'one'), two: await pushAs(service, 'two') };
+await record({ created, removed, pushed });
 process.stdout.write(`${CUT}\n`);
-for (let n = 0; ; n++) await create(service, `unacknowledged-${n}`, {});
+await Promise.all([createMore(service), pushMore(service)]);
