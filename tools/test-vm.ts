@@ -1,10 +1,10 @@
 /**
- * `npm run test:vm [-- NAME…]`: the tests of test/vm, and those of other rooms that tools/vm/plan.ts lists, in
- * a virtual machine with Debian 12: kernel 6.1, systemd, cgroup v2, AppArmor, runc and crun. Then the power of
- * the machine is cut while the daemon works, and it boots again. A NAME is a part of a file's name in test/vm,
- * or the path of a test file or folder elsewhere. Without hardware virtualisation all is emulated and takes
- * minutes. GANTRY_VM_DIR says where the machine's files are kept (gantry-vm in /var/tmp). At the end stand
- * rows for the table in docs/RELIABILITY.md.
+ * `npm run test:vm [-- NAME…]`: the tests of test/vm, and those of other rooms that tools/vm/plan.ts lists,
+ * in a virtual machine with Debian 12: kernel 6.1, systemd, cgroup v2, AppArmor, runc and crun. Then the
+ * power is cut while the daemon works, and the machine boots again. A NAME is a part of a file's name in
+ * test/vm, or the path of a test file or folder elsewhere. Without hardware virtualisation all is emulated
+ * and takes minutes. GANTRY_VM_DIR says where the machine's files are kept (gantry-vm in /var/tmp). At the
+ * end stand rows for the table in docs/RELIABILITY.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { arch } from 'node:os';
