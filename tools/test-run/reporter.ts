@@ -17,8 +17,9 @@ function reasonOf(value: unknown): string {
 function lineOf(event: TestEvent): ReportLine | undefined {
   if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
   const { name, skip, todo, details } = event.data;
-  if (details.type === 'suite' && event.type === 'test:pass') return undefined;
+  // A suite that is skipped tells nothing of the tests in it: it stands for them.
   if (skip !== undefined && skip !== false) return { outcome: 'skipped', name, reason: reasonOf(skip) };
+  if (details.type === 'suite' && event.type === 'test:pass') return undefined;
   // A test marked `todo` hides a failure as well as a skip does, so it is judged like a skip without a
   // reason.
   if (todo !== undefined && todo !== false) return { outcome: 'skipped', name, reason: reasonOf(todo) };

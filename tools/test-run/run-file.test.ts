@@ -30,6 +30,9 @@ test('counts tests, not suites, and tells skips with their reason', async () => 
   assert.deepEqual(outcomes(result), ['passed a', 'skipped b']);
   assert.equal(result.lines[1]?.reason, 'why');
   assert.ok(result.hasPassed);
+  const whole = await runText('whole', `describe('suite', { skip: 'all' }, () => { test('a', () => {}); });`);
+  assert.deepEqual(outcomes(whole), ['skipped suite']);
+  assert.equal(whole.lines[0]?.reason, 'all');
 });
 
 test('a failed sub-test counts once', async () => {
