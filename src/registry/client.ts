@@ -44,6 +44,12 @@ export interface BlobStart {
   readonly onRetry?: (delayMs: number) => void;
 }
 
+export interface PushedManifest {
+  readonly digest: Digest;
+  /** The registry lists it among those that refer to its subject. */
+  readonly isListed: boolean;
+}
+
 export interface Repository {
   /** GET /v2/. */
   ping(): Promise<void>;
@@ -69,7 +75,7 @@ export interface Repository {
   putManifest(
     reference: string,
     document: { readonly mediaType: string; readonly bytes: Uint8Array },
-  ): Promise<Digest>;
+  ): Promise<PushedManifest>;
   tags(signal: AbortSignal): AsyncIterable<string>;
   referrers(digest: Digest): Promise<readonly Descriptor[]>;
 }

@@ -3,7 +3,15 @@ import type { Log } from '#base/log.ts';
 import { isJsonObject, parseJson, type JsonObject } from '#base/json.ts';
 import { MEDIA_TYPES, parseDescriptor, type Descriptor } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
-import type { BlobBody, BlobName, BlobStart, FetchedManifest, ManifestHead, Repository } from '../client.ts';
+import type {
+  BlobBody,
+  BlobName,
+  BlobStart,
+  FetchedManifest,
+  ManifestHead,
+  PushedManifest,
+  Repository,
+} from '../client.ts';
 import type { Credentials } from '../credentials.ts';
 import { RegistryError } from '../errors.ts';
 import { readDocument, type Answer, type Wire } from '../transport/exchange.ts';
@@ -152,7 +160,7 @@ export class HttpRepository implements Repository {
   async putManifest(
     reference: string,
     document: { readonly mediaType: string; readonly bytes: Uint8Array },
-  ): Promise<Digest> {
+  ): Promise<PushedManifest> {
     const { bytes, mediaType } = document;
     return await this.#atOrigin(this.#parts.signal, async (send) => {
       const answer = await send({
@@ -164,7 +172,7 @@ export class HttpRepository implements Repository {
       });
       if (!isSuccess(answer)) throw await answerError(answer, this.#wire);
       answer.discard();
-      return digestOf(bytes);
+      return { digest: digestOf(bytes), isListed: answer.headers['oci-subject'] !== undefined };
     });
   }
 
