@@ -1,6 +1,7 @@
 /** `gantry-registry`: a registry of images, with the engine's content store. */
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectory } from '#base/durable-record.ts';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { createProgramKernel } from '#host/program.ts';
@@ -32,6 +33,11 @@ async function lockData(data: string): Promise<FileHandle> {
   });
   await Promise.race([locked, waited]);
   return file;
+}
+
+/** A blob is as durable as the folders that lead to it; that of the data itself is flushed with the index. */
+async function keepFolders(data: string): Promise<void> {
+  for (const folder of ['content/blobs', 'content', '..']) await syncDirectory(join(data, folder));
 }
 
 async function accessOf({ passwordFile }: ServeOptions): Promise<HtpasswdAccess | null> {
@@ -83,6 +89,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const lock = await lockData(options.data);
   const content = await openContentStore(join(options.data, 'content'));
   const blobs = await FileBlobs.open(content, join(options.data, 'uploads'));
+  await keepFolders(options.data);
   const registry = await createRegistryServer({
     blobs,
     directory: options.data,

@@ -69,13 +69,16 @@ export interface OwnOptions {
   readonly directory: string;
   readonly args?: readonly string[];
   readonly port?: number;
+  /** A program, with its options, that runs it. */
+  readonly under?: readonly string[];
 }
 
 /** `gantry-registry`, as it was built. */
-export async function startOwn({ directory, args = [], port }: OwnOptions): Promise<RunningRegistry> {
+export async function startOwn(options: OwnOptions): Promise<RunningRegistry> {
+  const { directory, args = [], port, under = [] } = options;
   const chosen = port ?? (await freePort());
-  const file = join(REPOSITORY, 'bin/gantry-registry');
-  const all = ['--addr', `127.0.0.1:${chosen}`, '--data', join(directory, 'data'), ...args];
+  const [file, ...before] = [...under, join(REPOSITORY, 'bin/gantry-registry')];
+  const all = [...before, '--addr', `127.0.0.1:${chosen}`, '--data', join(directory, 'data'), ...args];
   return start({ file, args: all, directory, port: chosen });
 }
 

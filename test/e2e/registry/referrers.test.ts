@@ -62,7 +62,7 @@ for (const kind of ['gantry', 'docker-registry'] as readonly RealKind[]) {
       assert.equal(list?.mediaType, INDEX);
       const found = new Map(list?.manifests.map((one) => [one.digest, one.annotations['org.example.note']]));
       assert.deepEqual([...found.keys()].toSorted(), digests.toSorted());
-      assert.deepEqual([...found.values()].toSorted(), ['one', 'two']);
+      assert.deepEqual(new Set(found.values()), new Set(['one', 'two']));
     },
   );
 }
