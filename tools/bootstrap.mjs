@@ -47,6 +47,8 @@ const TESTING = [
   { needs: 'debootstrap', debian: ['debootstrap'], what: 'debootstrap' },
   { needs: 'openssl', debian: ['openssl'], what: 'the program openssl' },
   { needs: 'docker-registry', debian: ['docker-registry'], what: 'a registry to compare with' },
+  { needs: 'skopeo', debian: ['skopeo'], what: 'skopeo, as a client of our registry' },
+  { needs: 'podman', debian: ['podman'], what: 'podman, as a client of our registry' },
 ];
 const MACHINE = [
   ...TESTING,

@@ -39,8 +39,8 @@ function matches(entry: string, host: string, port: string): boolean {
 }
 
 /**
- * Why nothing can be sent by way of this proxy, or null. Node would go around a proxy whose scheme it does not
- * know. The address itself is not repeated: it may hold a password.
+ * Why nothing can be sent by way of this proxy, or null. Node would go around a proxy whose scheme it does
+ * not know. The address itself is not repeated: it may hold a password.
  */
 export function proxyProblem(proxy: string): string | null {
   const scheme = /^([^:/]*):\/\//.exec(proxy)?.[1]?.toLowerCase() ?? '';

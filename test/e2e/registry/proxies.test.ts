@@ -7,8 +7,8 @@ import { type ProxyEntry, startProxy } from '../../support/registry/proxy.ts';
 import { OUTSIDE, startStandin } from '../../support/registry/standin.ts';
 
 /*
- * Names that go by way of the proxy are known to it alone: whoever looks them up, or goes there directly, does
- * not get far.
+ * Names that go by way of the proxy are known to it alone: whoever looks them up, or goes there directly,
+ * does not get far.
  */
 
 const PORT = 3128;

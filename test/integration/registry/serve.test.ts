@@ -6,10 +6,8 @@ import { request as requestTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { gzipSync } from 'node:zlib';
 import {
   configContent,
-  content,
   type Content,
   imageOf,
   randomContent,
@@ -225,23 +223,6 @@ test('a cache of another registry: fetched once, served when that one is gone', 
   assert.equal(await pushBlob(registry, 'team/app', randomContent()), 405);
   await upstream.kill('SIGKILL');
   await all();
-});
-
-test('skopeo copies an image in and out, byte by byte', async (t) => {
-  if ((await run('which', ['skopeo'])).exit !== 0) return t.skip('no skopeo');
-  const { registry, directory } = await own(t);
-  const [config, layer] = [configContent(), content(gzipSync(randomBytes(500_000)))];
-  for (const blob of [config, layer]) await pushBlob(registry, 'a', blob);
-  const manifest = imageOf(config, [layer]);
-  const headers = { 'content-type': manifest.mediaType };
-  await registry.ask('PUT', '/v2/a/manifests/v1', { headers, body: manifest.bytes });
-  const at = `docker://127.0.0.1:${registry.port}`;
-  const policy = ['--insecure-policy', 'copy', '--preserve-digests', '--src-tls-verify=false'];
-  await must('skopeo', [...policy, `${at}/a:v1`, `oci:${directory}/copy:v1`]);
-  const push = ['--insecure-policy', 'copy', '--preserve-digests', '--dest-tls-verify=false'];
-  await must('skopeo', [...push, `oci:${directory}/copy:v1`, `${at}/b/c:v2`]);
-  const answer = await registry.ask('GET', '/v2/b/c/manifests/v2');
-  assert.equal(answer.headers['docker-content-digest'], manifest.digest);
 });
 
 test('collecting beside pushes takes nothing that a push was told is there', async (t) => {

@@ -1,7 +1,7 @@
 /**
  * A proxy of its own process, inside of the network namespace of a test's daemon: it forwards requests and
- * makes tunnels, and writes down what it was asked for. It alone knows the names: whatever they are, they lead
- * to one address.
+ * makes tunnels, and writes down what it was asked for. It alone knows the names: whatever they are, they
+ * lead to one address.
  */
 import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';

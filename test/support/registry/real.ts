@@ -17,6 +17,8 @@ export interface RealRegistryOptions {
   /** `user:bcrypt` lines. */
   readonly passwords?: string;
   readonly args?: readonly string[];
+  /** Of ours: PEM files. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
   /** A folder that was filled before, instead of an empty one. */
   readonly data?: string;
 }
@@ -69,7 +71,9 @@ async function commandOf(options: RealRegistryOptions, folder: string): Promise<
   if (passwords !== undefined) await writeFile(file, passwords);
   if (kind === 'gantry') {
     const access = passwords === undefined ? [] : ['--auth', file];
-    return [OURS, '--addr', address, '--data', data, ...access, ...args];
+    const { tls } = options;
+    const secured = tls === undefined ? [] : ['--tls', `${tls.certificate},${tls.key}`];
+    return [OURS, '--addr', address, '--data', data, ...access, ...secured, ...args];
   }
   const access = passwords === undefined ? '' : `auth: {htpasswd: {realm: test, path: ${file}}}\n`;
   const storage = `{filesystem: {rootdirectory: ${data}}, delete: {enabled: true}}`;
@@ -91,12 +95,12 @@ export async function startRegistry(options: RealRegistryOptions): Promise<RealR
     const ping = [
       ...into,
       'curl',
-      '-s',
+      '-sk',
       '-o',
       '/dev/null',
       '-w',
       '%{http_code}',
-      `http://${options.address}/v2/`,
+      `http${options.tls === undefined ? '' : 's'}://${options.address}/v2/`,
     ];
     await until(
       async () => {
