@@ -5,7 +5,7 @@ import { until } from '../../support/command.ts';
 import { pull, push, type RegistryTest, registryTest } from '../../support/registry/fixture.ts';
 import { type Fault, type LedgerEntry, OPEN_REGISTRY } from '../../support/registry/plan.ts';
 
-/* `max-concurrent-downloads`, `-uploads` and `max-download-attempts`, as the registry at the other end sees them. */
+/* `max-concurrent-downloads`, `-uploads` and `max-download-attempts`, as the registry sees them. */
 
 const R = '127.0.0.1:5000';
 /** To push to: another registry, where nothing is known to be there. */
