@@ -69,7 +69,7 @@ const GET =
   'fetch(process.argv[1],{signal:AbortSignal.timeout(1500)}).then(async(r)=>process.stdout.write(await r.text())).catch(()=>process.exit(1))';
 const fetchFrom = (netns: number | null, url: string) => run(netns, process.execPath, '-e', GET, url);
 const ping = async (netns: number | null, address: string) =>
-  (await run(netns, 'busybox', 'ping', '-c', '1', '-W', '1', address)) !== null;
+  (await run(netns, 'busybox', 'ping', '-c', '1', '-W', '3', address)) !== null;
 /** UDP by node itself: not every busybox has a server and a client for it. */
 const UDP_SERVER =
   "const s=require('dgram').createSocket('udp4');s.on('message',(m,r)=>s.send('answer',r.port,r.address));s.bind(53)";

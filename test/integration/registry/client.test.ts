@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { RegistryError } from '#registry/errors.ts';
+import { until } from '../../support/command.ts';
 import { all, blobName, client, NEVER, registry, repository, silent, someone } from './client-fixture.ts';
 import { digestOf, refuse, type Manner } from './small-registry.ts';
 
@@ -220,7 +221,9 @@ test('a caller that leaves ends what is under way', async (t) => {
   const leaving = new AbortController();
   const use = { actions: 'pull', credentials: null, signal: leaving.signal } as const;
   const waiting = client(t).repository({ domain: one.host, path: 'team/app' }, use).manifest('v1');
-  setTimeout(() => leaving.abort(new Error('left')), 30);
-  await assert.rejects(waiting, /left/);
+  const ended = assert.rejects(waiting, /left/);
+  await until(() => (one.seen.length > 0 ? true : undefined), { what: 'the request' });
+  leaving.abort(new Error('left'));
+  await ended;
   assert.equal(one.seen.length, 1);
 });
