@@ -26,16 +26,20 @@ export const LIMITS = {
   knownTrees: 32,
   knownFileBytes: 16 * KIB,
   /** Containers that were made and whose start is prepared. */
-  startDrafts: 8,
+  startDrafts: 24,
   /** One line of a log file: a record holds at most 16 KiB of text, which JSON may blow up sixfold. */
   logLineBytes: 256 * KIB,
   readerBufferBytes: MIB,
+  /** What one turn of the event loop takes from the connections that bring images, all together. */
+  turnBytes: 512 * KIB,
   layersPerImage: 512,
   /** Files in an archive of images, and those of them that are kept in memory. */
   archiveMembers: 65_536,
   archiveDocumentBytes: 32 * MIB,
   /** Images that an archive names, those named twice counted twice. */
   archiveImages: 1024,
+  /** Layers that have arrived and are not unpacked yet, before the source has to wait. */
+  archiveLayersBehind: 8,
   /** Blobs that a lost download left: how long they are kept for the next try, and how much of them. */
   partialKeepMs: 24 * 60 * 60 * 1000,
   partialKeepBytes: 10 * 1024 * MIB,
@@ -86,8 +90,15 @@ export const LIMITS = {
   registryDocumentMs: 120_000,
   /** Attempts of a request that is no blob's, where repeating it may help. */
   registryTries: 3,
-  /** The longest pause that a registry may ask for. */
+  /** The longest pause that a registry may ask for, and the longest before a repetition without such a wish. */
   retryAfterMs: 60_000,
+  registryBackoffMs: 16_000,
+  /** Times that one request is authorized anew. */
+  registryAuthorizations: 2,
+  /** `WWW-Authenticate` and `Link`: longer ones are not read. */
+  registryHeaderBytes: 16 * KIB,
+  /** A name that is looked up for the rules about insecure networks. */
+  registryLookupMs: 5000,
   /** A mirror that has not answered after so long is not waited for alone. */
   mirrorSilenceMs: 2000,
   registryRedirects: 10,
@@ -96,6 +107,11 @@ export const LIMITS = {
   errorBodyBytes: 64 * KIB,
   /** Authorizations that are remembered. */
   registryTokens: 1024,
+  /** Lists of manifests within lists. */
+  indexDepth: 3,
+  /** Repositories that are noted for a blob, and those of them that are asked for it before it is sent. */
+  blobRepositories: 8,
+  mountTries: 2,
   tagPages: 10_000,
   tagPageBytes: 4 * MIB,
   searchBytes: 4 * MIB,
@@ -109,6 +125,10 @@ export const LIMITS = {
   registryUploads: 1024,
   registryUploadKeepMs: 24 * 3_600_000,
   registryBlobBytes: 64 * 1024 * MIB,
+  registryHeaderBlockBytes: 64 * KIB,
+  registryKeepAliveMs: 30_000,
+  /** A blob that no manifest names stays so long after somebody asked about it. */
+  registryBlobGraceMs: 3_600_000,
   /**
    * A registry that is a cache: what it may have on the disk, how long whatever somebody asked for stays in
    * any case, and after how long it looks again when that was too much.
@@ -126,6 +146,7 @@ export const LIMITS = {
   repositoryNameBytes: 255,
   /** Layers of a manifest, manifests of an index, as a registry takes them; tags of one push. */
   descriptorsPerManifest: 4096,
+  mediaTypeBytes: 255,
   tagsPerPush: 64,
   /** Manifests that are being taken at once; others wait. Each may have `manifestBytes`. */
   manifestPushes: 64,
@@ -137,5 +158,8 @@ export const LIMITS = {
   /** A password file; passwords that wait to be checked; rounds (a power of two) that one may cost. */
   htpasswdBytes: MIB,
   passwordChecks: 16,
+  /** What was found out about passwords: how much of it is kept, and how long. */
+  passwordVerdicts: 1024,
+  passwordVerdictMs: 300_000,
   bcryptCost: 14,
 } as const;
