@@ -1,6 +1,6 @@
 /**
- * `npm run torture [-- --kills N --points N --lifecycles N --loads N --pulls N --pushes N --gigabytes N
- * --fuzz N --seed S]`: the long versions of what `npm test` shows in short. A part that is asked for by name
+ * `npm run torture [-- --kills N --points N --lifecycles N --loads N --pulls N --pushes N --verbs N
+ * --gigabytes N --fuzz N --seed S]`: the long versions of what `npm test` shows in short. A part that is asked for by name
  * runs alone; without any, all of them run, in a quarter of an hour or so. Dates and results stand in
  * docs/RELIABILITY.md.
  */
@@ -12,6 +12,7 @@ import { busyboxArchive } from '../test/support/images.ts';
 import { fillDisk } from '../test/torture/disk-full.ts';
 import { killRepeatedly } from '../test/torture/kills.ts';
 import { runLifecycles } from '../test/torture/lifecycles.ts';
+import { killVerbs } from '../test/torture/image-verbs.ts';
 import { killLoads } from '../test/torture/loads.ts';
 import { killUnderLogs } from '../test/torture/log-kills.ts';
 import { sweepPoints } from '../test/torture/points.ts';
@@ -26,9 +27,10 @@ const DEFAULTS = {
   kills: 50,
   points: 80,
   lifecycles: 1000,
-  loads: 24,
+  loads: 50,
   pulls: 50,
   pushes: 50,
+  verbs: 20,
   gigabytes: 1,
   fuzz: 3000,
 };
@@ -98,15 +100,19 @@ const RUNS: Readonly<Record<Part, (count: number) => Promise<Outcome>>> = {
   },
   async loads(kills) {
     const { violations } = await killLoads({ kills, seed, report });
-    return { violations, text: `${kills} kills in the middle of load, import and rmi` };
+    return { violations, text: `${kills} kills within the unpacking of a load` };
   },
   async pulls(kills) {
     const { violations } = await killPulls({ kills, seed, report });
-    return { violations, text: `${kills} kills in the middle of pulls` };
+    return { violations, text: `${kills} kills within the download of a layer` };
   },
   async pushes(kills) {
     const { violations } = await killPushes({ kills, seed, report });
-    return { violations, text: `${kills} kills in the middle of pushes` };
+    return { violations, text: `${kills} kills within an upload` };
+  },
+  async verbs(kills) {
+    const { violations } = await killVerbs({ kills, seed, report });
+    return { violations, text: `${kills} kills in the middle of import, commit, save and rmi` };
   },
   async gigabytes(gigabytes) {
     const { violations } = await streamGigabytes({ gigabytes, archive, image, report });

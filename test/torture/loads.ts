@@ -1,188 +1,97 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { dockerArchive, tarOf } from '../support/images.ts';
-import { run } from '../support/command.ts';
-import { startDaemon, type TestDaemon } from '../support/daemon.ts';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type DaemonOptions, startDaemon, type TestDaemon } from '../support/daemon.ts';
 import { seeded } from './clients.ts';
+import { type Fall, Falls } from './falls.ts';
+import { ImageWitness, Keeper } from './image-rules.ts';
+import { knownImage, type KnownImage, load } from './known-image.ts';
 import type { Violation } from './rules.ts';
 
 export interface LoadOptions {
   readonly kills: number;
   readonly seed: number;
   readonly report?: (line: string) => void;
+  readonly daemon?: DaemonOptions;
 }
 
-export interface KnownImage {
-  readonly reference: string;
-  readonly archive: Buffer;
-  /** What `sha256sum` of the image's file says. */
-  readonly hash: string;
+const FILES = 300;
+const FILE_BYTES = 40_000;
+const BYTES_PER_SECOND = 16_000_000;
+const POLL_MS = 3;
+/** Some kills come when all files are there: in the image's registration. They are not counted. */
+const BEYOND = 1.1;
+
+/** How many files of /data are in the trees of layers, staged ones among them. */
+export async function unpackedFiles(daemon: TestDaemon): Promise<number> {
+  const layers = join(daemon.dataRoot, 'overlay2');
+  let count = 0;
+  for (const name of await readdir(layers).catch(() => []))
+    count += (await readdir(join(layers, name, 'diff/data')).catch(() => [])).length;
+  return count;
 }
 
-const FILE_BYTES = 12 * 1024 * 1024;
-/** What an empty engine's data root may differ by: records, logs, the kept instance. */
-const SLACK_KIB = 512;
-
-export function knownImage(number: number): KnownImage {
-  const busybox = readFileSync('/bin/busybox');
-  const content = randomBytes(FILE_BYTES);
-  const base = [
-    { path: 'bin/', type: 'directory' as const },
-    { path: 'bin/busybox', content: busybox, mode: 0o755 },
-    ...['sh', 'sha256sum', 'true'].map((name) => ({
-      path: `bin/${name}`,
-      type: 'symlink' as const,
-      target: 'busybox',
-    })),
-  ];
-  const reference = `torture/load${number}:latest`;
-  const layers = [base, [{ path: 'data', content }]];
-  const { archive } = dockerArchive({ reference, layers, config: { Cmd: ['sha256sum', '/data'] } });
-  return { reference, archive, hash: createHash('sha256').update(content).digest('hex') };
+interface Ground {
+  readonly daemon: TestDaemon;
+  readonly keeper: Keeper;
+  /** Files in the trees when nothing is loaded but the keeper. */
+  readonly baseFiles: number;
 }
 
-/** Sends a body in pieces, so that a kill can come in the middle of it; false when the daemon went away. */
-function send(daemon: TestDaemon, path: string, body: Buffer): Promise<boolean> {
-  return new Promise((resolve) => {
-    const headers = { host: 'docker', 'content-type': 'application/x-tar', 'content-length': body.length };
-    const outgoing = request({ socketPath: daemon.socket, method: 'POST', path, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', () => resolve(false));
-      response.on('close', () => resolve(false));
-      response.on('end', () => resolve(response.complete && !Buffer.concat(chunks).includes('"error"')));
-    });
-    outgoing.on('error', () => resolve(false));
-    outgoing.end(body);
-  });
-}
-
-export async function load(daemon: TestDaemon, image: KnownImage): Promise<boolean> {
-  return await send(daemon, '/images/load?quiet=1', image.archive);
-}
-
-async function images(daemon: TestDaemon): Promise<{ Id: string; RepoTags: string[] | null }[]> {
-  return (await daemon.api('/images/json?all=1')).json as { Id: string; RepoTags: string[] | null }[];
-}
-
-export async function listed(daemon: TestDaemon): Promise<string[]> {
-  return (await images(daemon)).flatMap((image) => image.RepoTags ?? [image.Id]);
-}
-
-/** D1: runs the image; its file is what was put in. Null when it is. */
-export async function problemOf(daemon: TestDaemon, reference: string, hash: string): Promise<string | null> {
-  const body = { Image: reference, Cmd: ['/bin/sha256sum', '/data'] };
-  const made = await daemon.api('/containers/create', { method: 'POST', body });
-  if (made.status !== 201) return `cannot be created: ${made.body.toString()}`;
-  const { Id } = made.json as { Id: string };
-  const started = await daemon.api(`/containers/${Id}/start`, { method: 'POST' });
-  if (started.status !== 204) return `cannot be started: ${started.body.toString()}`;
-  await daemon.api(`/containers/${Id}/wait`, { method: 'POST' });
-  const logs = (await daemon.api(`/containers/${Id}/logs?stdout=1&stderr=1`)).body.toString('latin1');
-  await daemon.api(`/containers/${Id}?force=1`, { method: 'DELETE' });
-  return logs.includes(hash) ? null : `another content: ${logs.slice(8, 200)}`;
-}
-
-export async function remove(daemon: TestDaemon, reference: string): Promise<number> {
-  const answer = await daemon
-    .api(`/images/${reference}?force=1`, { method: 'DELETE' })
-    .catch(() => undefined);
-  return answer?.status ?? 0;
-}
-
-export async function usedKib(path: string): Promise<number> {
-  const { stdout } = await run('du', ['-sk', path]);
-  return Number(stdout.split('\t')[0]);
-}
-
-type Verb = 'load' | 'import' | 'rmi';
-
-/** One image, one verb in whose middle the daemon is killed, and what is true afterwards. */
 class Round {
-  readonly #daemon: TestDaemon;
+  readonly #ground: Ground;
   readonly #image: KnownImage;
-  readonly #violations: Violation[] = [];
+  readonly witness: ImageWitness;
 
-  constructor(daemon: TestDaemon, image: KnownImage) {
-    this.#daemon = daemon;
+  constructor(ground: Ground, image: KnownImage) {
+    this.#ground = ground;
     this.#image = image;
+    this.witness = new ImageWitness(ground.daemon, ground.keeper, image);
   }
 
-  async run(verb: Verb, delayMs: number): Promise<Violation[]> {
-    const { reference } = this.#image;
-    if (verb === 'rmi' && !(await load(this.#daemon, this.#image))) this.#say('D1', 'cannot be loaded');
-    const promised = this.#begin(verb);
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    await this.#daemon.kill('SIGKILL');
-    const isDone = await promised;
-    await this.#daemon.start();
-    const names = await listed(this.#daemon);
-    const isListed = names.includes(reference);
-    if (isDone && verb !== 'rmi' && !isListed)
-      this.#say('D3', `${verb} was acknowledged, and it is not listed`);
-    if (isDone && verb === 'rmi' && isListed)
-      this.#say('S2', 'its removal was acknowledged, and it is listed');
-    for (const name of names.filter((one) => one !== reference))
-      this.#say('D2', `${name} is listed, nobody gave it that name`);
-    if (isListed && verb !== 'import') await this.#assertWhole('after the kill');
-    if (!(await load(this.#daemon, this.#image))) this.#say('D2', `a second load after ${verb} fails`);
-    await this.#assertWhole('after a second load');
-    await this.#removeAll();
-    return this.#violations;
-  }
-
-  #begin(verb: Verb): Promise<boolean> {
-    const [repo, tag] = this.#image.reference.split(':');
-    if (verb === 'load') return load(this.#daemon, this.#image);
-    if (verb === 'rmi') return remove(this.#daemon, this.#image.reference).then((status) => status === 200);
-    const tree = tarOf([{ path: 'data', content: this.#image.archive }]);
-    return send(this.#daemon, `/images/create?fromSrc=-&repo=${repo}&tag=${tag}`, tree);
-  }
-
-  /** What an import had made lost its name to the second load: it goes by its id. */
-  async #removeAll(): Promise<void> {
-    for (const { Id } of await images(this.#daemon)) {
-      const status = await remove(this.#daemon, Id);
-      if (status !== 200) this.#say('S7', `${Id} cannot be removed: ${status}`);
-    }
-  }
-
-  async #assertWhole(when: string): Promise<void> {
-    const problem = await problemOf(this.#daemon, this.#image.reference, this.#image.hash);
-    if (problem !== null) this.#say('D1', `${when}: ${problem}`);
-  }
-
-  #say(rule: string, text: string): void {
-    this.#violations.push({ rule, text: `${this.#image.reference}: ${text}` });
+  /** Loads, and kills when so many of the files are unpacked; then loads again. */
+  async run(fraction: number): Promise<Fall> {
+    const { daemon, baseFiles } = this.#ground;
+    let isOver = false;
+    const promised = load(daemon, this.#image, { bytesPerSecond: BYTES_PER_SECOND }).finally(
+      () => (isOver = true),
+    );
+    const wanted = baseFiles + FILES * Math.min(1, fraction);
+    while (!isOver && (await unpackedFiles(daemon)) < wanted) await pause(POLL_MS);
+    if (fraction > 1) await pause((fraction - 1) * 2000);
+    await daemon.kill('SIGKILL');
+    const isAcknowledged = await promised;
+    const unpacked = (await unpackedFiles(daemon)) - baseFiles;
+    await daemon.start();
+    await this.witness.afterKill({ isAcknowledged });
+    if (!(await load(daemon, this.#image))) this.witness.say('D2', 'a second load fails');
+    await this.witness.isWhole('after a second load');
+    await this.witness.removeAll();
+    const isWithin = unpacked > 0 && unpacked < FILES;
+    return { fraction: isWithin ? unpacked / FILES : null, where: `${unpacked} of ${FILES} files unpacked` };
   }
 }
 
-/** Kills the daemon in the middle of load, import and rmi: images are whole or absent, nothing half stays. */
+/** Kills the daemon in the middle of loads: images are whole or absent, nothing half stays. */
 export async function killLoads(options: LoadOptions): Promise<{ violations: Violation[] }> {
   const random = seeded(options.seed);
+  const { report = () => undefined } = options;
   const violations: Violation[] = [];
-  await using daemon = await startDaemon();
-  const first = knownImage(0);
-  const began = performance.now();
-  if (!(await load(daemon, first))) violations.push({ rule: 'D1', text: 'the first load fails' });
-  const loadMs = performance.now() - began;
-  await remove(daemon, first.reference);
-  await daemon.restart('SIGTERM');
-  const empty = await usedKib(daemon.dataRoot);
-  for (let kill = 0; kill < options.kills; kill++) {
-    const verb = (['load', 'import', 'load', 'rmi'] as const)[kill % 4] ?? 'load';
-    const delayMs = random() * (verb === 'rmi' ? 25 : loadMs * 1.2);
-    const found = await new Round(daemon, knownImage(kill)).run(verb, delayMs);
-    options.report?.(
-      `${verb} ${kill + 1}, killed after ${Math.round(delayMs)} ms: ${found.length} violations`,
-    );
-    for (const { rule, text } of found) options.report?.(`  ${rule}: ${text}`);
-    violations.push(...found);
+  await using daemon = await startDaemon(options.daemon);
+  const keeper = new Keeper(daemon);
+  await keeper.prepare();
+  const ground = { daemon, keeper, baseFiles: await unpackedFiles(daemon) };
+  const falls = new Falls(options.kills, 'the unpacking of a layer');
+  for (let number = 0; falls.goesOn; number++) {
+    const round = new Round(ground, knownImage(`torture/load${number}:latest`, FILES, FILE_BYTES));
+    const fall = await round.run(random() * BEYOND);
+    falls.add(fall);
+    report(`load ${number + 1}, killed with ${fall.where}${fall.fraction === null ? ': not counted' : ''}`);
+    for (const { rule, text } of round.witness.violations) report(`  ${rule}: ${text}`);
+    violations.push(...round.witness.violations);
   }
-  await daemon.restart('SIGTERM');
-  const left = (await usedKib(daemon.dataRoot)) - empty;
-  if (left > SLACK_KIB) violations.push({ rule: 'R2', text: `${left} KiB are left in the data root` });
-  options.report?.(`left in the data root: ${left} KiB`);
-  return { violations };
+  for (const line of falls.lines()) report(line);
+  const left = await keeper.leftovers();
+  report(`left in the data root: ${left.leftKib} KiB`);
+  return { violations: [...violations, ...falls.violations(), ...left.violations] };
 }

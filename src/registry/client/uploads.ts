@@ -109,6 +109,7 @@ class Upload {
     for (;;) {
       try {
         const offset = failures === 0 ? 0 : await this.#offset();
+        if (offset === 'done') return;
         if (offset > reached) failures = 1;
         reached = Math.max(reached, offset);
         await this.#sendFrom(offset);
@@ -139,19 +140,32 @@ class Upload {
     return retryDelay(error, failures, this.#sink.rules);
   }
 
-  /** Where the registry stands; 0 and a new upload when it does not know this one any more. */
-  async #offset(): Promise<number> {
+  /**
+   * Where the registry stands; 0 and a new upload when it does not know this one any more. It does not know
+   * one either that it has ended, whose answer was lost.
+   */
+  async #offset(): Promise<number | 'done'> {
     if (this.#session === null) return 0;
     const answer = await this.#sink.send({ method: 'GET', path: this.#session.url, signal: this.#signal });
+    // It may know it in a moment.
+    if (answer.status === 429 || (answer.status >= 500 && answer.status !== 501))
+      throw await answerError(answer, this.#sink.wire);
     answer.discard();
     const offset = answer.status === 204 ? parseUploadRange(answer.headers.range) : null;
     if (offset === null || offset > this.#blob.sizeBytes) {
       this.#session = null;
-      return 0;
+      return (await this.#isThere()) ? 'done' : 0;
     }
     const { location } = answer.headers;
     if (location !== undefined) this.#session = sessionOf(answer, this.#sink.allowPlain);
     return offset;
+  }
+
+  async #isThere(): Promise<boolean> {
+    const path = this.#sink.path.replace(/uploads\/$/, this.#blob.digest);
+    const answer = await this.#sink.send({ method: 'HEAD', path, signal: this.#signal });
+    answer.discard();
+    return answer.status === 200;
   }
 
   async #sendFrom(offset: number): Promise<void> {

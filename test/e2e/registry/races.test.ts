@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { pull, registryTest } from '../../support/registry/fixture.ts';
 import type { StandinImage } from '../../support/registry/content.ts';
 import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
-import { listed, problemOf } from '../../torture/loads.ts';
+import { listed, problemOf } from '../../torture/known-image.ts';
 
 const HOST = '127.0.0.1:5000';
 const base = [

@@ -53,7 +53,14 @@ class Wire {
       return void request.resume();
     }
     const { method, url, headers } = request;
-    const upstream = send({ host: HOST, port: this.#ends.upstream, method, path: url, headers, agent: false });
+    const upstream = send({
+      host: HOST,
+      port: this.#ends.upstream,
+      method,
+      path: url,
+      headers,
+      agent: false,
+    });
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       upstream.once('response', resolve);
       upstream.once('error', reject);
@@ -128,8 +135,13 @@ function written(stream: NodeJS.WritableStream, piece: Buffer): Promise<void> {
 
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
-    response.once('drain', resolve);
-    response.once('close', resolve);
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
   });
 }
 
