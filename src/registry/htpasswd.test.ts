@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
+import type { BcryptHash } from './server/bcrypt.ts';
 import { HtpasswdAccess, parseHtpasswd } from './htpasswd.ts';
 
 /** alice: "s3cret ü". */
@@ -26,6 +27,38 @@ test('another file counts at once', async () => {
   assert.equal(await access.check(basic('alice', 's3cret ü')), 'granted');
   access.replace(new Map());
   assert.equal(await access.check(basic('alice', 's3cret ü')), 'refused');
+});
+
+/** Counts the passwords that are checked. */
+class CountingUsers extends Map<string, BcryptHash> {
+  checked = 0;
+
+  override get(name: string): BcryptHash | undefined {
+    this.checked++;
+    return super.get(name);
+  }
+}
+
+test('what was found out is kept for passwordVerdictMs, and just so much of it', async () => {
+  let nowMs = 0;
+  const users = new CountingUsers(parseHtpasswd(FILE));
+  const verdicts = 3;
+  const access = new HtpasswdAccess(users, { nowMs: () => nowMs, verdicts });
+  const checks = async (password: string): Promise<number> => {
+    const before = users.checked;
+    await access.check(basic('alice', password));
+    return users.checked - before;
+  };
+  assert.deepEqual([await checks('first'), await checks('first')], [1, 0]);
+  nowMs += LIMITS.passwordVerdictMs - 1;
+  assert.equal(await checks('first'), 0);
+  nowMs += 1;
+  assert.equal(await checks('first'), 1);
+  for (const password of ['2', '3']) await checks(password);
+  assert.equal(await checks('first'), 0);
+  await checks('4');
+  assert.equal(await checks('4'), 0);
+  assert.equal(await checks('first'), 1, 'the oldest one is forgotten');
 });
 
 test('few passwords wait at once', async () => {

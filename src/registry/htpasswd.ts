@@ -4,9 +4,6 @@ import { LIMITS } from '#base/limits.ts';
 import type { RegistryAccess } from './server-ports.ts';
 import { Bcrypt, type BcryptHash, parseBcryptHash } from './server/bcrypt.ts';
 
-/** Verdicts that are remembered, and for how long: a push asks dozens of times with one password. */
-const VERDICTS_MAX = 1024;
-const VERDICT_MS = 300_000;
 /** What a name nobody has is checked against, so that it takes as long as another. */
 const NOBODY = '$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW';
 
@@ -55,16 +52,21 @@ export class HtpasswdAccess implements RegistryAccess {
   #users: ReadonlyMap<string, BcryptHash>;
   readonly #bcrypt = new Bcrypt();
   readonly #nobody = parseBcryptHash(NOBODY);
-  /** Verdicts by a keyed hash of name and password: no password lies in memory. */
+  /** A push asks dozens of times with one password. Verdicts by a keyed hash of name and password: no password lies in memory. */
   readonly #verdicts = new Map<string, Verdict>();
   readonly #running = new Map<string, Promise<boolean>>();
   readonly #key = randomBytes(32);
   readonly #nowMs: () => number;
+  readonly #maxVerdicts: number;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(users: ReadonlyMap<string, BcryptHash>, nowMs: () => number = Date.now) {
+  constructor(
+    users: ReadonlyMap<string, BcryptHash>,
+    options: { readonly nowMs?: () => number; readonly verdicts?: number } = {},
+  ) {
     this.#users = users;
-    this.#nowMs = nowMs;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#maxVerdicts = options.verdicts ?? LIMITS.passwordVerdicts;
   }
 
   /** Another file's users; nothing that was found out before counts any more. */
@@ -107,8 +109,8 @@ export class HtpasswdAccess implements RegistryAccess {
 
   #remember(key: string, isRight: boolean): void {
     this.#running.delete(key);
-    this.#verdicts.set(key, { isRight, untilMs: this.#nowMs() + VERDICT_MS });
+    this.#verdicts.set(key, { isRight, untilMs: this.#nowMs() + LIMITS.passwordVerdictMs });
     const oldest = this.#verdicts.keys().next();
-    if (this.#verdicts.size > VERDICTS_MAX && oldest.done === false) this.#verdicts.delete(oldest.value);
+    if (this.#verdicts.size > this.#maxVerdicts && oldest.done === false) this.#verdicts.delete(oldest.value);
   }
 }

@@ -39,8 +39,6 @@ export interface ClientOptions {
   readonly timings?: Partial<Timings>;
 }
 
-const LOOKUP_MS = 5000;
-
 class Client implements RegistryClient {
   readonly #options: ClientOptions;
   readonly #wire: Wire;
@@ -131,7 +129,7 @@ class Client implements RegistryClient {
 /** Nothing when they cannot be found out within a moment: the request itself tells that better. */
 async function addressesOf(host: string): Promise<readonly string[]> {
   const late = Promise.withResolvers<readonly string[]>();
-  const timer = setTimeout(() => late.resolve([]), LOOKUP_MS);
+  const timer = setTimeout(() => late.resolve([]), LIMITS.registryLookupMs);
   try {
     const found = lookup(host, { all: true }).then((all) => all.map(({ address }) => address));
     return await Promise.race([found, late.promise]);

@@ -32,8 +32,6 @@ export interface RegistryServer {
   close(): Promise<void>;
 }
 
-const DEFAULT_BLOB_GRACE_MS = 3_600_000;
-
 /** Errors: `dataLoss` when the index of repositories cannot be read. */
 export async function createRegistryServer(options: RegistryServerOptions): Promise<RegistryServer> {
   const { blobs, directory, log, upstream } = options;
@@ -56,7 +54,7 @@ export async function createRegistryServer(options: RegistryServerOptions): Prom
     collect: async () => {
       await sessions.expire();
       await cache?.trim();
-      await store.collect(options.blobGraceMs ?? DEFAULT_BLOB_GRACE_MS);
+      await store.collect(options.blobGraceMs ?? LIMITS.registryBlobGraceMs);
     },
     close: async () => {
       await cache?.close();

@@ -3,25 +3,9 @@ import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
 import type { Lease } from '#storage/lease.ts';
 import type { Storage } from '#storage/storage.ts';
+import { TAR_BLOCK, tarHead } from '../testing/tar-head.ts';
 import { type ArchiveIndex, cleanPath } from './archive-index.ts';
 import { ArchiveReader } from './read-archive.ts';
-
-const BLOCK = 512;
-
-/** The head of a member of a ustar archive. */
-function head(name: string, sizeBytes: number, type = '0'): Buffer {
-  const block = Buffer.alloc(BLOCK);
-  block.write(name);
-  block.write('0000644\0', 100);
-  block.write(`${sizeBytes.toString(8).padStart(11, '0')}\0`, 124);
-  block.write('00000000000\0', 136);
-  block.write('        ', 148);
-  block.write(type, 156);
-  block.write('ustar\x0000', 257);
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return block;
-}
 
 /** Nothing in these archives is a layer. */
 const NOWHERE = { storage: {} as Storage, lease: {} as Lease };
@@ -29,7 +13,7 @@ const NOWHERE = { storage: {} as Storage, lease: {} as Lease };
 async function spool(pieces: Iterable<Buffer>): Promise<ArchiveIndex> {
   async function* source(): AsyncGenerator<Buffer> {
     yield* pieces;
-    yield Buffer.alloc(2 * BLOCK);
+    yield Buffer.alloc(2 * TAR_BLOCK);
   }
   return await new ArchiveReader(NOWHERE).read(source());
 }
@@ -37,16 +21,16 @@ async function spool(pieces: Iterable<Buffer>): Promise<ArchiveIndex> {
 test('an archive has so many members and no more', async () => {
   let given = 0;
   const folders = function* (): Generator<Buffer> {
-    for (;;) yield head(`d${++given}/`, 0, '5');
+    for (;;) yield tarHead(`d${++given}/`, 0, '5');
   };
   await assert.rejects(spool(folders()), { kind: 'tooLarge' });
   assert.ok(given > LIMITS.archiveMembers && given < LIMITS.archiveMembers + 1000, `${given} members`);
 });
 
 test('documents are kept in memory up to a size, all together', async () => {
-  const document = Buffer.alloc(LIMITS.imageConfigBytes, 0x20);
+  const document = (): Buffer => Buffer.alloc(LIMITS.imageConfigBytes, 0x20);
   const documents = function* (count: number): Generator<Buffer> {
-    for (let i = 0; i < count; i++) yield* [head(`${i}.json`, document.length), document];
+    for (let i = 0; i < count; i++) yield* [tarHead(`${i}.json`, LIMITS.imageConfigBytes), document()];
   };
   const most = LIMITS.archiveDocumentBytes / LIMITS.imageConfigBytes;
   const index = await spool(documents(most));

@@ -11,7 +11,6 @@ import { checkImageCount, type OfferedImage } from './docker-archive.ts';
 
 export const LAYOUT_INDEX = 'index.json';
 
-const NESTING_MAX = 4;
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const IMAGE_NAMES = ['io.containerd.image.name', 'com.github.containers.image.name'];
 
@@ -65,7 +64,7 @@ class Layout {
 
   async manifest(entry: Digest): Promise<Step> {
     let current = entry;
-    for (let depth = 0; depth < NESTING_MAX; depth++) {
+    for (let depth = 0; depth <= LIMITS.indexDepth; depth++) {
       const step = await this.#step(current);
       if (typeof step !== 'string') return step;
       current = step;

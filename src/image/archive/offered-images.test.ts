@@ -74,6 +74,18 @@ test('a document of a layout is read once, however many name it', async () => {
   for (const digest of documents) assert.equal(index.asked.get(blobPath(digest)), 1);
 });
 
+test('indexes within indexes have a depth', async () => {
+  const nested = async (depth: number): Promise<unknown> => {
+    const index = new CountingIndex();
+    let inner = index.addBlob({ config: index.addBlob({ os: 'linux' }), layers: [] });
+    for (let n = 0; n < depth; n++) inner = index.addBlob({ manifests: [inner], annotations: { n: `${n}` } });
+    index.add('index.json', { schemaVersion: 2, manifests: [inner] });
+    return await readOciLayout(index, []);
+  };
+  await nested(LIMITS.indexDepth);
+  await assert.rejects(nested(LIMITS.indexDepth + 1), /indexes nested too deeply/);
+});
+
 test('an archive names so many images and no more', async () => {
   const names = tags(LIMITS.archiveImages + 1);
   const refusal = {

@@ -22,8 +22,6 @@ export interface ReadArchiveOptions {
 const BLOB_PATH = /^blobs\/sha256\/([0-9a-f]{64})$/;
 /** What tells a layer from a document. */
 const HEAD_BYTES = 512;
-/** Layers that arrived and are not unpacked yet, before the source has to wait. */
-const MOST_BEHIND = 8;
 
 /**
  * Takes an archive apart as it arrives, in one pass. What may be a layer is unpacked at once, whatever
@@ -93,7 +91,8 @@ export class ArchiveReader {
       );
     }
     const chunks: Buffer[] = [];
-    for await (const chunk of content) chunks.push(chunk);
+    // Views are valid until the next step only.
+    for await (const chunk of content) chunks.push(Buffer.from(chunk));
     const bytes = Buffer.concat(chunks);
     const actual = digest === null ? null : digestOf(bytes);
     if (actual !== digest)
@@ -114,7 +113,7 @@ export class ArchiveReader {
   }
 
   async #takeLayer(path: string, { digest, sizeBytes, content }: Member): Promise<void> {
-    while (this.#behind.size >= MOST_BEHIND) await Promise.race(this.#behind);
+    while (this.#behind.size >= LIMITS.archiveLayersBehind) await Promise.race(this.#behind);
     const { storage, lease, onProgress } = this.#options;
     const { arrived } = await receiveLayer(content, {
       storage,

@@ -31,9 +31,6 @@ export interface RemoteImage {
   readonly chain: readonly ChainId[];
 }
 
-/** How deep lists of lists go. */
-const INDEX_DEPTH = 3;
-
 /** A document that is here already is not fetched again: registries count what is fetched. */
 async function documentBy(
   { repository, content }: RemoteSource,
@@ -74,7 +71,8 @@ async function resolveManifest(
 ): Promise<Document<Manifest>> {
   let document = root;
   for (let depth = 0; document.content.kind === 'index'; depth++) {
-    if (depth === INDEX_DEPTH) throw new EngineError('invalidArgument', 'lists of manifests nest too deeply');
+    if (depth === LIMITS.indexDepth)
+      throw new EngineError('invalidArgument', 'lists of manifests nest too deeply');
     const { digest, mediaType } = choosePlatform(document.content, platform);
     document = await documentBy(source, { digest, mediaType, tag: null });
   }

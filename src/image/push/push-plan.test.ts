@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import { digestOf } from '#oci/digest.ts';
 import type { Manifest } from '#oci/manifest.ts';
 import { parseReference } from '#oci/reference.ts';
@@ -75,4 +76,5 @@ test('a blob is taken over from other repositories of the same registry only', (
     '127.0.0.1:5000/team/e',
   ];
   assert.deepEqual(mountSources(known, target), ['team/b', 'team/d']);
+  assert.equal(LIMITS.mountTries, 2, 'and of not more than a few');
 });

@@ -1,4 +1,5 @@
 import { MEDIA_TYPES } from '#oci/descriptor.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { Manifest } from '#oci/manifest.ts';
 import { repositoryName, type Reference } from '#oci/reference.ts';
@@ -61,14 +62,11 @@ export function encodeManifest(config: SentBlob, layers: readonly SentLayer[]): 
   return { mediaType, bytes: Buffer.from(JSON.stringify(document, null, 3)) };
 }
 
-/** So many other repositories are asked for a blob before it is sent. */
-const MOUNT_TRIES = 2;
-
 /** Paths of repositories of the same registry that are known to have a blob. */
 export function mountSources(known: readonly string[], target: Reference): readonly string[] {
   const prefix = `${target.domain}/`;
   return known
     .filter((name) => name.startsWith(prefix) && name !== repositoryName(target))
     .map((name) => name.slice(prefix.length))
-    .slice(0, MOUNT_TRIES);
+    .slice(0, LIMITS.mountTries);
 }

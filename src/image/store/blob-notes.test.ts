@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import { digestHex, digestOf } from '#oci/digest.ts';
 import { BlobNotes } from './blob-notes.ts';
 
@@ -12,7 +13,7 @@ test('notes on blobs last until the blob goes, and a damaged one costs nothing',
   const [blob, other, compressed] = [digestOf('blob'), digestOf('other'), digestOf('compressed')];
   const notes = await BlobNotes.open(directory);
   assert.deepEqual(notes.of(blob), { repositories: [], compressed: null });
-  for (let i = 0; i < 12; i++) await notes.isIn(blob, `r.example/team/${i}`);
+  for (let i = 0; i < LIMITS.blobRepositories + 4; i++) await notes.isIn(blob, `r.example/team/${i}`);
   await notes.isIn(blob, 'r.example/team/5');
   await notes.isNotIn(blob, 'r.example/team/10');
   await notes.isCompressedAs(blob, compressed);

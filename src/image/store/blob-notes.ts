@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { encodeRecord, readRecord } from '#base/durable-record.ts';
 import { errorCode } from '#base/errors.ts';
 import { isJsonObject, type JsonValue } from '#base/json.ts';
+import { LIMITS } from '#base/limits.ts';
 import { digestFromHex, digestHex, isDigest, type Digest } from '#oci/digest.ts';
 
 /** What was found out about a blob on the way; to lose it costs time and nothing else. */
@@ -14,8 +15,6 @@ export interface BlobNote {
   readonly compressed: Digest | null;
 }
 
-/** A blob may be in so many repositories that are worth asking. */
-const REPOSITORIES = 8;
 const NOTHING: BlobNote = { repositories: [], compressed: null };
 const NOTE_FILE = /^([0-9a-f]{64})\.json$/;
 
@@ -23,7 +22,10 @@ function parseNote(value: JsonValue): BlobNote {
   if (!isJsonObject(value)) return NOTHING;
   const { repositories, compressed } = value;
   const names = Array.isArray(repositories) ? repositories.filter((name) => typeof name === 'string') : [];
-  return { repositories: names.slice(0, REPOSITORIES), compressed: isDigest(compressed) ? compressed : null };
+  return {
+    repositories: names.slice(0, LIMITS.blobRepositories),
+    compressed: isDigest(compressed) ? compressed : null,
+  };
 }
 
 /** Notes on blobs: `sources/<hex of the blob>.json`. Nothing is flushed. */
@@ -59,7 +61,10 @@ export class BlobNotes {
     const note = this.of(blob);
     if (note.repositories[0] === repository) return;
     const others = note.repositories.filter((name) => name !== repository);
-    await this.#write(blob, { ...note, repositories: [repository, ...others].slice(0, REPOSITORIES) });
+    await this.#write(blob, {
+      ...note,
+      repositories: [repository, ...others].slice(0, LIMITS.blobRepositories),
+    });
   }
 
   /** It is not there any more. */

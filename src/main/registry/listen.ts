@@ -7,8 +7,6 @@ import type { ServeOptions, TlsPaths } from './flags.ts';
 import { readGiven } from './flags.ts';
 import { answerPlainHttp } from './plain-on-tls.ts';
 
-const MAX_HEADER_BYTES = 64 * 1024;
-const KEEP_ALIVE_MS = 30_000;
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 export interface Listener {
@@ -42,8 +40,8 @@ async function serverFor({ tls, handle, idleMs }: ListenOptions): Promise<Server
     headersTimeout: LIMITS.headerTimeoutMs,
     // A large blob may take hours; silence is what ends a connection.
     requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveTimeout: LIMITS.registryKeepAliveMs,
+    maxHeaderSize: LIMITS.registryHeaderBlockBytes,
     // Bodies are written in pieces of this size.
     highWaterMark: 256 * 1024,
   };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import { parseChallenges } from './challenge.ts';
 
 const parse = (...headers: string[]): unknown[] =>
@@ -36,5 +37,5 @@ test('what cannot be read ends the header, and the first of equal names counts',
     ['realm', {}],
   ]);
   assert.deepEqual(parse('Basic realm=a, realm=b'), [['basic', { realm: 'a' }]]);
-  assert.deepEqual(parse(`Basic realm="${'x'.repeat(20_000)}"`), []);
+  assert.deepEqual(parse(`Basic realm="${'x'.repeat(LIMITS.registryHeaderBytes)}"`), []);
 });

@@ -1,3 +1,5 @@
+import { LIMITS } from '#base/limits.ts';
+
 /** One demand of a `WWW-Authenticate` header (RFC 9110, section 11.6.1). */
 export interface Challenge {
   /** In lower case: `bearer`, `basic`. */
@@ -9,8 +11,6 @@ export interface Challenge {
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const SPACE = /[ \t]*/y;
 const COMMAS = /[ \t,]*/y;
-/** Headers longer than this are not read at all. */
-const LENGTH_MAX = 16_384;
 
 class Cursor {
   readonly text: string;
@@ -76,5 +76,5 @@ function parseHeader(text: string): Challenge[] {
 
 /** All demands of all headers; what cannot be read ends the header it stands in. */
 export function parseChallenges(headers: readonly string[]): readonly Challenge[] {
-  return headers.flatMap((text) => (text.length > LENGTH_MAX ? [] : parseHeader(text)));
+  return headers.flatMap((text) => (text.length > LIMITS.registryHeaderBytes ? [] : parseHeader(text)));
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import { nextPage, parseLink } from './paging.ts';
 
 test('the link of a relation among others', () => {
@@ -9,7 +10,7 @@ test('the link of a relation among others', () => {
   for (const header of ['', '<a', '<a>', '<a>; rel="last"', 'a; rel=next', undefined]) {
     assert.equal(parseLink(header, 'next'), null);
   }
-  assert.equal(parseLink(`<${'a'.repeat(20_000)}>; rel=next`, 'next'), null);
+  assert.equal(parseLink(`<${'a'.repeat(LIMITS.registryHeaderBytes)}>; rel=next`, 'next'), null);
 });
 
 test('the next page is of the same origin, whatever scheme it names', () => {

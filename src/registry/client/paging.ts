@@ -1,12 +1,11 @@
+import { LIMITS } from '#base/limits.ts';
 import { sameOrigin } from '../transport/redirects.ts';
 
 /* The `Link` header of lists in pages (RFC 8288, as far as registries use it). */
 
-const LENGTH_MAX = 16_384;
-
 /** The address of the link with this relation, as it stands there. */
 export function parseLink(header: string | undefined, relation: string): string | null {
-  if (header === undefined || header.length > LENGTH_MAX) return null;
+  if (header === undefined || header.length > LIMITS.registryHeaderBytes) return null;
   let at = 0;
   for (;;) {
     const open = header.indexOf('<', at);

@@ -4,7 +4,6 @@ import { RegistryError } from '../errors.ts';
 
 /* When a request is repeated, and after how long. */
 
-const BACKOFF_LIMIT_MS = 16_000;
 const SPREAD = 0.2;
 
 /** `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), at most what is waited for at all. */
@@ -29,7 +28,7 @@ export function retryDelay(error: unknown, attempt: number, rules: RetryRules): 
   // A limit that says nothing about its end is one of hours.
   if (status === 429 && error.codes.includes('TOOMANYREQUESTS')) return null;
   if (status !== 0 && status !== 408 && status !== 429 && (status < 500 || status === 501)) return null;
-  const doubled = Math.min(rules.backoffMs * 2 ** (attempt - 1), BACKOFF_LIMIT_MS);
+  const doubled = Math.min(rules.backoffMs * 2 ** (attempt - 1), LIMITS.registryBackoffMs);
   return doubled * (1 + SPREAD * (2 * rules.random() - 1));
 }
 

@@ -1,3 +1,4 @@
+import { LIMITS } from '#base/limits.ts';
 import { unauthorizedRequest, type Authorizer, type AuthTarget } from '../auth/authorizer.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Endpoint } from '../endpoints.ts';
@@ -28,11 +29,6 @@ export interface Identity {
   readonly credentials: Credentials | null;
   readonly onRefreshToken?: (token: string) => void;
 }
-
-/** Authorizations that one request may take. */
-const AUTHORIZATIONS = 2;
-/** Hosts whose scheme is remembered. */
-const SCHEMES = 1024;
 
 export function places(endpoints: readonly Endpoint[]): readonly Place[] {
   const mirrors = endpoints.filter(({ isMirror }) => isMirror);
@@ -100,7 +96,7 @@ export class Sender {
     this.#answering.delete(place.name);
     this.#answering.set(place.name, endpoint.base);
     const [oldest] = this.#answering.keys();
-    if (this.#answering.size > SCHEMES && oldest !== undefined) this.#answering.delete(oldest);
+    if (this.#answering.size > LIMITS.registryTokens && oldest !== undefined) this.#answering.delete(oldest);
   }
 
   async #sendTo(
@@ -137,7 +133,7 @@ export class Sender {
       how.onAnswer();
       const isAsked = answer.status === 401 && isOwn && sameOrigin(answer.url, origin);
       if (isAsked && identity === null) this.#authorizer.learn(answer);
-      if (!isAsked || identity === null || used === AUTHORIZATIONS) return answer;
+      if (!isAsked || identity === null || used === LIMITS.registryAuthorizations) return answer;
       const refusal = { answer, refused: authorization };
       const next = await authorize(() => this.#authorizer.answer(target, refusal, signal));
       if (next === null || next === authorization) return answer;

@@ -28,7 +28,6 @@ export interface ManifestDocument {
 const REFUSED_TYPE = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 const ELSEWHERE = /nondistributable|\.foreign\.diff/;
 const JSON_TYPE = /^[A-Za-z0-9!#$&^_.+-]+\/[A-Za-z0-9!#$&^_.+-]+$/;
-const TYPE_LENGTH_MAX = 255;
 
 function named(value: JsonValue | undefined, isManifest: boolean): NamedContent {
   if (!isJsonObject(value)) throw manifestInvalid('a descriptor is an object');
@@ -68,7 +67,7 @@ function contents(document: JsonObject): NamedContent[] {
 }
 
 function checkType(document: JsonObject, mediaType: string): void {
-  if (mediaType.length > TYPE_LENGTH_MAX || !JSON_TYPE.test(mediaType))
+  if (mediaType.length > LIMITS.mediaTypeBytes || !JSON_TYPE.test(mediaType))
     throw manifestInvalid('bad media type');
   if (REFUSED_TYPE.test(mediaType))
     throw manifestInvalid(`manifests of schema 1 are not taken: ${mediaType}`);

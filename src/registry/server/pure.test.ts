@@ -40,6 +40,19 @@ test('paths are matched whole', () => {
     assert.equal(routeOf(path), null, path);
 });
 
+test('a media type has a length', () => {
+  const bytes = Buffer.from(`{"schemaVersion":2,"manifests":[]}`);
+  const type = (length: number): string => `x/${'y'.repeat(length - 2)}`;
+  assert.equal(
+    parseManifestDocument(bytes, type(LIMITS.mediaTypeBytes)).mediaType.length,
+    LIMITS.mediaTypeBytes,
+  );
+  assert.equal(
+    faultOf(() => parseManifestDocument(bytes, type(LIMITS.mediaTypeBytes + 1))),
+    '400 MANIFEST_INVALID',
+  );
+});
+
 test('no name of a client is a path', () => {
   const long = 'a'.repeat(LIMITS.repositoryNameBytes + 1);
   for (const name of ['..', '../..', 'a/../b', 'A', 'a//b', '/etc', 'a/', '-a', 'a\0b', 'a b', long])

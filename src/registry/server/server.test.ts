@@ -297,6 +297,18 @@ test('a client that lost its connection takes its own session over', async () =>
   await assert.rejects(stuck);
 });
 
+test('without a wish of its own a blob that nothing names stays for registryBlobGraceMs', async () => {
+  let nowMs = 1_000_000;
+  await using running = await start({ nowMs: () => nowMs });
+  await running.pushBlob('a', randomBytes(10));
+  nowMs += LIMITS.registryBlobGraceMs - 1;
+  await running.registry.collect();
+  assert.equal((await running.blobs.list()).length, 1);
+  nowMs += 1;
+  await running.registry.collect();
+  assert.deepEqual(await running.blobs.list(), []);
+});
+
 test('garbage: what nothing names goes, what somebody asked about stays a while', async () => {
   let nowMs = 1_000_000;
   const blobGraceMs = 1000;

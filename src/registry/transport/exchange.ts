@@ -1,6 +1,6 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { errorCode } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
@@ -77,7 +77,11 @@ function watch(request: http.ClientRequest, url: URL, timings: Timings): Waiting
     clearTimeout(timer);
     timer = setTimeout(() => request.destroy(new Overdue(name, target)), ms);
   };
-  timer = setTimeout(() => request.destroy(new Overdue('connect', target)), timings.connectMs);
+  let isNamed = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0;
+  timer = setTimeout(
+    () => request.destroy(new Overdue(isNamed ? 'lookup' : 'connect', target)),
+    timings.connectMs,
+  );
   const waiting: Waiting = {
     ends: undefined,
     validTo: undefined,
@@ -86,6 +90,9 @@ function watch(request: http.ClientRequest, url: URL, timings: Timings): Waiting
     headers: () => phase('headers', timings.firstByteMs),
   };
   request.once('socket', (socket) => {
+    socket.once('lookup', () => {
+      isNamed = false;
+    });
     const secure = socket as TLSSocket & { secureConnecting?: boolean };
     const connected = (): void => {
       waiting.ends = endsOf(socket);

@@ -9,13 +9,14 @@ import { RegistryError, type RegistryFailure } from '../errors.ts';
  * of libuv and of Node's TLS.
  */
 
-export type Phase = 'connect' | 'handshake' | 'headers' | 'body';
+export type Phase = 'lookup' | 'connect' | 'handshake' | 'headers' | 'body';
 
 /** Something that this room's own clock ended. */
 export class Overdue extends Error {
   constructor(phase: Phase, target = '') {
     super(
       {
+        lookup: `dial tcp: lookup ${target.replace(/:\d+$/, '')}: i/o timeout`,
         connect: `dial tcp ${target}: i/o timeout`,
         handshake: 'net/http: TLS handshake timeout',
         headers: 'context deadline exceeded',
@@ -160,7 +161,8 @@ function hintOf(reason: string): string | undefined {
     return 'If this registry has no TLS, name it in insecure-registries.';
   if (reason.includes('unknown authority'))
     return 'Put its CA into certs.d/<host>/ca.crt, or name it in insecure-registries.';
-  if (reason.includes('no such host')) return 'Check the name, and the resolver of this host.';
+  if (/no such host|lookup .*: i\/o timeout/.test(reason))
+    return 'Check the name, and the resolver of this host.';
   return undefined;
 }
 

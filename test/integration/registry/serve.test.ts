@@ -6,6 +6,7 @@ import { request as requestTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { LIMITS } from '#base/limits.ts';
 import {
   configContent,
   type Content,
@@ -317,6 +318,15 @@ test('a full disk: told as such, nothing half there, and it goes on when there i
   assert.equal((await registry.ask('DELETE', `/v2/a/blobs/${room?.digest}`)).status, 202);
   await rm(path);
   assert.equal(await pushBlob(registry, 'a', randomContent(300_000)), 201);
+});
+
+test('headers have a size, and a connection is kept so long', async (t) => {
+  const { registry } = await own(t);
+  const big = 'x'.repeat(LIMITS.registryHeaderBlockBytes);
+  assert.equal((await registry.ask('GET', '/v2/', { headers: { 'x-big': big.slice(1000) } })).status, 200);
+  assert.equal((await registry.ask('GET', '/v2/', { headers: { 'x-big': big } })).status, 400);
+  const { headers } = await registry.ask('GET', '/v2/', { headers: { connection: 'keep-alive' } });
+  assert.equal(headers['keep-alive'], `timeout=${LIMITS.registryKeepAliveMs / 1000}`);
 });
 
 test('hostile requests get an answer or lose their connection, and the registry lives', async (t) => {
