@@ -86,6 +86,7 @@ export async function boot({
     routes.resolve(allRoutes(engine.backends));
     log.info('daemon is up', { pid: process.pid, ms: Math.round(performance.now() - began) });
     engine.startByPolicy();
+    kernel.threads.favourMain();
     // A daemon that is killed would leave its compiled code unsaved.
     setImmediate(flushCompileCache);
     return {

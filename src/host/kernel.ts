@@ -17,6 +17,7 @@ import type {
   TableAddress,
 } from './firewall-operations.ts';
 import type { AddressRecord, Link, LinkOperation, RouteRecord } from './link-operations.ts';
+import type { Threads } from './threads.ts';
 
 export interface Kernel {
   readonly files: Files;
@@ -26,6 +27,7 @@ export interface Kernel {
   readonly namespaces: Namespaces;
   readonly cgroups: Cgroups;
   readonly processes: Processes;
+  readonly threads: Threads;
   readonly sockets: Sockets;
   readonly system: System;
 }
@@ -176,10 +178,9 @@ export interface Files extends FileTree, FilePort {
   reach(root: number, path: FilePath, options?: Pick<OpenOptions, 'noSymlinks'>): string | null;
   /** For making many entries with few calls, on the calling thread. The umask is that of now. */
   startBatch(): EntryBatch;
-  /**
-   * Starts to write a part of a file to the disk and does not wait for the end of it: a later fdatasync finds
-   * less to do. `length` 0 is up to the file's end.
-   */
+  /** Not in node's pool, which gives way to the main thread. Gives how many of the bytes were taken. */
+  writeAt(fd: number, bytes: Uint8Array, offset: number): Promise<number>;
+  /** Starts to write a part to the disk: a later fdatasync finds less to do. Length 0: up to the end. */
   startWriteBack(fd: number, range: { readonly offset: number; readonly length: number }): Promise<void>;
   /** An O_PATH descriptor of an absolute path of the host, links followed: the root for the calls above. */
   openRoot(path: string): number;

@@ -9,6 +9,7 @@ import { createNamespaces } from './linux/namespaces.ts';
 import { loadNative, packageRoot } from './linux/native.ts';
 import { createProcesses } from './linux/processes.ts';
 import { createSockets } from './linux/sockets.ts';
+import { createThreads } from './linux/threads.ts';
 import { createSystem } from './linux/system.ts';
 import { Sys } from './linux/sys.ts';
 
@@ -44,6 +45,7 @@ export function createKernel(options: KernelOptions = {}): Kernel {
     namespaces,
     cgroups,
     processes,
+    threads: createThreads(sys),
     sockets,
     system: createSystem(namespaces),
   };

@@ -105,6 +105,7 @@ export function createRecorder(): Recorder {
       namespaces: recorded('namespaces', modelNamespaces(world)),
       cgroups: recorded('cgroups', modelCgroups()),
       processes: recorded('processes', modelProcesses(ends)),
+      threads: recorded('threads', { giveWay: () => undefined, favourMain: () => undefined }),
       sockets: recorded('sockets', modelSockets(world)),
       system: recorded('system', modelSystem()),
     },

@@ -1,4 +1,5 @@
 import { EngineError } from '#base/errors.ts';
+import { giveBack } from '#base/give-back.ts';
 import type { Digest } from '#oci/digest.ts';
 import { EMPTY_DEFAULTS } from '#oci/image-config.ts';
 import { hostPlatform } from '#oci/platform.ts';
@@ -80,5 +81,6 @@ async function* counted(
   for await (const chunk of source) {
     count(chunk.length);
     yield chunk;
+    giveBack(chunk);
   }
 }

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { KeyedMutex } from '#base/keyed-mutex.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
+import { TurnShare } from '#base/turn-share.ts';
 import type { RegistryClient } from '#registry/client.ts';
 import type { Storage } from '#storage/storage.ts';
 import { collectGarbage } from './collect.ts';
@@ -50,6 +52,7 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
   const { content, snapshotter } = storage;
   const store = await ImageStore.open({ root, content, snapshotter, log });
   const clock = options.clock ?? systemClock;
+  const share = new TurnShare(LIMITS.turnBytes);
   const deps: ImageDeps = {
     store,
     storage,
@@ -63,7 +66,7 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     registry,
     notes: await BlobNotes.open(join(root, 'sources')),
     unfinished: await UnfinishedPulls.open(join(root, 'pulls'), { log, nowMs: clock.nowMs() }),
-    fetches: new Fetches({ storage, downloads: registry.downloads }),
+    fetches: new Fetches({ storage, downloads: registry.downloads, share }),
   };
   await expirePartials(deps);
   await collectGarbage(deps);
@@ -74,8 +77,8 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     list: async (list = {}) => listImages(deps, list),
     inspect: async (name, platform) => inspectImage(deps, name, platform),
     history: async (name, platform) => imageHistory(deps, name, platform),
-    load: (source, load) => loadImages(deps, source, load),
-    importTar: (source, how) => importTar(deps, source, how),
+    load: (source, load) => loadImages(deps, share.slowed(source), load),
+    importTar: (source, how) => importTar(deps, share.slowed(source), how),
     importUrl: (url, how) => importUrl(deps, url, how),
     commit: (request) => commitImage(deps, request),
     explain: (name) => explainImage(deps, name),

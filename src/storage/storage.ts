@@ -68,7 +68,7 @@ function poolOf({ workers, workerEntry }: Pick<StorageOptions, 'workers' | 'work
 
 async function openBlobs(
   root: string,
-  { files, pool }: { readonly files: Pick<Files, 'startWriteBack'>; readonly pool: WorkerPool },
+  { files, pool }: { readonly files: Pick<Files, 'startWriteBack' | 'writeAt'>; readonly pool: WorkerPool },
 ): Promise<{ readonly content: FileContentStore; readonly intakes: Intakes }> {
   const content = await FileContentStore.open(join(root, 'content'));
   const intakes = await FileIntakes.open({

@@ -7,7 +7,10 @@ export type ArchiveEntry = TarEntry;
 
 export interface ArchiveMember {
   readonly entry: ArchiveEntry;
-  /** To be read before the next member is asked for; what is left unread is skipped. */
+  /**
+   * To be read before the next member is asked for; what is left unread is skipped. A piece is valid until
+   * the next one is asked for.
+   */
   readonly content: AsyncIterable<Buffer>;
 }
 

@@ -9,6 +9,7 @@ import { make } from '../../tools/build-steps/target.ts';
 import { BIG_IMAGE, bigImageTarget, readBigImage } from '../../tools/set-up/big-image.ts';
 import { must, run } from '../support/command.ts';
 import { HttpClient } from './http-client.ts';
+import { traceLoop, type LoopStops } from './loop-stops.ts';
 import { type RealKind, type RealRegistry, startRegistry } from '../support/registry/real.ts';
 
 export interface ImageEngine {
@@ -31,6 +32,17 @@ export interface ImageSample {
   readonly peakKib: number;
   /** 99.9th percentile of what a ping takes meanwhile: how long the engine kept others waiting. */
   readonly pingMs: number;
+  /** Of an engine whose event loop can be traced. */
+  readonly loop: LoopFigures | null;
+}
+
+/** How long the event loop did not turn, in milliseconds. */
+export interface LoopFigures {
+  readonly longest: number;
+  readonly p999: number;
+  /** Had it never waited for a processor. */
+  readonly longestWithoutQueue: number;
+  readonly p999WithoutQueue: number;
 }
 
 export type Verb = 'pull' | 'load' | 'save' | 'push';
@@ -225,11 +237,23 @@ async function measured(engine: ImageEngine, work: () => Promise<void>): Promise
   await dropCaches();
   await forgetPeaks(engine);
   const [began, before] = [performance.now(), await cpuMs(engine)];
+  const trace = engine.isOneProcess ? await traceLoop(engine.pid) : null;
   const pinger = startPinging(engine);
   await work().finally(() => pinger.stop());
   const ms = performance.now() - began;
   const pingMs = await pinger.result;
-  return { ms, cpuMs: (await cpuMs(engine)) - before, peakKib: await peakKib(engine), pingMs };
+  const cpu = (await cpuMs(engine)) - before;
+  const stops = (await trace?.stop()) ?? null;
+  return { ms, cpuMs: cpu, peakKib: await peakKib(engine), pingMs, loop: stops && figuresOf(stops) };
+}
+
+function figuresOf(stops: LoopStops): LoopFigures {
+  return {
+    longest: stops.longest.ms,
+    p999: stops.p999Ms,
+    longestWithoutQueue: stops.longestWithoutQueueMs,
+    p999WithoutQueue: stops.p999WithoutQueueMs,
+  };
 }
 
 async function sample(engine: ImageEngine, verb: Verb, registries: Registries): Promise<ImageSample> {
@@ -249,6 +273,19 @@ async function sample(engine: ImageEngine, verb: Verb, registries: Registries): 
   const taken = await measured(engine, () => push(engine));
   await empty[Symbol.asyncDispose]();
   return taken;
+}
+
+function shown({ ms, cpuMs: cpu, peakKib, pingMs, loop }: ImageSample): string {
+  const ping = `ping ${pingMs.toFixed(1)} ms`;
+  const parts = [`${Math.round(ms)} ms`, `${Math.round(cpu)} ms CPU`, `${peakKib >> 10} MiB peak`, ping];
+  if (loop !== null) {
+    const { longest, p999, longestWithoutQueue, p999WithoutQueue } = loop;
+    parts.push(`loop ${p999.toFixed(1)} (longest ${longest.toFixed(1)}) ms`);
+    parts.push(
+      `without waits for a processor ${p999WithoutQueue.toFixed(1)} (${longestWithoutQueue.toFixed(1)})`,
+    );
+  }
+  return parts.join(', ');
 }
 
 export interface ImageRow {
@@ -310,10 +347,7 @@ export async function benchImages(options: {
       for (const engine of engines) {
         const taken = await sample(engine, verb, registries);
         samples[engine.label]?.push(taken);
-        const { ms, cpuMs: cpu, peakKib: peak, pingMs } = taken;
-        report(
-          `${verb} ${engine.label}: ${Math.round(ms)} ms, ${Math.round(cpu)} ms CPU, ${peak >> 10} MiB peak, ping ${pingMs.toFixed(1)} ms`,
-        );
+        report(`${verb} ${engine.label}: ${shown(taken)}`);
       }
     }
     rows.push({ verb, samples });

@@ -266,6 +266,11 @@ export function handlePath(handle: number): string {
 
 const SYNC_FILE_RANGE_WRITE = 2;
 
+/** How many bytes the kernel took; some, where the disk is nearly full. */
+export function* writeAt(fd: number, bytes: Uint8Array, offset: number): Operation<number> {
+  return yield* one(undefined, 'pwrite64', fd, bytes, bytes.length, offset);
+}
+
 export function* startWriteBack(
   fd: number,
   range: { readonly offset: number; readonly length: number },

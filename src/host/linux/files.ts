@@ -45,6 +45,7 @@ export function createFiles(sys: Sys): Files {
       leaving.length === 0 ? Promise.resolve(true) : sys.later(discard(leaving), NO_DEADLINE),
     reach: (root, path, { noSymlinks = false } = {}) => reach(sys, root, { path, noSymlinks }),
     startBatch: () => startBatch(sys.native),
+    writeAt: (fd, bytes, offset) => sys.later(operations.writeAt(fd, bytes, offset), NO_DEADLINE),
     startWriteBack: (fd, range) => sys.later(operations.startWriteBack(fd, range), NO_DEADLINE),
     openRoot: (path) => sys.call(path, 'openat', AT.FDCWD, path, O.PATH | O.DIRECTORY | O.CLOEXEC, 0),
     fileSystemType: (path) => {

@@ -1,6 +1,7 @@
 import { EngineError } from '#base/errors.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { UnknownIntake } from '#storage/intake.ts';
+import { IntakeWriter } from '#storage/intake-writer.ts';
 import type { Lease } from '#storage/lease.ts';
 import type { UnpackedLayer } from '#storage/snapshotter.ts';
 import type { Storage } from '#storage/storage.ts';
@@ -20,40 +21,22 @@ export interface ReceiveOptions {
   readonly onProgress?: (receivedBytes: number) => void;
 }
 
-/** So much is written with one call; the next piece is gathered meanwhile. */
-const PIECE_BYTES = 1024 * 1024;
-
 /** Writes a source into an intake until it ends, or nobody reads what is written. */
 async function pour(
   source: AsyncIterable<Uint8Array>,
   intake: UnknownIntake,
   how: { readonly isUnread: () => boolean; readonly onProgress: ((bytes: number) => void) | undefined },
 ): Promise<void> {
-  let writing: Promise<void> = Promise.resolve();
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
   let received = 0;
-  const write = async (): Promise<void> => {
-    await writing;
-    writing = intake.append(gathered);
-    // Whoever waits for it next is told.
-    writing.catch(() => undefined);
-    received += gatheredBytes;
-    gathered = [];
-    gatheredBytes = 0;
-    how.onProgress?.(received);
-  };
+  const writer = new IntakeWriter(intake, (bytes) => how.onProgress?.((received += bytes)));
   try {
     for await (const chunk of source) {
-      gathered.push(chunk);
-      gatheredBytes += chunk.length;
-      if (gatheredBytes < PIECE_BYTES) continue;
+      await writer.add(chunk);
       if (how.isUnread()) return;
-      await write();
     }
-    if (gatheredBytes > 0) await write();
+    await writer.end();
   } finally {
-    await writing;
+    await writer.stop();
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
+import type { TurnShare } from '#base/turn-share.ts';
 import type { Digest } from '#oci/digest.ts';
 import type { RegistryClient, Repository } from '#registry/client.ts';
 import type { Intake } from '#storage/intake.ts';
@@ -13,6 +14,8 @@ import { unpackError } from './pull-errors.ts';
 export interface FetchDeps {
   readonly storage: Pick<Storage, 'content' | 'intakes' | 'snapshotter'>;
   readonly downloads: RegistryClient['downloads'];
+  /** Of all downloads together. */
+  readonly share: TurnShare;
 }
 
 export interface LayerWant {
@@ -75,6 +78,7 @@ async function attempt(deps: FetchDeps, want: LayerWant, of: Attempt): Promise<U
   const download = downloadLayer({
     repository: want.repository,
     intake,
+    share: deps.share,
     signal,
     onBytes: (haveBytes) => progress.amount('Downloading', haveBytes),
     onRetry: (delayMs) => progress.countDown(delayMs),

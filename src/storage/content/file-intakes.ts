@@ -15,7 +15,7 @@ export interface FileIntakesOptions {
   readonly partial: string;
   /** Those that do not; somebody empties it at start. */
   readonly temporary: string;
-  readonly files: Pick<Files, 'startWriteBack'>;
+  readonly files: Pick<Files, 'startWriteBack' | 'writeAt'>;
   /** Makes a flushed file a blob of the content store. */
   readonly adopt: (path: string, digest: Digest) => Promise<void>;
   /** The digest of a file, found out on another thread. */

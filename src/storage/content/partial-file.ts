@@ -4,8 +4,6 @@ import type { Files } from '#host/kernel.ts';
 import type { GrowingFile } from '../intake.ts';
 import { ProgressWriter } from './shared-progress.ts';
 
-/** The kernel takes so many pieces with one call. */
-const PIECES_PER_CALL = 1024;
 /** Bytes go to the disk when the writer is so far ahead of them, so that the flush at the end finds few. */
 const WRITE_BACK_BYTES = 8 * 1024 * 1024;
 
@@ -13,7 +11,7 @@ export interface PartialFileOptions {
   readonly path: string;
   /** Null: it is as long as its source. */
   readonly sizeBytes: number | null;
-  readonly files: Pick<Files, 'startWriteBack'>;
+  readonly files: Pick<Files, 'startWriteBack' | 'writeAt'>;
 }
 
 /** A file that takes a blob as it arrives, and tells its readers how far it has come. */
@@ -66,18 +64,17 @@ export class PartialFile {
     if (this.#isEnded) throw new EngineError('internal', 'the blob has ended');
     if (sizeBytes !== null && this.#haveBytes + more > sizeBytes)
       throw new EngineError('invalidArgument', `unexpected size: more than ${sizeBytes} bytes`);
-    for (let from = 0; from < chunks.length; from += PIECES_PER_CALL)
-      await this.#write(chunks.slice(from, from + PIECES_PER_CALL));
+    for (const chunk of chunks) await this.#write(chunk);
     this.#progress.grown(this.#haveBytes);
     this.#startWriteBack();
   }
 
-  async #write(pieces: readonly Uint8Array[]): Promise<void> {
-    let left = pieces;
-    while (left.length > 0) {
-      const { bytesWritten } = await this.#handle.writev(left, this.#haveBytes);
-      this.#haveBytes += bytesWritten;
-      left = without(left, bytesWritten);
+  async #write(chunk: Uint8Array): Promise<void> {
+    const { files } = this.#options;
+    for (let left = chunk; left.length > 0; ) {
+      const written = await files.writeAt(this.#handle.fd, left, this.#haveBytes);
+      this.#haveBytes += written;
+      left = left.subarray(written);
     }
   }
 
@@ -121,15 +118,4 @@ export class PartialFile {
     this.fail();
     return (this.#closing ??= this.#writingBack.then(() => this.#handle.close()));
   }
-}
-
-/** What of the pieces is still to be written. */
-function without(pieces: readonly Uint8Array[], written: number): readonly Uint8Array[] {
-  let left = written;
-  let first = 0;
-  for (let piece = pieces[first]; piece !== undefined && left >= piece.length; piece = pieces[++first])
-    left -= piece.length;
-  const rest = pieces.slice(first);
-  const cut = rest[0];
-  return cut === undefined || left === 0 ? rest : [cut.subarray(left), ...rest.slice(1)];
 }

@@ -32,7 +32,8 @@ function failureOf(error: unknown): LayerJobFailure {
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
-  const { files } = createKernel();
+  const { files, threads } = createKernel();
+  threads.giveWay();
   const { budget, thread } = workerData as WorkerData;
   const window = new WindowBudget(budget, thread);
   const running = new Map<number, AbortController>();

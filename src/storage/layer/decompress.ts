@@ -1,6 +1,7 @@
 import { Readable, type Transform } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
+import { giveBack } from '#base/give-back.ts';
 import { UNSHARED_BUDGET } from './window-budget.ts';
 import { isXz } from './xz-decoder.ts';
 import { XzSource } from './xz-source.ts';
@@ -85,7 +86,18 @@ export function decodeError(error: unknown): unknown {
   return new EngineError('invalidArgument', `damaged compressed archive: ${error.message}`, { cause: error });
 }
 
-/** The plain bytes of a stream that is read as slowly as its consumer wants. */
+/** The same bytes; the memory of each piece goes when the next one is asked for. */
+async function* givenBack(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of source) {
+    yield piece;
+    giveBack(piece);
+  }
+}
+
+/**
+ * The plain bytes of a stream that is read as slowly as its consumer wants. A piece is valid until the next
+ * one is asked for.
+ */
 export async function* decompressStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   const held: Buffer[] = [];
@@ -109,7 +121,7 @@ export async function* decompressStream(source: AsyncIterable<Uint8Array>): Asyn
     }
   };
   const compression = detectCompression(Buffer.concat(held));
-  if (compression === 'none') yield* rest();
+  if (compression === 'none') yield* givenBack(rest());
   else if (compression === 'xz') yield* decodedXz(rest());
   else yield* decoded(Readable.from(rest(), { objectMode: false }), compression);
 }

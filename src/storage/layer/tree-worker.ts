@@ -176,7 +176,8 @@ function failureOf(error: unknown): TreeJobFailure {
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
-  const { files } = createKernel();
+  const { files, threads } = createKernel();
+  threads.giveWay();
   port.on('message', (message: TreeJobMessage) => {
     let reply: TreeJobReply;
     try {

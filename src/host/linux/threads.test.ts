@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { createKernel } from '../real.ts';
+
+/** By thread: its name and nice value. */
+function threads(): readonly { readonly name: string; readonly nice: number }[] {
+  return readdirSync('/proc/self/task').map((tid) => {
+    const stat = readFileSync(`/proc/self/task/${tid}/stat`, 'utf8');
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    return { name, nice: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]) };
+  });
+}
+
+function niceOfThis(): number {
+  const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+}
+
+test('the main thread keeps its priority; pools and workers give way, children are born as before', async () => {
+  const before = niceOfThis();
+  const { threads: calls, processes } = createKernel();
+  await readFile('/proc/self/stat');
+  calls.favourMain();
+  assert.equal(niceOfThis(), before);
+  const pool = threads().filter(({ name }) => name === 'libuv-worker');
+  assert.ok(pool.length > 0 && pool.every(({ nice }) => nice === Math.min(19, before + 5)));
+  const source = `const { createKernel } = await import(${JSON.stringify(import.meta.resolve('../real.ts'))});
+    createKernel().threads.giveWay(); (await import('node:worker_threads')).parentPort.postMessage(1);
+    setInterval(() => undefined, 1000);`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
+  await new Promise((resolve) => worker.once('message', resolve));
+  assert.equal(threads().filter(({ nice }) => nice === Math.min(19, before + 10)).length >= 1, true);
+  await worker.terminate();
+  const child = await processes.spawn({ path: '/bin/sh', argv: ['sh', '-c', `exit $(nice)`], env: {} });
+  assert.deepEqual(await child.exited, { exitCode: before });
+});

@@ -1,0 +1,73 @@
+import { giveBack } from '#base/give-back.ts';
+import type { Intake } from './intake.ts';
+
+/** There are two of them: one is written while the other one is filled. */
+const BUFFER_BYTES = 512 * 1024;
+/** From so many bytes on they are written, where nothing else is being written. */
+const WRITE_BYTES = 256 * 1024;
+
+/** Copies what comes into an intake, while what came before is still being written. */
+export class IntakeWriter {
+  readonly #intake: Pick<Intake, 'append'>;
+  readonly #onWritten: (bytes: number) => void;
+  #filling = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #other = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #filled = 0;
+  #writing: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+
+  /** `onWritten` is told how many bytes more are in the file. */
+  constructor(intake: Pick<Intake, 'append'>, onWritten: (bytes: number) => void = () => undefined) {
+    this.#intake = intake;
+    this.#onWritten = onWritten;
+  }
+
+  /** Afterwards the piece is the caller's again. Errors: the disk's, also of what was taken before. */
+  async add(piece: Uint8Array): Promise<void> {
+    for (let at = 0; at < piece.length; ) {
+      const part = piece.subarray(at, at + BUFFER_BYTES - this.#filled);
+      this.#filling.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled === BUFFER_BYTES) await this.#writing;
+      if (this.#filled >= WRITE_BYTES) this.#write();
+      this.#check();
+    }
+  }
+
+  /** Everything is in the file. */
+  async end(): Promise<void> {
+    await this.#writing;
+    this.#write();
+    await this.#writing;
+    this.#check();
+  }
+
+  /** Nothing is written any more; to be called once, after `end` or instead of it. */
+  async stop(): Promise<void> {
+    await this.#writing;
+    giveBack(this.#filling);
+    giveBack(this.#other);
+  }
+
+  #write(): void {
+    if (this.#writing !== null || this.#filled === 0 || this.#failure !== null) return;
+    const bytes = this.#filling.subarray(0, this.#filled);
+    [this.#filling, this.#other] = [this.#other, this.#filling];
+    this.#filled = 0;
+    this.#writing = this.#intake.append([bytes]).then(
+      () => {
+        this.#writing = null;
+        this.#onWritten(bytes.length);
+      },
+      (error: unknown) => {
+        this.#writing = null;
+        this.#failure = { error };
+      },
+    );
+  }
+
+  #check(): void {
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+}
