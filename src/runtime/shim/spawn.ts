@@ -41,7 +41,7 @@ export interface NewShim {
 /** `cgroup`: outside of the daemon's, so that stopping the daemon's leaves the shim alone. */
 export function spawnShim(kernel: SpawnKernel, program: ShimProgram, cgroup: string): NewShim {
   const [ours, theirs] = kernel.sockets.pair();
-  const [gifts, wishes] = kernel.sockets.pair();
+  const [gifts, wishes] = pairBeside(kernel, [ours, theirs]);
   const socket = new Socket({ fd: ours, readable: true, writable: true });
   const end = fstatSync(theirs).ino;
   const born = execute(kernel, program, {
@@ -58,6 +58,19 @@ export function spawnShim(kernel: SpawnKernel, program: ShimProgram, cgroup: str
     closeSync(wishes);
   });
   return { socket, gifts, born, end };
+}
+
+/** Another pair; without one the first goes, too. */
+function pairBeside(
+  { sockets }: Pick<Kernel, 'sockets'>,
+  first: readonly number[],
+): readonly [number, number] {
+  try {
+    return sockets.pair();
+  } catch (error) {
+    for (const fd of first) closeSync(fd);
+    throw error;
+  }
 }
 
 async function execute(

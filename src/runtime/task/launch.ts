@@ -207,7 +207,7 @@ async function greet(
   }).catch((error: unknown) => {
     // Who does not say hello answers nothing else: undoing must not ask it.
     control.destroy();
-    throw error;
+    throw isEngineError(error, 'unavailable') ? killed(error) : error;
   });
   if (hello?.type !== FRAME.hello) throw new EngineError('internal', 'the shim did not say hello');
   const fields = new Fields(hello.payload);
@@ -224,6 +224,10 @@ async function greet(
   task.attachable = true;
   await options.onAttachable(task);
   return pid;
+}
+
+function killed(cause: unknown): EngineError {
+  return new EngineError('internal', `${NO_TASK}: its shim was killed`, { cause });
 }
 
 interface Finish {
@@ -243,8 +247,7 @@ async function finish(
     late: `${NO_TASK}: ${starter.name} has not finished within ${limitMs / 1000} s: context deadline exceeded`,
     cancel: request.cancel,
   }).catch((error: unknown) => {
-    if (!isEngineError(error, 'unavailable')) throw error;
-    throw new EngineError('internal', `${NO_TASK}: its shim was killed`, { cause: error });
+    throw isEngineError(error, 'unavailable') ? killed(error) : error;
   });
   const last = frames.at(-1);
   const fields = new Fields(last?.payload ?? Buffer.alloc(0));

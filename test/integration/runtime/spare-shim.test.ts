@@ -1,8 +1,9 @@
 /** Shims that are kept ready for the next start. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { createLog } from '#base/log.ts';
 import { cannotRun, makeWorld, waitFor, type World } from './support.ts';
 
 function shimPid(world: World, id: string): number {
@@ -49,6 +50,73 @@ describe('spare shims', { skip: cannotRun() }, () => {
     await waitFor(() => world.kernel.processes.facts(spare) === null);
     const second = await world.run(tasks, ['sleep', '1000']);
     assert.notEqual(shimPid(world, second.id), spare);
+    for (const { id } of [first, second]) await tasks.delete(id);
+    await tasks.close();
+  });
+
+  test('one that is killed in the instant of a start fails that start at most, and says so', async (t) => {
+    const world = makeWorld(t);
+    const tasks = world.service(undefined, { spareShims: 1 });
+    const known: number[] = [];
+    const ids: string[] = [];
+    for (let round = 0; round < 5; round++) {
+      const { id } = await world.run(tasks, ['sleep', '1000']);
+      ids.push(id);
+      known.push(shimPid(world, id));
+      const [spare = 0] = await spares(world, known);
+      const starting = world.run(tasks, ['sleep', '1000']);
+      process.kill(spare, 'SIGKILL');
+      const began = performance.now();
+      const [next] = await Promise.allSettled([starting]);
+      assert.ok(performance.now() - began < 5000, 'it is not waited for');
+      if (next.status === 'rejected') {
+        assert.match(
+          (next.reason as Error).message,
+          /^failed to create task for container: its shim was killed$/,
+        );
+        continue;
+      }
+      ids.push(next.value.id);
+      known.push(shimPid(world, next.value.id));
+      assert.notEqual(known.at(-1), spare);
+    }
+    assert.deepEqual(
+      readdirSync(join(world.execRoot, 'tasks')).toSorted(),
+      ids.toSorted(),
+      'nothing is left',
+    );
+    for (const id of ids) await tasks.delete(id);
+    await tasks.close();
+  });
+
+  test('without room for one that is told, and the next start makes its own', async (t) => {
+    const world = makeWorld(t);
+    const lines: string[] = [];
+    const log = createLog({ level: 'warn', format: 'json', write: (line) => lines.push(line) });
+    let isFull = false;
+    const { sockets } = world.kernel;
+    const crowded = new Proxy(sockets, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        if (name !== 'pair' || !isFull) return value.bind(target) as unknown;
+        return () => {
+          throw new Error('EMFILE: too many open files');
+        };
+      },
+    });
+    const kernel = { ...world.kernel, sockets: crowded };
+    const tasks = world.service(undefined, { spareShims: 1, kernel, log });
+    const first = await world.run(tasks, ['sleep', '1000']);
+    isFull = true;
+    await waitFor(() => lines.length > 0);
+    assert.match(lines.join(''), /"no shim is kept ready".*EMFILE/);
+    isFull = false;
+    const second = await world.run(tasks, ['sleep', '1000']);
+    await spares(
+      world,
+      [first, second].map(({ id }) => shimPid(world, id)),
+    );
     for (const { id } of [first, second]) await tasks.delete(id);
     await tasks.close();
   });

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { newContainerId } from '#base/ids.ts';
-import { createLog } from '#base/log.ts';
+import { createLog, type Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
 import { createKernel } from '#host/real.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
@@ -53,6 +53,8 @@ export interface ServiceOptions {
   readonly startLimitMs?: number;
   readonly shim?: { readonly path: string };
   readonly spareShims?: number;
+  readonly kernel?: Kernel;
+  readonly log?: Log;
 }
 
 export interface World {
