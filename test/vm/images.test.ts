@@ -76,6 +76,8 @@ test('commit, changes, save, load, export, import: what comes back is what went'
     const plan = await service.gantry(['image', 'prune', '--all', '--dry-run']);
     assert.match(plan.stdout, /WOULD REMOVE/, plan.stderr);
     assert.equal((await listImages(service)).length, before.length);
+    const removed = (await service.must('/images/first:1', { method: 'DELETE' })).json;
+    assert.deepEqual((removed as { Untagged?: string }[])[0], { Untagged: 'first:1' });
   });
 
   await t.test('a tree', async () => {

@@ -82,6 +82,33 @@ test('a policy restarts; input, exit code and signals go through a client', asyn
   assert.equal((await waiting).exit, 143);
 });
 
+test('a terminal and its size, how an exec ended, events, and what the daemon says of itself', async () => {
+  await using service = await startService();
+  const since = Math.floor(Date.now() / 1000);
+  const id = await service.launch({ Cmd: SLEEP, Tty: true });
+  await tell(service, `${id}/resize?h=33&w=99`);
+  assert.equal(await service.exec(id, ['sh', '-c', 'stty size < /proc/1/fd/0']), '33 99\n');
+  const body = { Cmd: ['sh', '-c', 'exit 9'], AttachStdout: true };
+  const { Id } = (await service.must(`/containers/${id}/exec`, { method: 'POST', body })).json as {
+    Id: string;
+  };
+  await service.must(`/exec/${Id}/start`, { method: 'POST', body: { Detach: false } });
+  const exec = (await service.must(`/exec/${Id}/json`)).json as { ExitCode: number; Running: boolean };
+  assert.deepEqual([exec.ExitCode, exec.Running], [9, false]);
+
+  const range = `since=${since}&until=${Math.ceil(Date.now() / 1000) + 1}`;
+  const events = (await service.must(`/events?${range}`)).body.toString();
+  const actions = [...events.matchAll(/"Action":"([^":]+)/g)].map(([, action]) => action);
+  for (const action of ['create', 'start', 'resize', 'exec_start', 'exec_die'])
+    assert.ok(actions.includes(action), `${action} in ${actions.join(' ')}`);
+  const version = (await service.must('/version')).json as { KernelVersion: string };
+  assert.match(version.KernelVersion, /^6\.1\./);
+  const info = (await service.must('/info')).json as { CgroupVersion: string; SecurityOptions: string[] };
+  assert.equal(info.CgroupVersion, '2');
+  assert.ok(info.SecurityOptions.includes('name=apparmor'));
+  assert.equal((await service.must('/_ping', { method: 'HEAD' })).status, 200);
+});
+
 test('volumes, networks, disk use, prunes', async () => {
   await using service = await startService();
   await service.must('/volumes/create', { method: 'POST', body: { Name: 'kept' } });
@@ -103,6 +130,15 @@ test('volumes, networks, disk use, prunes', async () => {
   const networks = (await service.must('/networks')).json as { Name: string }[];
   assert.deepEqual(networks.map(({ Name }) => Name).sort(), ['bridge', 'host', 'none']);
 
+  assert.equal((await service.api('/networks/bridge', { method: 'DELETE' })).status, 403);
+
+  await service.must('/volumes/create', { method: 'POST', body: { Name: 'gone' } });
+  await service.must('/volumes/gone', { method: 'DELETE' });
+  const { Volumes } = (await service.must('/volumes')).json as { Volumes: { Name: string }[] };
+  assert.deepEqual(
+    Volumes.map(({ Name }) => Name),
+    ['kept'],
+  );
   const usage = (await service.must('/system/df')).json as Record<string, unknown[]>;
   assert.deepEqual([usage['Images']?.length, usage['Volumes']?.length], [1, 1]);
   await service.must(`/containers/${id}?force=1`, { method: 'DELETE' });
