@@ -90,7 +90,7 @@ export const LIMITS = {
   registryDocumentMs: 120_000,
   /** Attempts of a request that is no blob's, where repeating it may help. */
   registryTries: 3,
-  /** The longest pause that a registry may ask for, and the longest before a repetition without such a wish. */
+  /** The longest pause that a registry may ask for, and the longest that is made without such a wish. */
   retryAfterMs: 60_000,
   registryBackoffMs: 16_000,
   /** Times that one request is authorized anew. */

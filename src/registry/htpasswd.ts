@@ -52,7 +52,10 @@ export class HtpasswdAccess implements RegistryAccess {
   #users: ReadonlyMap<string, BcryptHash>;
   readonly #bcrypt = new Bcrypt();
   readonly #nobody = parseBcryptHash(NOBODY);
-  /** A push asks dozens of times with one password. Verdicts by a keyed hash of name and password: no password lies in memory. */
+  /**
+   * A push asks dozens of times with one password. Verdicts by a keyed hash of name and password: no password
+   * lies in memory.
+   */
   readonly #verdicts = new Map<string, Verdict>();
   readonly #running = new Map<string, Promise<boolean>>();
   readonly #key = randomBytes(32);

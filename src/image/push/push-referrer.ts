@@ -9,8 +9,8 @@ import type { SentManifest } from './push-plan.ts';
 
 /*
  * What a manifest points at by its `subject` is found again by a list that the registry keeps; it says so with
- * `OCI-Subject` in its answer. For one that does not, the client keeps that list, as an index under a tag that is
- * made of the subject's digest (distribution-spec, "Pushing Manifests with Subject", "Referrers Tag Schema").
+ * `OCI-Subject` in its answer. For one that does not, the client keeps that list, as an index under a tag that
+ * is made of the subject's digest (distribution-spec, "Pushing Manifests with Subject", "Referrers Tag Schema").
  */
 
 /** The manifest that this one points at. */
@@ -37,8 +37,8 @@ function descriptorOf({ bytes, mediaType }: SentManifest, digest: Digest): JsonO
 }
 
 /**
- * The list with one more manifest in it; null: it is there already. What else stands in the list stays as it is.
- * Errors: `conflict` when the tag names something that is no such list, `tooLarge`.
+ * The list with one more manifest in it; null: it is there already. What else stands in the list stays as it
+ * is. Errors: `conflict` when the tag names something that is no such list, `tooLarge`.
  */
 export function withReferrer(
   list: Uint8Array | null,

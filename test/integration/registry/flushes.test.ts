@@ -1,6 +1,6 @@
 /**
- * What a power cut leaves: when a push is answered, its bytes, their name and the line of the index are on the
- * disk, in this order. Seen in the system calls of the server, since a disk that forgets is not at hand.
+ * What a power cut leaves: when a push is answered, its bytes, their name and the line of the index are on
+ * the disk, in this order. Seen in the system calls of the server, since a disk that forgets is not at hand.
  */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
