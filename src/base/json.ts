@@ -8,10 +8,13 @@ export type JsonObject = { [key: string]: JsonValue };
 function depthOf(text: string, limit: number): number {
   let depth = 0;
   let deepest = 0;
+  const isPlain = !text.includes('\\');
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
     if (c === 0x22) {
-      for (i++; i < text.length && text.charCodeAt(i) !== 0x22; i++) if (text.charCodeAt(i) === 0x5c) i++;
+      if (isPlain) i = (text.indexOf('"', i + 1) + 1 || text.length + 1) - 1;
+      else
+        for (i++; i < text.length && text.charCodeAt(i) !== 0x22; i++) if (text.charCodeAt(i) === 0x5c) i++;
     } else if (c === 0x7b || c === 0x5b) {
       if (++depth > deepest) deepest = depth;
       if (deepest > limit) return deepest;

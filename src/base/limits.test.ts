@@ -20,6 +20,8 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   refusedBodyMs: { by: 'src/daemon/server/server.test.ts' },
   manifestBytes: { by: 'src/oci/documents.test.ts' },
   imageConfigBytes: { by: 'src/oci/documents.test.ts' },
+  smallDocumentBytes: { by: 'src/base/json-weight.test.ts' },
+  documentValues: { by: 'src/base/json-weight.test.ts' },
   tarRecordBytes: { by: 'src/storage/layer/tar-parser.test.ts' },
   tarPathBytes: { by: 'src/storage/layer/tar-parser.test.ts' },
   tarDepth: { by: 'src/storage/layer/tar-parser.test.ts' },

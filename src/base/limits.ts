@@ -18,6 +18,12 @@ export const LIMITS = {
   refusedBodyMs: 500,
   manifestBytes: 4 * MIB,
   imageConfigBytes: 8 * MIB,
+  /**
+   * Manifests and configs that are larger are looked at before they are parsed: so many members and elements
+   * may be in them.
+   */
+  smallDocumentBytes: 64 * KIB,
+  documentValues: 16_384,
   tarRecordBytes: MIB,
   tarPathBytes: 4096,
   tarDepth: 512,

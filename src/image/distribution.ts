@@ -7,7 +7,7 @@ import type { Repository } from '#registry/client.ts';
 import type { ImageDeps } from './deps.ts';
 import type { DistributionFacts } from './image-service.ts';
 import { preciseReference } from './pull.ts';
-import { readDocument } from './pull/documents.ts';
+import { parseSaying, readDocument } from './pull/documents.ts';
 
 type Platforms = DistributionFacts['Platforms'];
 
@@ -22,8 +22,9 @@ function platformsOf(index: ImageIndex): Platforms {
 /** Documents that are no images have none. */
 async function platformIn(repository: Repository, { config }: Manifest): Promise<Platforms> {
   if (!/\.image\.(?:config\.)?v1\+json$/.test(config.mediaType)) return [];
-  const { architecture, os, osVersion, osFeatures, variant } = parseImageConfig(
+  const { architecture, os, osVersion, osFeatures, variant } = await parseSaying(
     await repository.blobBytes(config, LIMITS.imageConfigBytes),
+    parseImageConfig,
   );
   return [
     {
@@ -46,7 +47,7 @@ export async function askRegistry(
   const repository = registry.repository(reference, { actions: 'pull', credentials });
   await repository.ping();
   const manifest = await repository.manifest(reference.digest ?? reference.tag ?? 'latest');
-  const { digest, bytes, mediaType, content } = readDocument(manifest);
+  const { digest, bytes, mediaType, content } = await readDocument(manifest);
   return {
     Descriptor: { mediaType, digest, size: bytes.length },
     Platforms: content.kind === 'index' ? platformsOf(content) : await platformIn(repository, content),

@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
+import { LIMITS } from '#base/limits.ts';
 import { chainIds } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
@@ -36,7 +38,10 @@ function arrivals({ quiet, onProgress }: LoadOptions): Pick<ReadArchiveOptions, 
 }
 
 async function offered(index: ArchiveIndex, options: LoadOptions): Promise<readonly OfferedImage[]> {
-  if (index.has(DOCKER_MANIFEST)) return readDockerArchive(index);
+  if (index.has(DOCKER_MANIFEST)) {
+    await checkJsonWeight(index.document(DOCKER_MANIFEST, LIMITS.manifestBytes), DOCKER_MANIFEST);
+    return readDockerArchive(index);
+  }
   if (index.has(LAYOUT_INDEX)) return readOciLayout(index, options.platforms ?? []);
   throw new EngineError('invalidArgument', `open ${DOCKER_MANIFEST}: no such file or directory`, {
     hint: 'It is neither an archive of "docker save" nor an OCI image layout; a root file system is for "import".',
@@ -62,6 +67,7 @@ async function wanted(index: ArchiveIndex, options: LoadOptions): Promise<readon
   for (const image of await offered(index, options)) {
     // A config may take a while: others have their turn between two.
     await setImmediate();
+    await checkJsonWeight(image.config, 'image config');
     const config = parseImageConfig(image.config);
     if (checkPlatform(config, options)) images.push({ ...image, diffIds: config.diffIds });
   }

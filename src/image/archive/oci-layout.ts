@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { Descriptor } from '#oci/descriptor.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
@@ -58,8 +59,10 @@ class Layout {
     this.#platforms = platforms;
   }
 
-  read(path: string): ReturnType<typeof parseManifestOrIndex> {
-    return parseManifestOrIndex(this.#index.document(path, LIMITS.manifestBytes));
+  async read(path: string): Promise<ReturnType<typeof parseManifestOrIndex>> {
+    const bytes = this.#index.document(path, LIMITS.manifestBytes);
+    await checkJsonWeight(bytes, path);
+    return parseManifestOrIndex(bytes);
   }
 
   async manifest(entry: Digest): Promise<Step> {
@@ -77,7 +80,7 @@ class Layout {
     if (known !== undefined) return known;
     // Others have their turn between two documents.
     await setImmediate();
-    const document = this.read(blobPath(digest));
+    const document = await this.read(blobPath(digest));
     const step =
       document.kind === 'index'
         ? choose(document.manifests, this.#platforms).digest
@@ -99,7 +102,7 @@ export async function readOciLayout(
   platforms: readonly Platform[],
 ): Promise<OfferedImage[]> {
   const layout = new Layout(index, platforms.length === 0 ? [hostPlatform()] : platforms);
-  const top = layout.read(LAYOUT_INDEX);
+  const top = await layout.read(LAYOUT_INDEX);
   if (top.kind !== 'index')
     throw new EngineError('invalidArgument', 'invalid index.json: it is not an index');
   checkImageCount(top.manifests.length);

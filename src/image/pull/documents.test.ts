@@ -4,7 +4,7 @@ import { EngineError } from '#base/errors.ts';
 import { MEDIA_TYPES } from '#oci/descriptor.ts';
 import { digestOf } from '#oci/digest.ts';
 import type { Manifest } from '#oci/manifest.ts';
-import { checkImageManifest, readDocument } from './documents.ts';
+import { checkImageManifest, parseSaying, readDocument } from './documents.ts';
 
 const descriptor = (mediaType: string) => ({ mediaType, digest: digestOf('x'), size: 1 });
 const manifest = {
@@ -28,12 +28,12 @@ const REFUSED = [
   [MEDIA_TYPES.dockerManifest, '', 'unexpected end of JSON input'],
 ] as const;
 
-test('what the header says and what the body is must agree', () => {
-  assert.equal(read(MEDIA_TYPES.dockerManifest, manifest).content.kind, 'manifest');
-  assert.equal(read(MEDIA_TYPES.ociIndex, index).content.kind, 'index');
+test('what the header says and what the body is must agree', async () => {
+  assert.equal((await read(MEDIA_TYPES.dockerManifest, manifest)).content.kind, 'manifest');
+  assert.equal((await read(MEDIA_TYPES.ociIndex, index)).content.kind, 'index');
   for (const [mediaType, body, text] of REFUSED)
-    assert.throws(
-      () => read(mediaType, body),
+    await assert.rejects(
+      read(mediaType, body),
       (error) =>
         error instanceof EngineError &&
         (typeof text === 'string' ? error.message === text : text.test(error.message)),
@@ -41,21 +41,30 @@ test('what the header says and what the body is must agree', () => {
     );
 });
 
-test('what is no image is refused before anything of it is fetched', () => {
-  const check = (config: string, layer: string = MEDIA_TYPES.ociLayerZstd): void => {
+test('what is no image is refused before anything of it is fetched', async () => {
+  const check = async (config: string, layer: string = MEDIA_TYPES.ociLayerZstd): Promise<void> => {
     const body = { ...manifest, config: descriptor(config), layers: [descriptor(layer)] };
-    checkImageManifest(read(MEDIA_TYPES.dockerManifest, body).content as Manifest);
+    checkImageManifest((await read(MEDIA_TYPES.dockerManifest, body)).content as Manifest);
   };
-  check(MEDIA_TYPES.ociConfig);
-  check(MEDIA_TYPES.dockerConfig, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip');
-  check('', 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip');
-  assert.throws(() => check('application/vnd.cncf.helm.config.v1+json'), {
+  await check(MEDIA_TYPES.ociConfig);
+  await check(MEDIA_TYPES.dockerConfig, 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip');
+  await check('', 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip');
+  await assert.rejects(check('application/vnd.cncf.helm.config.v1+json'), {
     message: 'unsupported media type application/vnd.cncf.helm.config.v1+json',
   });
-  assert.throws(() => check('application/vnd.docker.plugin.v1+json'), {
+  await assert.rejects(check('application/vnd.docker.plugin.v1+json'), {
     message: 'Encountered remote "application/vnd.docker.plugin.v1+json"(plugin) when fetching',
   });
-  assert.throws(() => check(MEDIA_TYPES.ociConfig, 'application/vnd.example.layer'), {
+  await assert.rejects(check(MEDIA_TYPES.ociConfig, 'application/vnd.example.layer'), {
     message: 'unsupported media type application/vnd.example.layer',
   });
+});
+
+test('a large document that would stop everybody is refused before it is parsed', async () => {
+  const keys = Array.from({ length: 500_000 }, (_, i) => `"${i}":{}`).join(',');
+  const config = `{"rootfs":{},"config":{"Labels":{${keys}}}}`;
+  const unparsed = (): never => assert.fail('it was parsed');
+  for (const text of [config, '['.repeat(8_000_000), `${'{"a":'.repeat(1000)}${' '.repeat(100_000)}`])
+    await assert.rejects(parseSaying(Buffer.from(text), unparsed), /more than 16384 values|nested deeper/);
+  await assert.rejects(read(MEDIA_TYPES.ociIndex, { manifests: new Array(100_000).fill(0) }), /16384 values/);
 });

@@ -1,5 +1,7 @@
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { scanJson } from '#base/json-scan.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
+import { LIMITS } from '#base/limits.ts';
 import {
   expectedIndex,
   expectedManifest,
@@ -33,11 +35,11 @@ const DOCKER_LAYER = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?di
  * What the header says and what the body is must agree: another reader might believe the other one. Errors:
  * `invalidArgument`, `internal` with the reference's texts.
  */
-export function readDocument(of: {
+export async function readDocument(of: {
   readonly digest: Digest;
   readonly bytes: Buffer;
   readonly mediaType: string;
-}): Document {
+}): Promise<Document> {
   const { mediaType } = of;
   if (mediaType === '') throw new EngineError('internal', manifestWithoutType());
   const isIndex = isIndexMediaType(mediaType);
@@ -45,17 +47,20 @@ export function readDocument(of: {
     throw new EngineError('invalidArgument', unsupportedMediaType(mediaType), {
       hint: 'Only OCI and docker (schema 2) images can be pulled.',
     });
-  const content = parseSaying(of.bytes, parseManifestOrIndex);
+  const content = await parseSaying(of.bytes, parseManifestOrIndex);
   if (isIndex && content.kind === 'manifest') throw new EngineError('internal', expectedIndex());
   if (!isIndex && content.kind === 'index') throw new EngineError('internal', expectedManifest());
   return { ...of, content };
 }
 
 /** Parses; a text that is no JSON is refused in the words of the reference's parser. */
-export function parseSaying<T>(bytes: Buffer, parse: (bytes: Buffer) => T): T {
+export async function parseSaying<T>(bytes: Buffer, parse: (bytes: Buffer) => T): Promise<T> {
+  await checkJsonWeight(bytes, 'document');
   try {
     return parse(bytes);
   } catch (error) {
+    // Whoever sends one so large gets to know less.
+    if (bytes.length > LIMITS.smallDocumentBytes) throw error;
     const { error: mistake } = scanJson(bytes.toString('utf8'));
     if (mistake === null || !isEngineError(error, 'invalidArgument')) throw error;
     const text = mistake.endsWith('EOF') ? 'unexpected end of JSON input' : mistake;

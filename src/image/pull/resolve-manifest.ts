@@ -38,13 +38,17 @@ async function documentBy(
 ): Promise<Document> {
   const { digest, mediaType, tag } = of;
   if (await content.has(digest))
-    return readDocument({ digest, mediaType, bytes: await content.readAll(digest, LIMITS.manifestBytes) });
+    return await readDocument({
+      digest,
+      mediaType,
+      bytes: await content.readAll(digest, LIMITS.manifestBytes),
+    });
   try {
-    return readDocument(await repository.manifest(digest));
+    return await readDocument(await repository.manifest(digest));
   } catch (error) {
     // Somebody may have moved the tag, and removed what it stood for, since it was looked up.
     if (tag === null || !(error instanceof RegistryError) || error.status !== 404) throw error;
-    return readDocument(await repository.manifest(tag));
+    return await readDocument(await repository.manifest(tag));
   }
 }
 
@@ -98,7 +102,7 @@ export async function resolveImageIn(
   const manifest = await resolveManifest(source, root, platform);
   checkImageManifest(manifest.content);
   const configBytes = await fetchConfig(source, manifest.content);
-  const config = parseSaying(configBytes, parseImageConfig);
+  const config = await parseSaying(configBytes, parseImageConfig);
   if (config.os !== '' && config.os !== 'linux')
     throw new EngineError('invalidArgument', foreignSystem(config.os));
   if (config.diffIds.length !== manifest.content.layers.length)

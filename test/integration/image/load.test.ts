@@ -112,6 +112,13 @@ test('broken archives are refused and leave nothing', async (t) => {
     { name: 'manifest.json', content: manifest },
   ]);
   await refused(fix.load(lying), 'invalidArgument', /invalid diffID/);
+  const keys = Array.from({ length: 400_000 }, (_, i) => `"${i}":""`).join(',');
+  const endless = tar([
+    { name: 'l.tar', content: layer },
+    { name: 'c.json', content: `{"os":"linux","config":{"Labels":{${keys}}}}` },
+    { name: 'manifest.json', content: manifest },
+  ]);
+  await refused(fix.load(endless), 'tooLarge', /^image config: JSON of more than 16384 values$/);
   const counted = tar([
     { name: 'l.tar', content: layer },
     { name: 'c.json', content: '{"os":"linux"}' },
