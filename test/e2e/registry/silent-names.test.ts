@@ -40,5 +40,5 @@ test('names that nobody looks up: a clear error, in time, and the daemon goes on
   assert.match(error, /dial tcp: lookup silent\.example: i\/o timeout/);
   const pausesMs = LIMITS.registryTries * 4000;
   const mostMs = LIMITS.registryLookupMs + LIMITS.registryTries * LIMITS.registryConnectMs + pausesMs;
-  assert.ok(tookMs < mostMs + 15_000, `${tookMs} ms`);
+  assert.ok(tookMs < mostMs + 60_000, `${tookMs} ms`);
 });
