@@ -27,7 +27,7 @@ import {
 } from '../../../src/runtime/launch-plan/operations.ts';
 
 import { SHIM_BINARY } from '../shim/shim-harness.ts';
-import { CLONE } from './sandbox.ts';
+import { CLONE, madePrivate } from './sandbox.ts';
 
 const APPLETS = [
   'sh',
@@ -84,22 +84,14 @@ export function smallPlan(parts: PlanParts): LaunchPlan {
   return {
     before: [
       { op: 'openTree', slot: ROOT_SLOT, at: NO_SLOT, path: root, recursive: 0 },
+      madePrivate(ROOT_SLOT),
       ...(parts.before ?? []),
       { op: 'clone', flags, cgroup: NO_SLOT },
     ],
     parent: [...(parts.parent ?? []), { op: 'waitExecuted' }],
     child: [
       ...(parts.early ?? []),
-      {
-        op: 'setMountAttributes',
-        at: NO_SLOT,
-        path: '/',
-        set: 0,
-        clear: 0,
-        propagation: 0x40000,
-        recursive: 1,
-        userns: NO_SLOT,
-      },
+      madePrivate(NO_SLOT, '/'),
       { op: 'attachRoot', slot: ROOT_SLOT, path: root },
       { op: 'makeMount', slot: 11, type: 'proc', source: 'proc', options: [], attributes: 0 },
       { op: 'attach', slot: 11, root: ROOT_SLOT, path: '/proc' },

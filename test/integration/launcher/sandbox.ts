@@ -18,6 +18,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { encodeLaunchPlan } from '../../../src/runtime/launch-plan/encode.ts';
+import { PROPAGATION } from '../../../src/runtime/launch-plan/kernel-numbers.ts';
 import { NO_SLOT, type Operation, SLOT } from '../../../src/runtime/launch-plan/operations.ts';
 import { SHIM_BINARY } from '../shim/shim-harness.ts';
 
@@ -98,6 +99,12 @@ export function node(path: string, major: number, minor: number): Operation {
   return { op: 'makeNode', root: ROOT, path, mode: S_IFCHR | 0o666, major, minor, uid: 0, gid: 0 };
 }
 
+/** Service managers share all mounts of a host; what is to become a root must not be. */
+export function madePrivate(at: number, path = ''): Operation {
+  const change = { set: 0, clear: 0, propagation: PROPAGATION.private, recursive: 1, userns: NO_SLOT };
+  return { op: 'setMountAttributes', at, path, ...change };
+}
+
 export class Sandbox {
   readonly directory: string;
   readonly root: string;
@@ -155,12 +162,14 @@ export class Sandbox {
     return encodeLaunchPlan({
       before: [
         { op: 'openTree', slot: ROOT, at: NO_SLOT, path: this.root, recursive: 1 },
+        madePrivate(ROOT),
         ...(trial.before ?? []),
         { op: 'clone', flags, cgroup: NO_SLOT },
       ],
       parent: [...(trial.parent ?? []), { op: 'waitExecuted' }],
       child: [
         ...(trial.first ?? []),
+        madePrivate(NO_SLOT, '/'),
         { op: 'attachRoot', slot: ROOT, path: this.root },
         ...(trial.outside ?? []),
         ...(trial.enter ?? [{ op: 'pivot', root: ROOT }]),
