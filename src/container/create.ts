@@ -13,7 +13,7 @@ import type { ContainerRecord, RunState } from './record.ts';
 import { generateName } from './record/generated-name.ts';
 import { checkName } from './record/names.ts';
 import { now, tell, type Room } from './room.ts';
-import { draftStart } from './start/drafts.ts';
+import { draftStart } from './start/draft.ts';
 import { withJoinedIds } from './start/joined.ts';
 import { checkRemapped } from './start/user-namespace.ts';
 

@@ -70,7 +70,7 @@ export function createTaskService(options: TaskServiceOptions): TaskService {
   const { kernel, shimCgroup } = rest;
   const shims = new ShimSource({ kernel, program: shim, cgroup: shimCgroup, spares: spareShims });
   const targets = new MountTargets(kernel.files);
-  return new Tasks({ ...rest, shims, targets, plans: new StartPlans(rest) });
+  return new Tasks({ ...rest, shims, targets, plans: new StartPlans(kernel) });
 }
 
 class Tasks implements TaskService {
@@ -86,7 +86,8 @@ class Tasks implements TaskService {
   }
 
   expect(start: ExpectedStart): void {
-    if (this.#context.runtimes.get(start.runtime).kind === 'own') this.#context.plans.expect(start);
+    if (this.#context.runtimes.get(start.runtime).kind === 'own')
+      this.#context.plans.expect(start, taskDirectory(this.#context, start.id));
   }
 
   start(request: StartRequest): Promise<RunningTask> {

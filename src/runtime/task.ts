@@ -26,7 +26,7 @@ export interface StartRequest {
    * returned.
    */
   readonly rootfsFd: number;
-  /** Names what lies in it, where others with the same name hold the same: it was looked through once then. */
+  /** Names what lies in it, where all of that name hold the same: one of them is looked through. */
   readonly knownTree?: string;
   /** Resolves when everything that mounts are made from is there. Default: it is. */
   readonly sourcesReady?: Promise<void>;

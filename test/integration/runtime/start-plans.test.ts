@@ -9,6 +9,7 @@ import { PLAIN_INPUT } from '../../support/spec-input.ts';
 
 const kernel = createKernel();
 const ID = 'a'.repeat(64);
+const directory = `/run/x/tasks/${ID}`;
 const CGROUP = `/docker/${ID}`;
 const open = (): never => assert.fail('nobody is joined');
 
@@ -29,25 +30,25 @@ function request(spec: ContainerSpec, rest: Partial<StartRequest> = {}): StartRe
 }
 
 test('a plan that was made ahead is the one that the start would have made', () => {
-  const plans = new StartPlans({ kernel, execRoot: '/run/x' });
+  const plans = new StartPlans(kernel);
   const spec = specOf(['true']);
-  const fresh = plans.of({ request: request(spec), open });
-  plans.expect(expected(spec));
-  const ahead = plans.of({ request: request(spec), open });
+  const fresh = plans.of({ request: request(spec), directory, open });
+  plans.expect(expected(spec), directory);
+  const ahead = plans.of({ request: request(spec), directory, open });
   assert.notEqual(ahead, fresh);
   assert.deepEqual(ahead.plan, fresh.plan);
   assert.ok(ahead.bytes.equals(fresh.bytes));
   assert.equal(ahead.filter, fresh.filter);
-  assert.equal(plans.of({ request: request(spec), open }), ahead, 'it is not made again');
+  assert.equal(plans.of({ request: request(spec), directory, open }), ahead, 'it is not made again');
 });
 
 test('one that was made for something else is not used', () => {
-  const plans = new StartPlans({ kernel, execRoot: '/run/x' });
+  const plans = new StartPlans(kernel);
   const spec = specOf(['true']);
-  plans.expect(expected(spec));
-  const ahead = plans.of({ request: request(spec), open });
+  plans.expect(expected(spec), directory);
+  const ahead = plans.of({ request: request(spec), directory, open });
   const other = specOf(['false']);
-  assert.notDeepEqual(plans.of({ request: request(other), open }).plan, ahead.plan);
+  assert.notDeepEqual(plans.of({ request: request(other), directory, open }).plan, ahead.plan);
   const changes: Partial<StartRequest>[] = [
     { home: '/home/else' },
     { terminal: true, consoleSize: { width: 80, height: 25 } },
@@ -56,9 +57,9 @@ test('one that was made for something else is not used', () => {
     { usernsFd: 7 },
   ];
   for (const change of changes) {
-    const made = plans.of({ request: request(spec, change), open });
+    const made = plans.of({ request: request(spec, change), directory, open });
     assert.notEqual(made, ahead, JSON.stringify(change));
   }
   const { netns: _, connectNetwork: __, ...hostNetwork } = request(spec);
-  assert.notEqual(plans.of({ request: hostNetwork, open }), ahead);
+  assert.notEqual(plans.of({ request: hostNetwork, directory, open }), ahead);
 });
