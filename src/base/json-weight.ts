@@ -10,7 +10,7 @@ const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x
 /** So many escapes in strings cost what a value does. */
 const ESCAPES_PER_VALUE = 16;
 
-/** What a JSON text costs whoever parses it, told without parsing; strings cost little but for their escapes. */
+/** What a JSON text costs whoever parses it, without parsing; strings cost little but for their escapes. */
 class Weight {
   readonly #bytes: Buffer;
   #at = 0;

@@ -105,6 +105,7 @@ export class WorkerPool {
 
   #dispatch(): void {
     for (let task = this.#queue[0]; task !== undefined; task = this.#queue[0]) {
+      const before = this.#threads.size;
       const thread = this.#threadForMore();
       if (thread === null) return;
       this.#queue.shift();
@@ -113,6 +114,8 @@ export class WorkerPool {
       thread.tasks.set(task.id, task);
       thread.worker.ref();
       thread.worker.postMessage({ id: task.id, job: task.job } satisfies LayerJobMessage);
+      // To start one takes milliseconds of this thread: others have their turn before the next.
+      if (this.#threads.size > before) return void setImmediate(() => this.#dispatch());
     }
   }
 
