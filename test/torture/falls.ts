@@ -3,7 +3,7 @@ import type { Violation } from './rules.ts';
 /* Where kills fell: only those within a transfer are evidence about interrupted transfers. */
 
 export interface Fall {
-  /** How much was done, of what there was to do; null: the kill fell before the first byte or after the last. */
+  /** How much was done, of what there was to do; null: before the first byte, or after the last. */
   readonly fraction: number | null;
   /** The same in words: what was where when the daemon died. */
   readonly where: string;

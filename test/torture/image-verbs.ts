@@ -97,11 +97,10 @@ class Round {
     const [repo = '', tag = ''] = this.#product.split(':');
     if (verb === 'rmi') return (await remove(this.#daemon, reference)) === 200;
     if (verb === 'import')
-      return sendBody(
-        this.#daemon,
-        `/images/create?fromSrc=-&repo=${repo}&tag=${tag}`,
-        tarOf(this.#image.tree),
-      );
+      return sendBody(this.#daemon, {
+        path: `/images/create?fromSrc=-&repo=${repo}&tag=${tag}`,
+        body: tarOf(this.#image.tree),
+      });
     const path =
       verb === 'save'
         ? `/images/${reference}/get`

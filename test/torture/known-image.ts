@@ -63,15 +63,15 @@ export interface Sending {
   readonly bytesPerSecond?: number;
 }
 
+interface Sent extends Sending {
+  readonly path: string;
+  readonly body: Buffer;
+}
+
 const PIECE_BYTES = 64 * 1024;
 
 /** Sends a body, at a rate when one is asked for; false when the daemon refuses it or goes away. */
-export function sendBody(
-  daemon: TestDaemon,
-  path: string,
-  body: Buffer,
-  how: Sending = {},
-): Promise<boolean> {
+export function sendBody(daemon: TestDaemon, { path, body, bytesPerSecond }: Sent): Promise<boolean> {
   return new Promise((resolve) => {
     const headers = { host: 'docker', 'content-type': 'application/x-tar', 'content-length': body.length };
     const outgoing = request({ socketPath: daemon.socket, method: 'POST', path, headers }, (response) => {
@@ -84,8 +84,8 @@ export function sendBody(
       response.on('end', () => resolve(isGood()));
     });
     outgoing.on('error', () => resolve(false));
-    if (how.bytesPerSecond === undefined) return void outgoing.end(body);
-    const rate = how.bytesPerSecond;
+    if (bytesPerSecond === undefined) return void outgoing.end(body);
+    const rate = bytesPerSecond;
     const pour = async (): Promise<void> => {
       const began = performance.now();
       for (let at = 0; at < body.length && !outgoing.destroyed; at += PIECE_BYTES) {
@@ -100,7 +100,7 @@ export function sendBody(
 }
 
 export async function load(daemon: TestDaemon, image: KnownImage, how: Sending = {}): Promise<boolean> {
-  return await sendBody(daemon, '/images/load?quiet=1', image.archive, how);
+  return await sendBody(daemon, { path: '/images/load?quiet=1', body: image.archive, ...how });
 }
 
 export async function listedIds(daemon: TestDaemon): Promise<{ Id: string; RepoTags: string[] | null }[]> {

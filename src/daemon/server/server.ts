@@ -18,6 +18,7 @@ import { INTERNAL, statusOf } from './http-status.ts';
 import { refusal, type Transport } from './origin.ts';
 import { Reply } from './reply.ts';
 import { Router } from './router.ts';
+import { discardBody } from './streamed-body.ts';
 
 export interface ServerOptions {
   /** A promise: listeners may be open before there are routes; requests wait for them then. */
@@ -149,19 +150,6 @@ export class ApiServer {
     if (status < INTERNAL) log.debug('request refused', fields);
     else log.error('request failed', { ...fields, ...stackOf(error) });
   }
-}
-
-/**
- * A client that still sends its body reads the answer only if its writes do not fail: they are taken for a
- * moment (node discards a body that nobody reads), then the connection ends.
- */
-function discardBody(request: IncomingMessage): void {
-  const { socket } = request;
-  const timer = setTimeout(() => {
-    if (!request.complete) socket.destroy();
-  }, LIMITS.refusedBodyMs);
-  // The request closes with the answer, the connection with its client: only that ends the wait.
-  socket.once('close', () => clearTimeout(timer));
 }
 
 /** TLS takes milliseconds to load, and most daemons never use it. */

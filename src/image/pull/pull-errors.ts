@@ -40,7 +40,7 @@ export function manifestError(error: unknown, reference: Reference): unknown {
   return error;
 }
 
-/** What came for a digest is something else: that shows when the pull has begun, and is told in its stream. */
+/** What came for a digest is something else: it shows when the pull has begun, and is told in its stream. */
 export function isOtherManifest(error: unknown): error is RegistryError {
   return error instanceof RegistryError && error.reason.startsWith('manifest verification failed');
 }

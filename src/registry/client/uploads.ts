@@ -15,6 +15,8 @@ import { chunksOf } from '../transport/chunks.ts';
  * for registries that want that; continued at the offset that the registry names after a loss.
  */
 
+const FORGET_MS = 5000;
+
 export interface UploadSink {
   readonly wire: Wire;
   readonly send: (ask: Ask) => Promise<Answer>;
@@ -115,15 +117,30 @@ class Upload {
         await this.#sendFrom(offset);
         return;
       } catch (error) {
+        // Nobody waits for that: who has left goes on with nothing of it.
+        if (this.#signal.aborted) void this.#forget();
         this.#signal.throwIfAborted();
         const { rules, onRetry } = this.#sink;
         failures++;
         const delayMs = failures >= rules.tries ? null : this.#delay(error, failures);
-        if (delayMs === null) throw error;
+        if (delayMs === null) {
+          if (error instanceof RegistryError && error.status >= 500) await this.#forget();
+          throw error;
+        }
         onRetry(error, delayMs);
         await pause(delayMs, undefined, { signal: this.#signal });
       }
     }
+  }
+
+  /** What a registry has of it is thrown away, if it can: it takes room there, perhaps the last. */
+  async #forget(): Promise<void> {
+    if (this.#session === null) return;
+    const ask = { method: 'DELETE', path: this.#session.url, signal: AbortSignal.timeout(FORGET_MS) };
+    await this.#sink.send(ask).then(
+      (answer) => answer.discard(),
+      () => undefined,
+    );
   }
 
   #delay(error: unknown, failures: number): number | null {

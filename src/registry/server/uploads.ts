@@ -39,7 +39,8 @@ function contentLength(request: IncomingMessage): number | null {
 /** The body, which must have `length` bytes where that is known. */
 async function* bodyOf(request: IncomingMessage, length: number | null): AsyncGenerator<Uint8Array> {
   let taken = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Whoever stops here, as on a full disk, answers still: a stream that is left would end the connection.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     const left = length === null ? chunk.length : length - taken;
     if (left > 0) yield chunk.length > left ? chunk.subarray(0, left) : chunk;
     taken += chunk.length;

@@ -1,4 +1,4 @@
-/** What a wire between a daemon and a real registry is told, and what it tells. Plain data: it is a process. */
+/** What a wire between a daemon and a real registry is told, and tells. Plain data: it is a process. */
 
 export type WireAct =
   /** The connection ends when so many bytes of the body were handed on. */
@@ -17,6 +17,8 @@ export type WireAct =
 export interface WireFault {
   readonly method: string;
   readonly path: string;
+  /** Only those with a body of at least so many bytes. */
+  readonly minBytes?: number;
   readonly skip?: number;
   readonly times?: number;
   readonly act: WireAct;

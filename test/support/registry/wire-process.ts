@@ -34,9 +34,10 @@ class Wire {
     this.#handOn({ request, response, entry, act }).catch(() => response.destroy());
   }
 
-  #actFor({ method, url }: WireEntry): WireAct | null {
+  #actFor({ method, url, bodyBytes }: WireEntry): WireAct | null {
     for (const fault of this.faults) {
       if (fault.method !== method || !new RegExp(fault.path).test(url)) continue;
+      if (bodyBytes < (fault.minBytes ?? 0)) continue;
       const met = (this.#met.get(fault) ?? 0) + 1;
       this.#met.set(fault, met);
       const { skip = 0, times = Number.POSITIVE_INFINITY } = fault;
@@ -48,9 +49,10 @@ class Wire {
   async #handOn(call: Call): Promise<void> {
     const { request, response, entry, act } = call;
     if (act?.kind === 'status') {
+      // All of the body first: a refusal that comes before it may be lost with the connection.
+      for await (const chunk of request) void chunk;
       entry.status = act.status;
-      response.writeHead(act.status, { connection: 'close', ...act.headers }).end();
-      return void request.resume();
+      return void response.writeHead(act.status, act.headers).end();
     }
     const { method, url, headers } = request;
     const upstream = send({

@@ -12,6 +12,7 @@ import { atLeast, type Call, type Route } from '../call.ts';
 import { CREATED, OK } from '../http-status.ts';
 import { queryFlag, queryText } from '../query.ts';
 import { ProgressStream } from '../reply.ts';
+import { streamedBody } from '../streamed-body.ts';
 import { detailsFor, summaryFor } from './image-legacy.ts';
 
 export function imageRoutes(images: ImageBackend): readonly Route[] {
@@ -88,7 +89,7 @@ async function postImagesLoad(images: ImageBackend, call: Call): Promise<void> {
     .map(platformOf)
     .filter((platform) => platform !== undefined);
   try {
-    await images.load(call.request as AsyncIterable<Uint8Array>, {
+    await images.load(streamedBody(call.request), {
       quiet: queryFlag(call.query, 'quiet'),
       ...(platforms.length > 0 && { platforms }),
       onProgress: (line) => progress.send(line),
@@ -117,7 +118,7 @@ async function postImagesCreate(images: ImageBackend, call: Call): Promise<void>
   const onProgress = (line: ImageProgress): void => progress.send(line);
   try {
     const id = await (source === '-'
-      ? images.importTar(call.request as AsyncIterable<Uint8Array>, how)
+      ? images.importTar(streamedBody(call.request), how)
       : images.importUrl(source, { ...how, signal: call.signal, onProgress }));
     progress.send({ status: id });
     progress.end();
