@@ -52,6 +52,8 @@ export type LinkOperation =
       readonly bridge?: string;
       /** With a bridge: frames may leave by the port that they came in. */
       readonly hairpin?: boolean;
+      /** With a bridge: nothing goes from this port to others that are isolated. */
+      readonly isolated?: boolean;
       readonly mtu?: number;
       readonly peer: { readonly netns: number; readonly name: string; readonly mac?: string };
     }
@@ -60,7 +62,12 @@ export type LinkOperation =
   | { readonly kind: 'setDown'; readonly link: string }
   | { readonly kind: 'setAlias'; readonly link: string; readonly alias: string }
   | { readonly kind: 'setMaster'; readonly link: string; readonly bridge: string | null }
-  | { readonly kind: 'setHairpin'; readonly link: string; readonly enabled: boolean }
+  | {
+      readonly kind: 'setPort';
+      readonly link: string;
+      readonly hairpin?: boolean;
+      readonly isolated?: boolean;
+    }
   /** IPv6 addresses are usable at once (no duplicate detection). */
   | {
       readonly kind: 'addAddress' | 'removeAddress';

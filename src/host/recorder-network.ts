@@ -123,7 +123,7 @@ export class ModelNetwork {
           master: operation.bridge === null ? 0 : this.#get(operation.bridge).index,
         });
         return;
-      case 'setHairpin':
+      case 'setPort':
         this.#get(operation.link);
         return;
       case 'addAddress':

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { Kernel } from '#host/kernel.ts';
+import type { Link } from '#host/link-operations.ts';
 import { formatAddress, type Prefix } from './address.ts';
 import { AddressRest } from './address-rest.ts';
 import { planBridge, type BridgeFamily, type BridgePlan } from './bridge-plan.ts';
@@ -97,6 +98,20 @@ function startGuard(options: NetworkServiceOptions, bridge: BridgePlan): Firewal
   });
 }
 
+/** The ports of containers that go on: `icc` may have been changed meanwhile. */
+function isolatePorts({ kernel, log, settings }: NetworkServiceOptions, links: readonly Link[]): void {
+  const isolated = settings.icc === false;
+  for (const { name: link, alias, master } of links) {
+    if (master === 0 || containerOfAlias(settings.instance, alias) === null) continue;
+    try {
+      kernel.links.apply([{ kind: 'setPort', link, isolated }]);
+    } catch (error) {
+      // Its container may have ended just now.
+      log.warn('a port of the bridge cannot be changed', { link, error: errorMessage(error) });
+    }
+  }
+}
+
 async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
   const { kernel, log, settings } = options;
   const records = networkRecords(settings.dataRoot, log);
@@ -113,6 +128,7 @@ async function bootNetwork(options: NetworkServiceOptions): Promise<Booted> {
     };
     const plan = planBridge(settings, host, read.bridgeAddress);
     kernel.links.apply(plan.operations);
+    isolatePorts(options, host.links);
     for (const [name, value] of plan.sysctls)
       if (kernel.system.readSysctl(name) !== null) kernel.system.writeSysctl(name, value);
     network = {

@@ -17,6 +17,8 @@ export interface EndpointInput {
   readonly ipv6: Address | null;
   /** Asked for by the user; else derived from the IPv4 address. */
   readonly mac: string | null;
+  /** Whether containers may reach each other otherwise than by published ports. */
+  readonly icc: boolean;
 }
 
 export function endpointFacts(input: EndpointInput): EndpointFacts {
@@ -51,6 +53,8 @@ export function planHostSide(input: EndpointInput, facts: EndpointFacts, netns: 
       mtu: input.bridge.mtu,
       // A container that calls its own published port: the frame leaves by the port that it came in.
       hairpin: true,
+      // The firewall sees what goes from port to port only where the kernel has br_netfilter.
+      isolated: !input.icc,
       peer: { netns, name: CONTAINER_LINK, mac: facts.macAddress },
     },
   ];

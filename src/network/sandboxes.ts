@@ -251,6 +251,7 @@ export class Sandboxes {
       ipv4: ipv4.address,
       ipv6: ipv6?.address ?? null,
       mac: this.#wantedMac(request),
+      icc: settings.icc !== false,
     };
     const endpoint = endpointFacts(input);
     const published = this.#publish(request, endpoint);

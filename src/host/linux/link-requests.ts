@@ -33,6 +33,7 @@ const IFLA_INFO_SLAVE_KIND = 4;
 const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFLA_BRPORT_HAIRPIN = 4;
+const IFLA_BRPORT_ISOLATED = 33;
 export const IFF_UP = 1;
 export const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8 } as const;
 const IFA_F_NODAD = 2;
@@ -103,8 +104,8 @@ export function encodeLinkOperation(operation: LinkOperation, indexOf: IndexOf):
           attributes: [u32(IFLA.MASTER, operation.bridge === null ? 0 : indexOf(operation.bridge))],
         }),
       ];
-    case 'setHairpin':
-      return [setHairpin(operation, indexOf)];
+    case 'setPort':
+      return [setPort(operation, indexOf)];
     case 'addAddress':
     case 'removeAddress':
       return [changeAddress(operation, indexOf)];
@@ -122,16 +123,24 @@ function alias(name: string, value: string | undefined): readonly Request[] {
     : [linkRequest(RTM.SETLINK, name, { attributes: [attribute(IFLA.IFALIAS, Buffer.from(value))] })];
 }
 
+function portFlags({ hairpin, isolated }: Omit<Of<'setPort'>, 'kind' | 'link'>): Buffer[] {
+  const flags: Buffer[] = [];
+  if (hairpin !== undefined) flags.push(u8(IFLA_BRPORT_HAIRPIN, hairpin ? 1 : 0));
+  if (isolated !== undefined) flags.push(u8(IFLA_BRPORT_ISOLATED, isolated ? 1 : 0));
+  return flags;
+}
+
 /** What the kernel takes only when the link exists. */
-function describeVeth({ name, alias, hairpin }: Of<'addVeth'>): readonly Request[] {
+function describeVeth({ name, alias, ...port }: Of<'addVeth'>): readonly Request[] {
   const attributes: Buffer[] = [];
   if (alias !== undefined) attributes.push(attribute(IFLA.IFALIAS, Buffer.from(alias)));
-  if (hairpin !== undefined) {
+  const flags = portFlags(port);
+  if (flags.length > 0) {
     attributes.push(
       nested(
         IFLA.LINKINFO,
         attribute(IFLA_INFO_SLAVE_KIND, Buffer.from('bridge')),
-        nested(IFLA_INFO_SLAVE_DATA, u8(IFLA_BRPORT_HAIRPIN, hairpin ? 1 : 0)),
+        nested(IFLA_INFO_SLAVE_DATA, ...flags),
       ),
     );
   }
@@ -166,8 +175,8 @@ function addVeth({ name, bridge, mtu, peer }: Of<'addVeth'>, indexOf: IndexOf): 
   );
 }
 
-function setHairpin({ link, enabled }: Of<'setHairpin'>, indexOf: IndexOf): Request {
-  const port = nested(IFLA.PROTINFO, u8(IFLA_BRPORT_HAIRPIN, enabled ? 1 : 0));
+function setPort({ link, ...flags }: Of<'setPort'>, indexOf: IndexOf): Request {
+  const port = nested(IFLA.PROTINFO, ...portFlags(flags));
   const payload = Buffer.concat([linkHeader({ family: AF_BRIDGE, index: indexOf(link) }), port]);
   return { operation: 'RTM_SETLINK', object: link, type: RTM.SETLINK, flags: 0, payload };
 }

@@ -57,7 +57,7 @@ test('bridge, veth into another namespace, addresses, routes', async (t) => {
         mtu: 1400,
         peer: { netns: box, name: 'eth0', mac: '02:42:ac:1e:00:02' },
       },
-      { kind: 'setHairpin', link: 'veth0', enabled: true },
+      { kind: 'setPort', link: 'veth0', hairpin: true, isolated: true },
     ],
     host,
   );
