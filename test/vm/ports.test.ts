@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { must, run, until } from '../support/command.ts';
 import { HOST_ADDRESS, startService } from './service.ts';
@@ -32,4 +33,17 @@ test('a published port answers on every address of the host, before and after a 
   assert.match(await fetchPage('127.0.0.1:8080'), /hello from gantry\/web/);
   await service.must(`/containers/${id}?force=1`, { method: 'DELETE' });
   assert.doesNotMatch(await must('nft', ['list', 'ruleset']), /8080/);
+});
+
+test('icc=false holds on a kernel without br_netfilter', async () => {
+  assert.ok(!existsSync('/proc/sys/net/bridge'), 'the kernel as Debian starts it');
+  await using service = await startService({ config: { icc: false } });
+  const id = await service.launch({ Cmd: ['sleep', '1000'] });
+  const { NetworkSettings } = (await service.must(`/containers/${id}/json`)).json as {
+    NetworkSettings: { Networks: { bridge: { IPAddress: string; Gateway: string } } };
+  };
+  const { IPAddress, Gateway } = NetworkSettings.Networks.bridge;
+  const script = `ping -c 1 -W 20 ${Gateway} | grep -c 'bytes from'; ping -c 1 -W 5 ${IPAddress} | grep -c 'bytes from'`;
+  const neighbour = await service.run({ Cmd: ['sh', '-c', script] });
+  assert.equal(neighbour.output, '1\n0\n', 'the host answers, the neighbour is not reached');
 });
