@@ -31,11 +31,12 @@ export async function downloadLayer(download: LayerDownload): Promise<void> {
     for await (const chunk of share.slowed(body.chunks)) {
       const fresh = skip === 0 ? chunk : chunk.subarray(Math.min(skip, chunk.length));
       skip -= chunk.length - fresh.length;
-      await writer.add(fresh);
+      if (fresh.length > 0) {
+        await writer.add(fresh);
+        position += fresh.length;
+        onBytes(position);
+      }
       giveBack(chunk);
-      if (fresh.length === 0) continue;
-      position += fresh.length;
-      onBytes(position);
     }
     await writer.end();
     intake.end();
