@@ -106,6 +106,17 @@ class Upload {
   }
 
   async run(): Promise<void> {
+    try {
+      await this.#bring();
+    } catch (error) {
+      // Nobody waits for that: who has left goes on with nothing of it.
+      if (this.#signal.aborted) void this.#forget();
+      else if (error instanceof RegistryError && error.status >= 500) await this.#forget();
+      throw error;
+    }
+  }
+
+  async #bring(): Promise<void> {
     let failures = 0;
     let reached = 0;
     for (;;) {
@@ -117,16 +128,11 @@ class Upload {
         await this.#sendFrom(offset);
         return;
       } catch (error) {
-        // Nobody waits for that: who has left goes on with nothing of it.
-        if (this.#signal.aborted) void this.#forget();
         this.#signal.throwIfAborted();
         const { rules, onRetry } = this.#sink;
         failures++;
         const delayMs = failures >= rules.tries ? null : this.#delay(error, failures);
-        if (delayMs === null) {
-          if (error instanceof RegistryError && error.status >= 500) await this.#forget();
-          throw error;
-        }
+        if (delayMs === null) throw error;
         onRetry(error, delayMs);
         await pause(delayMs, undefined, { signal: this.#signal });
       }

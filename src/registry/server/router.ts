@@ -126,19 +126,19 @@ function faultOf(error: unknown, log: Log): Fault {
 
 function refuse(fault: Fault, request: IncomingMessage, response: ServerResponse): void {
   const exchange = { request, response, query: new URLSearchParams(), method: request.method ?? '' };
+  const { socket } = request;
   const isOpen = !request.complete;
-  const headers = {
-    'content-type': 'application/json',
-    ...fault.headers,
-    ...(isOpen && { connection: 'close' }),
-  };
+  const headers = { 'content-type': 'application/json', ...fault.headers };
   answerBytes(exchange, fault.status, { headers, body: Buffer.from(JSON.stringify(fault)) });
   if (!isOpen) return;
-  // The rest of a refused body is taken for a moment, so that its sender gets to read the refusal.
+  // The rest of a refused body is taken for a moment, so that its sender gets to read the refusal. (With
+  // `Connection: close` node would end the connection at once, and what comes then takes the answer along.)
   request.on('error', () => undefined);
   request.resume();
-  const end = setTimeout(() => request.destroy(), LIMITS.refusedBodyMs);
-  request.once('close', () => clearTimeout(end));
+  const end = setTimeout(() => {
+    if (!request.complete) socket.destroy();
+  }, LIMITS.refusedBodyMs);
+  socket.once('close', () => clearTimeout(end));
 }
 
 /** Never throws: every request gets an answer or loses its connection. */
