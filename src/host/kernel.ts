@@ -226,7 +226,7 @@ export interface Mounts {
    * it with `files.slow.close`: the last close writes back the upper file system.
    */
   overlay(options: OverlayOptions): Promise<number>;
-  /** A detached bind mount of a host path (`recursive`: with everything mounted below it). */
+  /** A detached bind mount of a host path (`recursive`: with everything mounted below it), without peers. */
   cloneTree(
     path: string,
     options?: {

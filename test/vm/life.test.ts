@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { until } from '../support/command.ts';
+import { must, until } from '../support/command.ts';
 import { startService } from './service.ts';
 
 test('a container runs: output, exit code, exec, the layers of an overlay without lowerdir+', async () => {
@@ -21,6 +21,16 @@ test('a container runs: output, exit code, exec, the layers of an overlay withou
   assert.equal(await service.logs(id), 'started\n');
   const client = await service.gantry(['run', '--rm', 'busybox', 'sh', '-c', 'echo out; exit 3']);
   assert.deepEqual([client.exit, client.stdout], [3, 'out\n'], client.stderr);
+});
+
+test('whole trees instead of layers, on a host whose mounts are all shared', async () => {
+  await using service = await startService({ config: { 'storage-driver': 'vfs' } });
+  assert.match((await must('findmnt', ['-no', 'PROPAGATION', '/'])).trim(), /^shared/);
+  for (const runtime of ['gantry', 'runc']) {
+    const body = { Cmd: ['sh', '-c', 'echo x > /x && cat /x'], HostConfig: { Runtime: runtime } };
+    const { exit, output } = await service.run(body);
+    assert.deepEqual([exit, output], [0, 'x\n'], runtime);
+  }
 });
 
 test('containers outlive SIGKILL of the daemon, and what ended meanwhile is known', async () => {

@@ -13,7 +13,7 @@ const TEST = `${NODE} --test --test-isolation=none --test-reporter=./tools/test-
  * Tests of `npm test` that run in the machine as well: of each room what depends on the kernel, and needs no
  * compiler.
  */
-export const FURTHER: readonly string[] = [];
+export const FURTHER: readonly string[] = ['test/integration/container', 'test/integration/launcher'];
 
 /** What one run does in the machine. */
 export interface Plan {

@@ -6,7 +6,7 @@ import type { MountEntry, Mounts, OverlayOptions, Processes, Sockets } from '../
 import { errnoNumber, kernelError } from './errno.ts';
 import { AT, O } from './file-paths.ts';
 import { parseMountTable } from './mount-table.ts';
-import { createShiftedOverlays, idmapAttributes } from './shifted-overlay.ts';
+import { MOUNT_ATTR_BYTES, createShiftedOverlays, idmapAttributes } from './shifted-overlay.ts';
 import { bare, type Call, check, one, type Operation, type Sys } from './sys.ts';
 
 const FSOPEN_CLOEXEC = 1;
@@ -75,10 +75,15 @@ export function createMounts(deps: MountDeps): Mounts {
   };
 }
 
+const MS_PRIVATE = 1n << 18n;
+/** In the kernel's mount_attr. */
+const PROPAGATION_OFFSET = 16;
+
 function* openTree(path: string, flags: number, userns: number | undefined): Operation<number> {
   const tree = yield* one(path, 'open_tree', AT.FDCWD, path, flags);
-  if (userns === undefined) return tree;
-  const attributes = idmapAttributes(userns);
+  const attributes = userns === undefined ? Buffer.alloc(MOUNT_ATTR_BYTES) : idmapAttributes(userns);
+  // Service managers share all mounts of a host, and what has peers cannot become a root.
+  attributes.writeBigUInt64LE(MS_PRIVATE, PROPAGATION_OFFSET);
   const how = AT.EMPTY_PATH | (flags & AT_RECURSIVE);
   const result = yield* bare('mount_setattr', tree, '', how, attributes, attributes.length);
   if (result < 0) yield [['close', tree]];
