@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -106,4 +107,23 @@ test('reads blanks in mount points', () => {
     [entry?.mountPoint, entry?.type, entry?.superOptions],
     ['/mnt 2', 'ext3', 'rw,errors=continue'],
   );
+});
+
+test('a cloned tree has no peers, although the mounts of the host are shared', (t) => {
+  const base = scratch(t);
+  mkdirSync(join(base, 'target'));
+  // What is attached to a shared mount becomes shared, so that the parent stops it in between.
+  const script = `
+    const { createKernel } = await import('${import.meta.resolve('../real.ts')}');
+    const { mounts } = createKernel();
+    const tree = await mounts.cloneTree('${base}');
+    process.getBuiltinModule('node:child_process').execFileSync('mount', ['--make-rprivate', '/']);
+    mounts.attach(tree, '${base}/target');
+    console.log(process.getBuiltinModule('node:fs').readFileSync('/proc/self/mountinfo', 'utf8'));
+    process.exit(0);`;
+  const shell = 'mount --make-rshared / && exec "$0" --input-type=module -e "$1"';
+  const given = ['--mount', 'sh', '-c', shell, process.execPath, script];
+  const lines = execFileSync('unshare', given, { encoding: 'utf8' }).split('\n');
+  const tree = lines.find((line) => line.includes(` ${base}/target `)) ?? assert.fail('it is attached');
+  assert.ok(!tree.includes(' shared:'), tree);
 });
