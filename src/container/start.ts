@@ -27,7 +27,7 @@ import {
 } from './start/findings.ts';
 import { unlessGivenUp } from './start/give-up.ts';
 import { findJoined, type Joined } from './start/joined.ts';
-import { networkFileSteps } from './start/network-files.ts';
+import { type NetworkFileSources, networkFileSteps } from './start/network-files.ts';
 import { prepareTree } from './start/tree.ts';
 import { openNamespace, type StartNamespace } from './start/user-namespace.ts';
 import { transition } from './state.ts';
@@ -273,8 +273,8 @@ async function prepareNetwork(
   }
   const wish = record.networks[mode];
   const isOnBridge = mode === 'bridge';
-  try {
-    const sandbox = await deps.networks.sandbox.prepare({
+  const sandbox = await deps.networks.sandbox
+    .prepare({
       containerId: record.id,
       name: record.name,
       mode,
@@ -287,20 +287,33 @@ async function prepareNetwork(
       portBindings: isOnBridge ? portsOf(host) : undefined,
       exposedPorts: isOnBridge ? Object.keys(config.ExposedPorts ?? {}) : undefined,
       publishAll: isOnBridge && host.PublishAllPorts,
-    });
-    entry.sandbox = deps.networks.sandbox.facts(record.id) ?? null;
-    const sources = { record, sandbox, settings: deps.settings, directory, owner };
-    const steps = networkFileSteps({ ...sources, hostGateway: deps.networks.hostGateway() });
-    const files = (deps.files ?? PLAIN_FILES).carryOut(steps).catch((error: unknown) => {
+    })
+    .catch((error: unknown) => {
       throw networkFailure(error);
     });
-    files.catch(() => undefined);
-    // The intent before the kernel has anything of it that others see.
-    await room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
-    return { sandbox, files };
-  } catch (error) {
+  entry.sandbox = deps.networks.sandbox.facts(record.id) ?? null;
+  // The intent before the kernel has anything of it that others see.
+  await room.ledger.writeRunning(entry, 'starting', deps.facts.bootId);
+  return { sandbox, files: writeNetworkFiles(room, record, { sandbox, directory, owner }) };
+}
+
+/** Begins at once; who does not wait is told nothing. */
+function writeNetworkFiles(
+  { deps }: Room,
+  record: ContainerRecord,
+  parts: Pick<NetworkFileSources, 'sandbox' | 'directory' | 'owner'>,
+): Promise<void> {
+  const steps = networkFileSteps({
+    ...parts,
+    record,
+    settings: deps.settings,
+    hostGateway: deps.networks.hostGateway(),
+  });
+  const files = (deps.files ?? PLAIN_FILES).carryOut(steps).catch((error: unknown) => {
     throw networkFailure(error);
-  }
+  });
+  files.catch(() => undefined);
+  return files;
 }
 
 async function connectNetwork({ networks }: Room['deps'], id: string): Promise<void> {

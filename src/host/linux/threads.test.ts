@@ -19,14 +19,18 @@ function niceOfThis(): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
 }
 
-test('the main thread keeps its priority; pools and workers give way, children are born as before', async () => {
+test('V8 and workers give way to the main thread and to the pool; children are born as before', async () => {
   const before = niceOfThis();
   const { threads: calls, processes } = createKernel();
   await readFile('/proc/self/stat');
   calls.favourMain();
   assert.equal(niceOfThis(), before);
-  const pool = threads().filter(({ name }) => name === 'libuv-worker');
-  assert.ok(pool.length > 0 && pool.every(({ nice }) => nice === Math.min(19, before + 5)));
+  const named = (wanted: string): number[] =>
+    threads().flatMap(({ name, nice }) => (name === wanted ? [nice] : []));
+  const computing = named('node-V8Worker');
+  assert.ok(computing.length > 0 && computing.every((nice) => nice === Math.min(19, before + 5)));
+  const pool = named('libuv-worker');
+  assert.ok(pool.length > 0 && pool.every((nice) => nice === before), 'requests wait for what it does');
   const source = `const { createKernel } = await import(${JSON.stringify(import.meta.resolve('../real.ts'))});
     createKernel().threads.giveWay(); (await import('node:worker_threads')).parentPort.postMessage(1);
     setInterval(() => undefined, 1000);`;

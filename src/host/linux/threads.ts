@@ -8,9 +8,9 @@ const PRIORITY_ZERO = 20;
 const LEAST = 19;
 /** A thread that computes for seconds has a tenth of a processor beside one that does not. */
 const WORKER_STEPS = 10;
-const POOL_STEPS = 5;
-/** As libuv and V8 name the threads of their pools. */
-const POOL_THREADS: readonly string[] = ['libuv-worker', 'node-V8Worker'];
+const COMPUTING_STEPS = 5;
+/** As V8's threads are named. Those of libuv's pool do what requests wait for: they keep their turn. */
+const COMPUTING_THREAD = 'node-V8Worker';
 
 /* struct sched_attr, as of its first version. */
 const ATTR_BYTES = 48;
@@ -18,11 +18,11 @@ const ATTR = { flags: 8, nice: 16, runtime: 24 } as const;
 const RESET_ON_FORK = 0x01n;
 const SLICE_NANOS = 100_000n;
 
-function poolThreads(): readonly number[] {
+function computingThreads(): readonly number[] {
   return readdirSync('/proc/self/task')
     .filter((tid) => {
       try {
-        return POOL_THREADS.includes(readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim());
+        return readFileSync(`/proc/self/task/${tid}/comm`, 'utf8').trim() === COMPUTING_THREAD;
       } catch {
         return false;
       }
@@ -45,7 +45,7 @@ export function createThreads(sys: Sys): Threads {
       attr.writeInt32LE(niceOf(0), ATTR.nice);
       attr.writeBigUInt64LE(SLICE_NANOS, ATTR.runtime);
       sys.raw('sched_setattr', 0, attr, 0);
-      for (const tid of poolThreads()) lower(tid, POOL_STEPS);
+      for (const tid of computingThreads()) lower(tid, COMPUTING_STEPS);
     },
   };
 }
