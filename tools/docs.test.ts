@@ -34,6 +34,11 @@ test('files that the documents name exist', () => {
   assert.deepEqual(missing, []);
 });
 
+test('no table waits for a word', () => {
+  const waiting = pages().filter((page) => /\| @\w/.test(readFileSync(page, 'utf8')));
+  assert.deepEqual(waiting, []);
+});
+
 function cells(page: string, column: number): Map<string, string> {
   const rows = readFileSync(join(ROOT, page), 'utf8').matchAll(/^\| `(\w+)` \|(.*)\|$/gm);
   return new Map(

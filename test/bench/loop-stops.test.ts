@@ -29,6 +29,11 @@ test('a stop begins when the thread is woken, and what it waits for is told apar
   assert.equal(Math.round(stops.longestWithoutQueueMs), 7);
 });
 
+test('a stop that has not ended counts as far as it was seen', () => {
+  const trace = [enter(0), out(1, 'S'), wake(10), into(10), leave(10), out(25, 'R+')].join('\n');
+  assert.equal(Math.round(readStops(trace, 7, 100).longest.ms), 15);
+});
+
 test('the wait that 999 of 1000 moments do not exceed', () => {
   const stop = (at: number, ms: number): string[] => [leave(at), enter(at + ms)];
   // In 10 seconds, 10 ms may wait for longer: the last ones before a stop of 20 and two of 10 end.

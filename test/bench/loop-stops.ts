@@ -5,7 +5,7 @@
  * system call; nothing is measured in the process itself.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 
 const TRACING = '/sys/kernel/tracing';
 const EVENTS = [
@@ -102,6 +102,10 @@ class Stops {
 
   #enter(atMs: number): void {
     this.#isPolling = true;
+    this.#end(atMs);
+  }
+
+  #end(atMs: number): void {
     if (this.#begin === null) return;
     this.found.push({
       atMs: this.#begin,
@@ -110,6 +114,11 @@ class Stops {
       queuedMs: this.#queued,
     });
     this.#begin = null;
+  }
+
+  /** A stop that goes on counts as far as it was seen. */
+  close(): void {
+    this.#end(this.#last);
   }
 }
 
@@ -130,6 +139,7 @@ function quantile(lengths: readonly number[], totalMs: number, part: number): nu
 export function readStops(trace: string, tid: number, totalMs: number): LoopStops {
   const stops = new Stops(tid);
   for (const line of trace.split('\n')) stops.line(line);
+  stops.close();
   const { found } = stops;
   const most = (of: (one: LoopStop) => number): LoopStop =>
     found.reduce((best, one) => (of(one) > of(best) ? one : best), NONE);
@@ -145,6 +155,15 @@ export function readStops(trace: string, tid: number, totalMs: number): LoopStop
     p999WithoutQueueMs: quantile(found.map(own), totalMs, 0.999),
     all: found,
   };
+}
+
+/** Events that the buffers had no room for would make every figure better. */
+async function refuseLosses(folder: string): Promise<void> {
+  for (const cpu of await readdir(`${folder}/per_cpu`)) {
+    const stats = await readFile(`${folder}/per_cpu/${cpu}/stats`, 'utf8');
+    const lost = /^(?:overrun|commit overrun|dropped events): [1-9].*$/m.exec(stats);
+    if (lost !== null) throw new Error(`the kernel's tracer lost events (${cpu}: ${lost[0]})`);
+  }
 }
 
 /** Traces the main thread of a process; null where the kernel has no tracer. */
@@ -169,6 +188,7 @@ export async function traceLoop(pid: number): Promise<{ stop(): Promise<LoopStop
       try {
         const totalMs = performance.now() - began;
         await write('tracing_on', '0');
+        await refuseLosses(folder);
         return readStops(await readFile(`${folder}/trace`, 'utf8'), pid, totalMs);
       } finally {
         await rmdir(folder);
