@@ -33,18 +33,16 @@ async function listAt(daemon: TestDaemon, path: string): Promise<List | null> {
 }
 
 for (const kind of ['gantry', 'docker-registry'] as readonly RealKind[]) {
-  const missing = registryIsMissing(kind);
   registryTest(
     `a manifest with a subject goes out byte for byte and is listed: ${kind}`,
     {
-      ...{ hosts: { [FROM]: [OPEN_REGISTRY] }, tls: 'none' },
+      ...{ hosts: { [FROM]: [OPEN_REGISTRY] }, tls: 'none', skip: registryIsMissing(kind) },
       images: ['one', 'two'].map((tag) => ({
         ...{ documents: 'oci' as const, repository: 'signed', tags: [tag], layers: smallLayers(tag) },
         manifestFields: fields(tag) as Readonly<Record<string, unknown>>,
       })),
     },
     async ({ daemon, standin }) => {
-      if (missing !== false) return;
       const enter = ['nsenter', `--net=/run/netns/${daemon.network}`, '--'];
       await using _registry = await startRegistry({ kind, address: TO, enter });
       const digests = standin.images.map(({ digest }) => digest);

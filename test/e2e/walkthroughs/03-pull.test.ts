@@ -1,30 +1,51 @@
 import assert from 'node:assert/strict';
+import type { TestDaemon } from '../../support/daemon.ts';
 import { registryTest, smallLayers } from '../../support/registry/fixture.ts';
 import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
+import { type RealKind, registryIsMissing, startRegistry } from '../../support/registry/real.ts';
 
 const R = '127.0.0.1:5000';
+const REAL = '127.0.0.1:5001';
 const shared = Array.from({ length: 7 }, (_, index) => smallLayers(`shared ${index}`)[1] ?? []);
 const own = (tag: string) => [{ path: `only-in-${tag}`, content: tag }];
 
+const images = ['latest', '5.7'].map((tag) => ({
+  ...{ repository: 'db', tags: [tag], layers: [...shared, own(tag)] },
+}));
+
+interface Pulled {
+  readonly first: string;
+  readonly second: string;
+}
+
+/** Both tags, one after the other, with what `between` is for done between them. */
+async function pullBoth(
+  daemon: TestDaemon,
+  of: { readonly registry: string; readonly between: () => Promise<unknown> },
+): Promise<Pulled> {
+  const first = await daemon.mustDocker(['pull', `${of.registry}/db`]);
+  await of.between();
+  const second = await daemon.mustDocker(['pull', `${of.registry}/db:5.7`]);
+  return { first, second };
+}
+
+function assertSaid({ first, second }: Pulled, of: { registry: string; digest: string }): void {
+  assert.match(first, /^Using default tag: latest\nlatest: Pulling from db\n/);
+  assert.equal(first.match(/: Pull complete$/gm)?.length, 8);
+  assert.match(second, /^5\.7: Pulling from db\n/);
+  assert.equal(second.match(/: Already exists$/gm)?.length, 7);
+  assert.equal(second.match(/: Pull complete$/gm)?.length, 1);
+  assert.match(second, new RegExp(`Digest: ${of.digest}`));
+  assert.match(second, new RegExp(`Status: Downloaded newer image for ${of.registry}/db:5.7`));
+}
+
 registryTest(
   '03: layers that are here are not fetched again',
-  {
-    ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' },
-    images: [
-      { repository: 'db', tags: ['latest'], layers: [...shared, own('latest')] },
-      { repository: 'db', tags: ['5.7'], layers: [...shared, own('5.7')] },
-    ],
-  },
+  { ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' }, images },
   async ({ daemon, standin }) => {
-    const first = await daemon.mustDocker(['pull', `${R}/db`]);
-    assert.match(first, /^Using default tag: latest\nlatest: Pulling from db\n/);
-    assert.equal(first.match(/: Pull complete$/gm)?.length, 8);
-    await standin.ledger({ clear: true });
-    const second = await daemon.mustDocker(['pull', `${R}/db:5.7`]);
-    assert.match(second, /^5\.7: Pulling from db\n/);
-    assert.equal(second.match(/: Already exists$/gm)?.length, 7);
-    assert.match(second, new RegExp(`Digest: ${standin.images[1]?.digest}`));
-    assert.match(second, new RegExp(`Status: Downloaded newer image for ${R}/db:5.7`));
+    const between = () => standin.ledger({ clear: true });
+    const pulled = await pullBoth(daemon, { registry: R, between });
+    assertSaid(pulled, { registry: R, digest: standin.images[1]?.digest ?? '' });
     const fetched = (await standin.ledger()).entries.filter(
       ({ method, url }) => method === 'GET' && url.includes('/blobs/'),
     );
@@ -33,3 +54,26 @@ registryTest(
     assert.equal(fetched.length, 2, 'the configuration and one layer');
   },
 );
+
+for (const kind of ['gantry', 'docker-registry'] as readonly RealKind[])
+  registryTest(
+    `03: layers that are here are not fetched again: ${kind}`,
+    {
+      ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none', skip: registryIsMissing(kind) },
+      images,
+    },
+    async ({ daemon, standin }) => {
+      const enter = ['nsenter', `--net=/run/netns/${daemon.network}`, '--'];
+      await using _registry = await startRegistry({ kind, address: REAL, enter });
+      const names = ['latest', '5.7'].map((tag) => [`${R}/db:${tag}`, `${REAL}/db:${tag}`] as const);
+      for (const [here, there] of names) {
+        await daemon.mustDocker(['pull', '-q', here]);
+        await daemon.mustDocker(['tag', here, there]);
+        await daemon.mustDocker(['push', '-q', there]);
+      }
+      await daemon.mustDocker(['rmi', ...names.flat()]);
+      const between = () => Promise.resolve();
+      const pulled = await pullBoth(daemon, { registry: REAL, between });
+      assertSaid(pulled, { registry: REAL, digest: standin.images[1]?.digest ?? '' });
+    },
+  );

@@ -17,6 +17,8 @@ export interface RegistryTest {
 export interface RegistryTestOptions extends StandinOptions {
   readonly daemon?: DaemonOptions;
   readonly timeoutMs?: number;
+  /** Why it cannot run here, in the words of test/reference/skips.json, or `false`. */
+  readonly skip?: string | false;
 }
 
 /** A test of a daemon beside a stand-in registry that it trusts, with a leak check at its end. */
@@ -26,7 +28,7 @@ export function registryTest(
   body: (given: RegistryTest) => Promise<void>,
 ): void {
   test(name, { timeout: options.timeoutMs ?? 120_000 }, async (context) => {
-    const reason = await dockerIsMissing();
+    const reason = options.skip || (await dockerIsMissing());
     if (reason !== false) return context.skip(reason);
     const folder = await mkdtemp('/tmp/gantry-registry-');
     try {
