@@ -3,6 +3,7 @@ import { parseChallenges } from '../../src/registry/auth/challenge.ts';
 import { readRefusal } from '../../src/registry/client/answer-error.ts';
 import { nextPage, parseLink } from '../../src/registry/client/paging.ts';
 import { parseContentRange, parseUploadRange } from '../../src/registry/client/ranges.ts';
+import { parseChunkRange, parseRange } from '../../src/registry/server/ranges.ts';
 import { nextHop } from '../../src/registry/transport/redirects.ts';
 import { mutate } from './mutate.ts';
 import { type Chance, fuzz } from './rounds.ts';
@@ -47,6 +48,41 @@ fuzz('ranges: whole numbers in order', { short: 4000 }, (chance) => {
   }
   const upload = parseUploadRange(changed('bytes=0-1999', chance));
   assert.ok(upload === null || (Number.isSafeInteger(upload) && upload >= 0));
+});
+
+const WANTED = ['bytes=0-1999', 'bytes=1000-', 'bytes=-10', 'bytes= 5 - 7 ', 'bytes=0-1,2-3', 'lines=0-1'];
+
+fuzz('Range at our registry: bytes of the blob, never others', { short: 4000 }, (chance) => {
+  const sizeBytes = chance.flip(0.1) ? 0 : chance.below(3000);
+  const header = chance.flip(0.1) ? chance.pick(WANTED) : changed(chance.pick(WANTED), chance);
+  const range = parseRange(header, sizeBytes);
+  // Everything is the answer to what is not one range of bytes.
+  const isOne = /^bytes=\s*(\d+\s*-\s*\d*|-\s*\d+)\s*$/.test(header);
+  assert.equal(range === 'all', !isOne, header);
+  if (typeof range === 'string') return;
+  const [, first = '', last = ''] = /(\d*)\s*-\s*(\d*)/.exec(header) ?? [];
+  assert.ok(Number.isSafeInteger(range.start) && Number.isSafeInteger(range.end), header);
+  assert.ok(0 <= range.start && range.start <= range.end && range.end < sizeBytes, header);
+  if (first !== '') assert.equal(range.start, Number(first), header);
+  else assert.equal(range.end - range.start + 1, Math.min(Number(last), sizeBytes), header);
+  if (first !== '' && last !== '') assert.equal(range.end, Math.min(Number(last), sizeBytes - 1), header);
+});
+
+const CHUNKS = ['0-1999', 'bytes 1000-1999/20000', 'bytes=7-7/*', '100000000000000-999999999999999'];
+
+fuzz('Content-Range of chunks: what was said, in order, or bad', { short: 4000 }, (chance) => {
+  const header = chance.flip(0.1) ? chance.pick(CHUNKS) : changed(chance.pick(CHUNKS), chance);
+  const range = parseChunkRange(header);
+  assert.notEqual(range, null);
+  if (range === null || range === 'bad') {
+    assert.ok(
+      !/^\d{1,15}-\d{1,15}$/.test(header) || Number(header.split('-')[1]) < Number.parseInt(header, 10),
+    );
+    return;
+  }
+  const [, first, last] = /(\d+)-(\d+)/.exec(header) ?? [];
+  assert.deepEqual([range.start, range.end], [Number(first), Number(last)], header);
+  assert.ok(Number.isSafeInteger(range.end) && range.start <= range.end, header);
 });
 
 fuzz('Location: Authorization stays with its origin', { short: 2000 }, (chance) => {
