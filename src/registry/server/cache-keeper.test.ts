@@ -25,9 +25,10 @@ interface Made {
   readonly layerDigest: ContentName;
 }
 
-function image(layer: Buffer = randomBytes(LAYER_BYTES)): Made {
+/** `size` is what its manifest says of the layer. */
+function image(layer: Buffer = randomBytes(LAYER_BYTES), size: number = layer.length): Made {
   const layerDigest = digestOf(layer) as string as ContentName;
-  const layers = [{ mediaType: 'x/l', digest: layerDigest, size: layer.length }];
+  const layers = [{ mediaType: 'x/l', digest: layerDigest, size }];
   const salt = randomBytes(8).toString('hex');
   const document = { schemaVersion: 2, mediaType: TYPE, config: layers[0], layers, annotations: { salt } };
   const manifest = Buffer.from(JSON.stringify(document));
@@ -72,10 +73,9 @@ class Cached implements AsyncDisposable {
     assert.ok(made !== undefined);
     await this.cache.manifest(repo, { kind: 'tag', tag: 'v' });
     if (this.store.find(repo)?.blobs.has(made.layerDigest) === true) return;
-    const range = { start: 0, end: made.layer.length - 1 };
     const source = this.cache.blob(repo, made.layerDigest);
     assert.ok(source !== null, `${repo}: nobody named the layer`);
-    await text(source.open(range));
+    await text(source.open({ start: 0, end: source.sizeBytes - 1 }));
   }
 
   has(repo: string): boolean {
@@ -103,7 +103,10 @@ class Cached implements AsyncDisposable {
         this.asked.push(`manifest ${path}`),
         { mediaType: TYPE, digest: made().digest, bytes: made().manifest, from: 'upstream' }
       ),
-      blob: async () => (this.asked.push(`blob ${path}`), { offset: 0, chunks: once(made().layer) }),
+      blob: async (_want, { offset }) => (
+        this.asked.push(`blob ${path}`),
+        { offset, chunks: once(made().layer.subarray(offset)) }
+      ),
       referrers: async () => [],
     };
   }
@@ -211,6 +214,59 @@ test('a layer that two images have stays until both are gone', async () => {
   );
   const left = await at.blobs.list();
   assert.ok(left.includes(digestOf(shared)));
+});
+
+test('a size that is not true empties nothing', async () => {
+  await using at = await start(3);
+  for (const repo of ['a', 'b']) await pulled(at, repo);
+  at.nowMs += LONG_MS;
+  const bytes = Buffer.from('few');
+  for (const size of [3 * LAYER_BYTES, 100 * LAYER_BYTES]) {
+    at.add('liar', image(bytes, size));
+    at.nowMs += LIMITS.registryTagFreshMs;
+    await assert.rejects(at.pull('liar'), /bytes came|did not give/, String(size));
+  }
+  await at.cache.trim();
+  assert.deepEqual(
+    ['a', 'b'].map((repo) => at.has(repo)),
+    [true, true],
+  );
+});
+
+test('there is room again when a blob has come', async () => {
+  await using at = await start(2);
+  at.nowMs += LONG_MS;
+  for (const repo of ['a', 'b']) await pulled(at, repo);
+  at.nowMs += LONG_MS;
+  await pulled(at, 'c');
+  const untilMs = performance.now() + 5000;
+  while (at.has('b') && performance.now() < untilMs) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((repo) => at.has(repo)),
+    [false, false, true],
+  );
+});
+
+test('a blob that is larger than the cache passes by, whole, in part, and never with wrong bytes', async () => {
+  await using at = await start(1);
+  const layer = Buffer.from(randomBytes(LAYER_BYTES).toString('hex'));
+  const { layerDigest } = at.add('big', image(layer));
+  await at.cache.manifest('big', { kind: 'tag', tag: 'v' });
+  const read = (start: number, end: number): Promise<string> => {
+    const source = at.cache.blob('big', layerDigest);
+    assert.equal(source?.sizeBytes, layer.length);
+    return text(source.open({ start, end }));
+  };
+  assert.equal(await read(0, layer.length - 1), layer.toString());
+  assert.equal(await read(5, 9), layer.toString().slice(5, 10));
+  assert.equal(await read(7, layer.length - 1), layer.toString().slice(7));
+  assert.equal(at.has('big'), false);
+  assert.equal(at.blobs.openUploads, 0);
+  const made = at.upstream.get('big') as Made;
+  at.upstream.set('big', { ...made, layer: Buffer.alloc(layer.length) });
+  await assert.rejects(read(0, layer.length - 1), /another blob/);
+  at.upstream.set('big', { ...made, layer: layer.subarray(1) });
+  await assert.rejects(read(0, layer.length - 1), /bytes came/);
 });
 
 test('a restart knows what was used last; nothing goes right after it', async () => {

@@ -9,7 +9,7 @@ export interface CacheKeeperOptions {
   readonly nowMs: () => number;
   /** What the contents may have together. */
   readonly maxBytes: number;
-  /** Bytes that are on their way into the store. */
+  /** Bytes that have come and are not in the store yet. */
   readonly arrivingBytes: () => number;
 }
 
@@ -86,6 +86,12 @@ export class CacheKeeper {
     const used = [...this.#unsaved.values()];
     this.#unsaved.clear();
     if (used.length > 0) await this.#options.store.noteUse(used);
+  }
+
+  /** Waits for what is being removed, and saves. */
+  async close(): Promise<void> {
+    await this.#trimming?.catch(() => undefined);
+    await this.save();
   }
 
   #note(repo: string, digest: ContentName): void {

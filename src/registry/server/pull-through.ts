@@ -12,6 +12,7 @@ import type { ContentName } from './content-name.ts';
 import { Fault, manifestUnknown, STATUS } from './fault.ts';
 import { manifestEntry } from './manifest-entry.ts';
 import { parseManifestDocument } from './manifest-document.ts';
+import { passBlob } from './passing-blob.ts';
 import type { RepositoryStore } from './repository-store.ts';
 import type { ManifestReference } from './route.ts';
 
@@ -77,15 +78,19 @@ export class PullThrough {
     if (digest !== undefined) this.#keeper.manifestUsed(repo, digest);
   }
 
-  /** Null: no manifest that came through here names it. */
+  /** Null: no manifest that came through here names it. One that is larger than the cache passes by. */
   blob(repo: string, digest: ContentName): BlobSource | null {
     const sizeBytes = this.#options.store.find(repo)?.promised.get(digest)?.sizeBytes;
     if (sizeBytes === undefined || !isDigest(digest)) return null;
+    const { upstream, maxBytes = LIMITS.registryCacheBytes } = this.#options;
+    const { signal } = this.#stop;
     return {
       sizeBytes,
       open: (range) => {
+        if (sizeBytes > maxBytes)
+          return bytesOf(passBlob({ upstream: upstream(repo), digest, sizeBytes, signal }, range));
         const arrival = this.#arrivals.get(digest) ?? this.#fetchBlob(repo, digest, sizeBytes);
-        return Readable.from(this.#bytes(arrival, digest, range), { objectMode: false });
+        return bytesOf(this.#bytes(arrival, digest, range));
       },
     };
   }
@@ -122,7 +127,7 @@ export class PullThrough {
     this.#stop.abort(new Error('the registry is shutting down'));
     while (this.#arrivals.size > 0) await [...this.#arrivals.values()][0]?.changed.promise;
     await Promise.allSettled(this.#fetches.values());
-    await this.#keeper.save();
+    await this.#keeper.close();
   }
 
   async #seeTo(repo: string, reference: ManifestReference): Promise<void> {
@@ -160,10 +165,11 @@ export class PullThrough {
     }
   }
 
+  /** What has come: how much more will come is only what somebody says. */
   #arrivingBytes(): number {
     let sum = 0;
-    for (const [digest, { sizeBytes }] of this.#arrivals)
-      if (!this.#options.store.index.isUsed(digest)) sum += sizeBytes;
+    for (const [digest, { sizeBytes, upload }] of this.#arrivals)
+      if (!this.#options.store.index.isUsed(digest)) sum += Math.min(sizeBytes, upload?.sizeBytes ?? 0);
     return sum;
   }
 
@@ -227,6 +233,7 @@ export class PullThrough {
       this.#arrivals.delete(digest);
       served();
       arrival.changed.resolve();
+      if (!this.#stop.signal.aborted) this.#makeRoom();
     };
     this.#makeRoom();
     this.#download(repo, digest, arrival).then(
@@ -290,6 +297,10 @@ export class PullThrough {
       yield bytes;
     }
   }
+}
+
+function bytesOf(chunks: AsyncIterable<Buffer>): Readable {
+  return Readable.from(chunks, { objectMode: false });
 }
 
 /** Tells the readers after each chunk that was written. */
