@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { silentLog } from '#base/log.ts';
 import { type Digest, digestOf } from '#oci/digest.ts';
 import type { UpstreamRepository } from '../server-ports.ts';
 import type { ContentName } from './content-name.ts';
+import { parseManifestDocument } from './manifest-document.ts';
+import { manifestEntry } from './manifest-entry.ts';
 import { PullThrough } from './pull-through.ts';
 import { RepositoryStore } from './repository-store.ts';
 import { MemoryBlobs } from './testing/memory-blobs.ts';
@@ -47,6 +50,8 @@ class Cached implements AsyncDisposable {
   readonly #directory: string;
   readonly #maxBytes: number;
   nowMs = 0;
+  /** The upstream has nothing. */
+  missing = false;
   store!: RepositoryStore;
   cache!: PullThrough;
 
@@ -90,6 +95,7 @@ class Cached implements AsyncDisposable {
 
   #repository(path: string): UpstreamRepository {
     const made = (): Made => {
+      if (this.missing) throw new EngineError('notFound', 'manifest unknown');
       const found = this.upstream.get(path);
       if (found === undefined) throw new Error('connection refused');
       return found;
@@ -104,8 +110,7 @@ class Cached implements AsyncDisposable {
         { mediaType: TYPE, digest: made().digest, bytes: made().manifest, from: 'upstream' }
       ),
       blob: async (_want, { offset }) => (
-        this.asked.push(`blob ${path}`),
-        { offset, chunks: once(made().layer.subarray(offset)) }
+        this.asked.push(`blob ${path}`), { offset, chunks: once(made().layer.subarray(offset)) }
       ),
       referrers: async () => [],
     };
@@ -115,6 +120,16 @@ class Cached implements AsyncDisposable {
     await this.close();
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** As clients did while it was no cache. */
+async function pushed(at: Cached, repo: string, made: Made): Promise<void> {
+  const upload = await at.blobs.begin(repo);
+  await upload.append(once(made.layer));
+  await at.store.commitBlob(repo, made.layerDigest, upload);
+  const entry = manifestEntry(made.manifest, parseManifestDocument(made.manifest, TYPE));
+  const digest = made.digest as string as ContentName;
+  await at.store.putManifest({ repo, digest, entry, tags: ['own'] }, made.manifest);
 }
 
 async function start(layers: number): Promise<Cached> {
@@ -267,6 +282,36 @@ test('a blob that is larger than the cache passes by, whole, in part, and never 
   await assert.rejects(read(0, layer.length - 1), /another blob/);
   at.upstream.set('big', { ...made, layer: layer.subarray(1) });
   await assert.rejects(read(0, layer.length - 1), /bytes came/);
+});
+
+test('what was pushed stays, with layers that fetched ones have too, and with its tag', async () => {
+  await using at = await start(1);
+  const shared = randomBytes(LAYER_BYTES);
+  const own = image(shared);
+  await pushed(at, 'a', own);
+  await pushed(at, 'b', image());
+  const both = image();
+  await pushed(at, 'c', both);
+  at.add('c', both);
+  await at.pull('c');
+  at.nowMs += LONG_MS;
+  at.add('a', image(shared));
+  await at.pull('a');
+  const fetched = at.upstream.get('a')?.digest as string as ContentName;
+  await at.close();
+  await at.open();
+  at.nowMs += 2 * LONG_MS;
+  await at.cache.trim();
+  const { manifests, blobs } = at.store.find('a') ?? assert.fail('all of it is gone');
+  assert.equal(manifests.has(fetched), false);
+  assert.equal(manifests.has(own.digest as string as ContentName), true);
+  assert.equal(blobs.has(own.layerDigest), true);
+  assert.equal(await at.blobs.has(own.layerDigest as string as Digest), true);
+  assert.equal(at.store.find('b')?.manifests.size, 1);
+  assert.equal(at.store.find('c')?.manifests.size, 1, 'pushed, and fetched later');
+  at.missing = true;
+  await at.cache.manifest('b', { kind: 'tag', tag: 'own' });
+  assert.equal(at.store.find('b')?.tags.size, 1, 'the upstream has never heard of it');
 });
 
 test('a restart knows what was used last; nothing goes right after it', async () => {

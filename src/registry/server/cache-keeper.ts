@@ -1,6 +1,7 @@
 import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
 import type { ContentName } from './content-name.ts';
+import { namesOfPushed } from './repository-index.ts';
 import type { RepositoryStore } from './repository-store.ts';
 
 export interface CacheKeeperOptions {
@@ -128,7 +129,7 @@ export class CacheKeeper {
       });
   }
 
-  /** The longest unused first. */
+  /** The longest unused first. What was pushed is nowhere else. */
   #candidates(): readonly Candidate[] {
     const { store, nowMs } = this.#options;
     // Who asked before this server was started may go on with what it was given.
@@ -136,9 +137,11 @@ export class CacheKeeper {
     const found: Candidate[] = [];
     for (const repo of store.index.names()) {
       const repository = store.find(repo);
-      for (const digest of repository?.manifests.keys() ?? [])
-        if (this.#isIdle(repo, digest))
-          found.push({ repo, digest, atMs: repository?.usedMs.get(digest) ?? 0 });
+      if (repository === undefined) continue;
+      const pushed = namesOfPushed(repository);
+      for (const [digest, { isPushed }] of repository.manifests)
+        if (!isPushed && !pushed.has(digest) && this.#isIdle(repo, digest))
+          found.push({ repo, digest, atMs: repository.usedMs.get(digest) ?? 0 });
     }
     return found.sort((a, b) => a.atMs - b.atMs);
   }

@@ -196,7 +196,7 @@ export class PullThrough {
       const { bytes, mediaType, digest } = await source.manifest(text);
       const document = parseManifestDocument(bytes, mediaType);
       const sizes = document.names.map(({ sizeBytes }) => sizeBytes);
-      const entry = { ...manifestEntry(bytes, document), sizes };
+      const entry = { ...manifestEntry(bytes, document), sizes, isPushed: false };
       await store.putManifest({ repo, digest: digest as string as ContentName, entry, tags }, bytes);
     } catch (error) {
       await this.#withoutUpstream(repo, reference, error);
@@ -208,11 +208,14 @@ export class PullThrough {
     }
   }
 
-  /** A tag that was deleted there goes here too; otherwise what is here is better than nothing. */
+  /** A tag that was deleted there goes here too; otherwise what is here, or was pushed, is better than nothing. */
   async #withoutUpstream(repo: string, reference: ManifestReference, error: unknown): Promise<void> {
     const { store } = this.#options;
     const text = reference.kind === 'tag' ? reference.tag : reference.digest;
-    const has = reference.kind === 'tag' && store.find(repo)?.tags.has(reference.tag) === true;
+    const known = store.find(repo);
+    const tagged = reference.kind === 'tag' ? known?.tags.get(reference.tag) : undefined;
+    const has = tagged !== undefined;
+    if (has && known?.manifests.get(tagged)?.isPushed === true) return;
     if (isEngineError(error, 'notFound')) {
       if (has) await store.deleteTag(repo, text);
       throw manifestUnknown(text);

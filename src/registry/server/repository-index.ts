@@ -23,6 +23,8 @@ export interface ManifestEntry {
   readonly names: readonly ContentName[];
   /** Sizes of the blobs, for a cache that has to fetch them; empty otherwise. */
   readonly sizes: readonly number[];
+  /** Somebody pushed it here: a cache does not let it go, whatever it has fetched since. */
+  readonly isPushed: boolean;
 }
 
 /** A content that manifests of a cache name, known before it is here. */
@@ -70,14 +72,18 @@ function manifestEntry(value: JsonObject): ManifestEntry | null {
   const blob = blobEntry(value);
   if (blob === null) return null;
   const subject = property(value, 'subject');
-  const [names, sizes] = [property(value, 'names'), property(value, 'sizes')];
+  const [names, given] = [property(value, 'names'), property(value, 'sizes')];
+  const sizes = Array.isArray(given) ? given.filter((size) => typeof size === 'number') : [];
+  // Records from before there was this mark: of those with names, a cache's alone have sizes.
+  const isPushed = property(value, 'isPushed') ?? sizes.length === 0;
   return {
     ...blob,
     mediaType: textProperty(value, 'mediaType') ?? '',
     artifactType: textProperty(value, 'artifactType') ?? '',
     subject: isContentName(subject) ? subject : null,
     names: Array.isArray(names) ? names.filter(isContentName) : [],
-    sizes: Array.isArray(sizes) ? sizes.filter((size): size is number => typeof size === 'number') : [],
+    sizes,
+    isPushed: isPushed !== false,
   };
 }
 
@@ -237,6 +243,13 @@ export class RepositoryIndex {
     this.#users.delete(entry.content);
     this.#usedBytes -= entry.sizeBytes;
   }
+}
+
+/** What manifests that were pushed name: a cache keeps it with them. */
+export function namesOfPushed({ manifests }: RepositoryEntry): ReadonlySet<ContentName> {
+  const names = new Set<ContentName>();
+  for (const entry of manifests.values()) if (entry.isPushed) for (const name of entry.names) names.add(name);
+  return names;
 }
 
 function noteNames(repository: RepositoryEntry, digest: ContentName, entry: ManifestEntry): void {

@@ -10,6 +10,7 @@ import { Journal } from './journal.ts';
 import {
   decodeIndexRecord,
   encodeIndexRecord,
+  namesOfPushed,
   RepositoryIndex,
   type BlobEntry,
   type IndexRecord,
@@ -112,16 +113,18 @@ export class RepositoryStore {
 
   /** The manifest's bytes, its record and its tags, all or nothing. */
   async putManifest(put: ManifestPut, bytes: Uint8Array): Promise<void> {
-    const { repo, digest, entry, tags } = put;
+    const { repo, digest, tags } = put;
+    const known = this.find(repo)?.manifests.get(digest);
+    const entry = known?.isPushed === true ? { ...put.entry, isPushed: true } : put.entry;
     const records: IndexRecord[] = [
       { op: 'manifest', repo, digest, entry },
       ...tags.map((tag): IndexRecord => ({ op: 'tag', repo, tag, digest })),
     ];
-    const known = this.find(repo)?.manifests.get(digest);
     const isKept = known !== undefined && (await this.blobs.has(known.content));
     // A cache may have let it go meanwhile.
     const isSame = isKept && this.find(repo)?.manifests.get(digest) === known;
-    if (isSame) return this.#write(known.sizes.length === entry.sizes.length ? records.slice(1) : records);
+    const says = ({ sizes, isPushed }: ManifestEntry): string => `${sizes.length} ${isPushed}`;
+    if (isSame) return this.#write(says(known) === says(entry) ? records.slice(1) : records);
     const upload = await this.blobs.begin(randomUUID());
     try {
       await upload.append(chunksOf(bytes));
@@ -172,9 +175,11 @@ export class RepositoryStore {
     const contents = [entry.content];
     // Gone from memory before anybody can ask again.
     this.index.apply({ op: 'unmanifest', repo, digest });
+    const pushed = namesOfPushed(before);
     for (const name of entry.names) {
       const blob = before.blobs.get(name);
-      if (blob === undefined || before.promised.has(name) || !this.#isQuiet(blob.content, graceMs)) continue;
+      if (blob === undefined || before.promised.has(name) || pushed.has(name)) continue;
+      if (!this.#isQuiet(blob.content, graceMs)) continue;
       const record: IndexRecord = { op: 'unblob', repo, digest: name };
       this.index.apply(record);
       records.push(record);
