@@ -80,6 +80,8 @@ export const noLogStreams = (): string => 'Bad parameters: you must choose at le
 export const logsUnsupported = (): string => 'configured logging driver does not support reading';
 export const invalidDetachKeys = (keys: string): string => `Invalid detach keys (${keys}) provided`;
 export const invalidEscapeKeys = (keys: string): string => `Invalid escape keys (${keys}) provided`;
+export const badTime = (value: string): string =>
+  `failed to parse value as time or duration: ${JSON.stringify(value)}`;
 export const invalidStatusFilter = (value: string): string =>
   `invalid filter 'status=${value}': invalid value for state (${value}): must be one of ` +
   'created, running, paused, restarting, removing, exited, dead';

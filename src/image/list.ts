@@ -1,7 +1,7 @@
 import { EngineError } from '#base/errors.ts';
 import { checkFilterKeys, matchLabels } from '#api/filters.ts';
 import { invalidFilterValue } from '#api/messages.ts';
-import { parseTimestampNanos } from '#api/timestamp.ts';
+import { timeFilterMs } from '#api/timestamp.ts';
 import { familiarName, familiarReference, type Reference } from '#oci/reference.ts';
 import type { ImageDeps } from './deps.ts';
 import { globMatches } from './glob.ts';
@@ -40,13 +40,6 @@ export function booleanFilter(filters: ImageFilters, name: string): boolean | un
   throw new EngineError('invalidArgument', invalidFilterValue(name, values));
 }
 
-/** The time before which an image must have been made, for `until`. */
-export function untilMs(filters: ImageFilters): number | null {
-  const [value] = filters.get('until') ?? [];
-  const nanos = parseTimestampNanos(value);
-  return nanos === null ? null : Number(nanos / 1_000_000n);
-}
-
 interface Selection {
   readonly dangling: boolean | undefined;
   readonly beforeMs: number | null;
@@ -60,7 +53,11 @@ function selectionOf(deps: ImageDeps, filters: ImageFilters): Selection {
   const dangling = booleanFilter(filters, 'dangling');
   const times = (name: string): number[] =>
     (filters.get(name) ?? []).map((value) => createdMs(resolveImage(deps.store, value)));
-  const before = [...times('before'), ...[untilMs(filters)].filter((value) => value !== null)];
+  const untils = filters.get('until') ?? [];
+  const before = [
+    ...times('before'),
+    ...untils.map((value) => timeFilterMs(value, { nowMs: Date.now(), kind: 'internal' })),
+  ];
   const since = times('since');
   return {
     dangling,

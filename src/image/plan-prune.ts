@@ -1,11 +1,12 @@
 import { checkFilterKeys, matchLabels } from '#api/filters.ts';
 import type { PrunePlan } from '#api/gantry-images.ts';
+import { pruneUntilMs } from '#api/timestamp.ts';
 import type { ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { familiarReference } from '#oci/reference.ts';
 import type { ImageDeps } from './deps.ts';
 import type { Image, ImageFilters } from './image-service.ts';
-import { booleanFilter, createdMs, untilMs } from './list.ts';
+import { booleanFilter, createdMs } from './list.ts';
 
 type PlanDeps = Pick<ImageDeps, 'store' | 'users' | 'held' | 'storage'>;
 
@@ -18,7 +19,7 @@ export function pruneChoice(
 ): (image: Image) => boolean {
   checkFilterKeys(filters, PRUNE_FILTERS);
   const onlyDangling = booleanFilter(filters, 'dangling') ?? true;
-  const until = untilMs(filters);
+  const until = pruneUntilMs(filters.get('until'), { nowMs: Date.now(), kind: 'internal' });
   return (image) => {
     const { labels } = image.config.defaults;
     if (onlyDangling && deps.store.referencesOf(image.id).length > 0) return false;

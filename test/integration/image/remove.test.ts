@@ -105,3 +105,33 @@ test('lists are filtered as clients ask', async (t) => {
   await refused(names('nosuch', '1'), 'invalidArgument', "invalid filter 'nosuch'");
   await refused(names('dangling', 'maybe'), 'invalidArgument', "invalid filter 'dangling=[maybe]'");
 });
+
+test('until: how long ago, a date or seconds, for lists and prunes', async (t) => {
+  const fix = await imageFixture(t);
+  const made = (name: string, created: string) => ({ names: [name], layers: [LAYER], created });
+  await fix.load(
+    dockerArchive([made('old:1', '2020-01-01T00:00:00Z'), made('new:1', new Date().toISOString())]),
+  );
+  const until = (...values: string[]) => new Map([['until', values]]);
+  const names = async (...values: string[]): Promise<string[]> =>
+    (await fix.images.list({ filters: until(...values) })).flatMap((image) => image.RepoTags);
+  assert.deepEqual(await names('24h'), ['old:1']);
+  assert.deepEqual(await names('-1h'), ['new:1', 'old:1']);
+  assert.deepEqual(await names('2020-01-02'), ['old:1']);
+  assert.deepEqual(await names('2019-12-30'), []);
+  assert.deepEqual(await names('1577836801'), ['old:1']);
+  assert.deepEqual(await names('-1h', '2019-12-30'), [], 'the earliest counts');
+  const bad = 'failed to parse value as time or duration: "foo"';
+  await refused(names('foo'), 'internal', bad);
+
+  const prune = async (...values: string[]): Promise<string[]> => {
+    const filters = new Map([...until(...values), ['dangling', ['false']]]);
+    const { deleted } = await fix.images.prune(filters);
+    return deleted.flatMap((each) => ('Untagged' in each ? [each.Untagged] : []));
+  };
+  await refused(prune('foo'), 'internal', bad);
+  await refused(prune('1h', '2h'), 'internal', 'more than one until filter specified');
+  assert.deepEqual(await prune('2019-12-30'), []);
+  assert.deepEqual(await prune('24h'), ['old:1']);
+  assert.deepEqual(await names('-1h'), ['new:1']);
+});
