@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { ServeOptions, TlsPaths } from './flags.ts';
@@ -35,7 +36,13 @@ async function certificate(paths: TlsPaths): Promise<{ cert: Buffer; key: Buffer
   return { cert, key };
 }
 
-async function serverFor({ tls, handle, idleMs }: ListenOptions): Promise<Server | TlsServer> {
+interface Made {
+  readonly server: Server | TlsServer;
+  /** Connections of which nobody knows yet whether they speak TLS, and those that do not. */
+  readonly held: ReadonlySet<Socket>;
+}
+
+async function serverFor({ tls, handle, idleMs }: ListenOptions): Promise<Made> {
   const bounds = {
     headersTimeout: LIMITS.headerTimeoutMs,
     // A large blob may take hours; silence is what ends a connection.
@@ -45,12 +52,12 @@ async function serverFor({ tls, handle, idleMs }: ListenOptions): Promise<Server
     // Bodies are written in pieces of this size.
     highWaterMark: 256 * 1024,
   };
-  if (tls === null) return createServer(bounds, handle);
+  if (tls === null) return { server: createServer(bounds, handle), held: new Set() };
   try {
     const secured = { ...bounds, ...(await certificate(tls)), minVersion: 'TLSv1.2' as const };
     const server = createTlsServer(secured, handle);
-    answerPlainHttp(server, Math.min(idleMs ?? LIMITS.headerTimeoutMs, LIMITS.headerTimeoutMs));
-    return server;
+    const waitMs = Math.min(idleMs ?? LIMITS.headerTimeoutMs, LIMITS.headerTimeoutMs);
+    return { server, held: answerPlainHttp(server, waitMs) };
   } catch (error) {
     throw new EngineError(
       'invalidArgument',
@@ -80,7 +87,13 @@ async function bound(server: Server | TlsServer, { host, port }: ServeOptions['a
 }
 
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const server = await serverFor(options);
+  const { server, held } = await serverFor(options);
+  // Those within a TLS handshake are in no list of the server.
+  const all = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    all.add(socket);
+    socket.once('close', () => all.delete(socket));
+  });
   server.maxConnections = options.maxConnections ?? LIMITS.registryConnections;
   server.setTimeout(options.idleMs ?? LIMITS.registryServerIdleMs);
   // Clients that try HTTPS first take this answer for a sign that they should try without.
@@ -98,7 +111,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     close: async (waitMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      const end = setTimeout(() => server.closeAllConnections(), waitMs);
+      for (const socket of held) socket.destroy();
+      const end = setTimeout(() => {
+        server.closeAllConnections();
+        for (const socket of all) socket.destroy();
+      }, waitMs);
       await closed;
       clearTimeout(end);
     },

@@ -34,24 +34,32 @@ function firstBytes(socket: Socket, idleMs: number): Promise<Buffer | null> {
   });
 }
 
-/** Looks at the first byte of every connection before the server's own TLS does. */
-export function answerPlainHttp(server: Server, idleMs: number): void {
+/**
+ * Looks at the first byte of every connection before the server's own TLS does. Returns those that it has not
+ * given to the server, which does not know them.
+ */
+export function answerPlainHttp(server: Server, idleMs: number): ReadonlySet<Socket> {
+  const held = new Set<Socket>();
   const accept = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
     const ignore = (): void => undefined;
-    socket.on('error', ignore);
+    held.add(socket);
+    socket.on('error', ignore).once('close', () => held.delete(socket));
     void firstBytes(socket, idleMs).then((bytes) => {
       if (bytes === null) return;
       if (bytes[0] !== HANDSHAKE && /^[A-Z]{3,8}(?: |$)/.test(bytes.subarray(0, 8).toString('latin1'))) {
         // What else it sends is read and dropped: a reset could overtake the answer.
-        socket.setTimeout(idleMs, () => socket.destroy());
+        const end = setTimeout(() => socket.destroy(), idleMs).unref();
+        socket.once('close', () => clearTimeout(end));
         socket.resume().end(ANSWER);
         return;
       }
+      held.delete(socket);
       socket.unshift(bytes);
       socket.off('error', ignore);
       for (const one of accept) one.call(server, socket);
     });
   });
+  return held;
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { request as requestTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import { LIMITS } from '#base/limits.ts';
 import {
   configContent,
@@ -22,7 +24,7 @@ import {
   scratch,
   startOwn,
 } from '../../conformance/distribution/registries.ts';
-import { listen } from '../../../src/main/registry/listen.ts';
+import { listen, type Listener } from '../../../src/main/registry/listen.ts';
 import { must, run, until } from '../../support/command.ts';
 
 /** alice, "secret". */
@@ -173,6 +175,40 @@ test('TLS; who speaks plain HTTP there is told so, who says nothing or noise get
   assert.match(await told(`PATCH /v2/ HTTP/1.1\r\n\r\n${'x'.repeat(200_000)}`), text);
   assert.equal(await told(null), '');
   assert.doesNotMatch(await told('SSH-2.0-x\r\n'), /HTTPS/);
+});
+
+test('connections that speak no TLS at its port, or never end their handshake, hold nothing up', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'gt-tls-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const tls = await certificate(folder);
+  const address = { host: '127.0.0.1', port: 0 };
+  const open = async (idleMs: number): Promise<{ listener: Listener; port: number }> => {
+    const listener = await listen({ address, tls, handle: () => undefined, idleMs });
+    return { listener, port: Number(listener.address.split(':')[1]) };
+  };
+  const spoken = async (port: number, first: Buffer | null): Promise<Socket> => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => undefined);
+    t.after(() => socket.destroy());
+    await once(socket, 'connect');
+    if (first !== null) socket.write(first);
+    return socket.resume();
+  };
+  const plain = Buffer.from('GET / HTTP/1.1\r\n\r\n');
+  const short = await open(300);
+  t.after(() => short.listener.close(100));
+  const socket = await spoken(short.port, plain);
+  const closed = new Promise<true>((resolve) => socket.once('close', () => resolve(true)));
+  const drops = setInterval(() => socket.write('x'), 50);
+  const ended = await Promise.race([closed, setTimeoutAsync(5000, false)]);
+  clearInterval(drops);
+  assert.equal(ended, true, 'one that goes on sending is kept for ever');
+  const { listener, port } = await open(60_000);
+  await spoken(port, plain);
+  await spoken(port, null);
+  await spoken(port, Buffer.from('16030100050100000100', 'hex').subarray(0, 6));
+  await setTimeoutAsync(200);
+  const wait = listener.close(300).then(() => true);
+  assert.equal(await Promise.race([wait, setTimeoutAsync(5000, false)]), true, 'it does not close');
 });
 
 test('silent connections end, and there is a bound on all of them', async (t) => {
