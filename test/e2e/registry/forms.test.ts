@@ -90,6 +90,38 @@ for (const name of FORM_NAMES.filter((form) => form !== 'mirror')) {
 }
 
 registryTest(
+  'search at Docker Hub asks its index, and nobody else',
+  { form: 'hub', images: imagesOf('hub') },
+  async (given) => {
+    const { daemon, standin } = given;
+    const columns = ['--format', '{{.Name}}|{{.StarCount}}|{{.IsOfficial}}'];
+    const found = await daemon.mustDocker(['search', ...columns, 'e']);
+    assert.deepEqual(found.split('\n').toSorted(), ['open|12|[OK]', 'someone/closed|14|']);
+    const official = ['search', ...columns, '--filter', 'is-official=true', '--limit', '7', 'library/ope'];
+    assert.equal(await daemon.mustDocker(official), 'open|12|[OK]');
+    assert.equal(await daemon.mustDocker(['search', ...columns, 'docker.io/closed']), 'someone/closed|14|');
+    const asked = (await standin.ledger({ clear: true })).entries;
+    const requests = asked.map(({ host, method, url, authorization }) => [host, method, url, authorization]);
+    const at = ['index.docker.io', 'GET'];
+    assert.deepEqual(requests, [
+      [...at, '/v1/search?q=e&n=25', ''],
+      [...at, '/v1/search?q=ope&n=7', ''],
+      [...at, '/v1/search?q=closed&n=25', ''],
+    ]);
+    await login(given, 'hub');
+    await standin.ledger({ clear: true });
+    await daemon.mustDocker(['search', 'open']);
+    const ledger = await standin.ledger();
+    for (const { authorization } of ledger.entries) assert.match(authorization, /^Basic /);
+    assert.equal(ledger.entries.length, 1);
+    assertCredentialsStay(ledger, { secrets: secretsOf('hub'), hosts: ['index.docker.io'] });
+    await standin.setFaults([{ host: 'index.docker.io', act: { kind: 'status', status: 503 } }]);
+    const away = await daemon.docker(['search', 'open']);
+    assert.equal(away.stderr, 'Error response from daemon: Unexpected status code 503\n');
+  },
+);
+
+registryTest(
   'a mirror serves for a registry that is away',
   { form: 'mirror', images: imagesOf('mirror') },
   async (given) => {
