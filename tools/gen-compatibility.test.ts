@@ -18,6 +18,7 @@ const made = (operations: Evidence['operations']): Facts => ({
     { m: 'GET', path: '/b', op: 'B', tag: 'T' },
   ],
   evidence: { operations, passed: [], recorded: { date: '', system: '', groups: {} } },
+  steps: new Map(),
   answer: async ({ op }) => (op === 'A' ? 'served' : 501),
   hasTest: (name) => name === 'there.test.ts',
 });

@@ -56,6 +56,8 @@ export interface Evidence {
 export interface Facts {
   readonly endpoints: readonly Endpoint[];
   readonly evidence: Evidence;
+  /** Commands in the recording, by group. */
+  readonly steps: ReadonlyMap<string, number>;
   /** What a request to an endpoint meets: a verb, or the status of a refusal. */
   readonly answer: (endpoint: Endpoint) => Promise<'served' | number>;
   readonly hasTest: (name: string) => boolean;
@@ -193,14 +195,14 @@ export async function renderPage(facts: Facts): Promise<string> {
     );
     lines.push(...rows.map((endpoint) => row(endpoint, answers.get(endpoint) ?? 404, evidence)));
   }
-  lines.push(...recordedSection(evidence));
+  lines.push(...recordedSection(evidence, facts.steps));
   return `${lines.join('\n')}\n`;
 }
 
-function recordedSection({ recorded }: Evidence): string[] {
+function recordedSection({ recorded }: Evidence, steps: Facts['steps']): string[] {
   const rows = Object.entries(recorded.groups).map(([group, [equal, comparable]]) => {
     const percent = ((equal / comparable) * 100).toFixed(0);
-    return `| ${group} | ${equal} | ${comparable} | ${percent} |`;
+    return `| ${group} | ${equal} | ${comparable} | ${percent} | ${steps.get(group) ?? 0} |`;
   });
   return [
     '',
@@ -209,10 +211,21 @@ function recordedSection({ recorded }: Evidence): string[] {
     'Commands of the docker CLI whose results the reference engine (28.5.2) left in `test/reference/goldens`, run here: equal means exit',
     `code, standard output and standard error. System ${recorded.system}, ${recorded.date}; \`npm run goldens -- --verbose\` shows each difference.`,
     '',
-    '| Group | Equal | Comparable | % |',
-    '|---|---|---|---|',
+    '| Group | Equal | Comparable | % | Commands |',
+    '|---|---|---|---|---|',
     ...rows,
+    '',
+    'What of the commands is not comparable only prepares others, has no recorded result, or had one that another time or place changes.',
   ];
+}
+
+/** Commands of each group, with those that have no result to compare. */
+function stepsOfGroups(): ReadonlyMap<string, number> {
+  const text = readFileSync(join(ROOT, 'test/reference/goldens/steps.jsonl'), 'utf8');
+  const steps = new Map<string, number>();
+  for (const [, group = ''] of text.matchAll(/^\{.*"id": ?"(\w+)\//gm))
+    steps.set(group, (steps.get(group) ?? 0) + 1);
+  return steps;
 }
 
 function recordedGroups(): ReadonlySet<string> {
@@ -230,6 +243,7 @@ export function factsOfRepository(): Facts {
   return {
     endpoints: readJsonFile('test/reference/endpoints.json') as readonly Endpoint[],
     evidence: readJsonFile('docs/api/evidence.json') as Evidence,
+    steps: stepsOfGroups(),
     answer: answerOfRoutes(),
     hasTest: (name) =>
       name.startsWith(GOLDENS) ? groups.has(name.slice(GOLDENS.length)) : existsSync(join(ROOT, name)),
