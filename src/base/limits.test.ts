@@ -101,6 +101,7 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   manifestPushes: { by: 'src/registry/server/server.test.ts' },
   listPage: { by: 'src/registry/server/pure.test.ts' },
   referrersPage: { by: 'src/registry/server/server.test.ts' },
+  referrersPages: { by: 'test/integration/registry/lists.test.ts' },
   searchPage: { by: 'src/registry/server/server.test.ts' },
   journalLineBytes: { by: 'src/registry/server/journal.test.ts' },
   htpasswdBytes: { by: 'src/registry/htpasswd.test.ts' },

@@ -159,6 +159,8 @@ export const LIMITS = {
   /** Items of one page of a list, of referrers, of search results. */
   listPage: 1000,
   referrersPage: 100,
+  /** Pages of referrers that are read of another registry, with `descriptorsPerManifest` of them at most. */
+  referrersPages: 64,
   searchPage: 100,
   journalLineBytes: 16 * MIB,
   /** A password file; passwords that wait to be checked; rounds (a power of two) that one may cost. */

@@ -77,7 +77,8 @@ export interface Repository {
     document: { readonly mediaType: string; readonly bytes: Uint8Array },
   ): Promise<PushedManifest>;
   tags(signal: AbortSignal): AsyncIterable<string>;
-  referrers(digest: Digest): Promise<readonly Descriptor[]>;
+  /** At most `LIMITS.descriptorsPerManifest` of `LIMITS.referrersPages` pages. */
+  referrers(digest: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>;
 }
 
 export interface RepositoryUse {

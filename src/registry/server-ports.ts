@@ -13,5 +13,5 @@ export interface UpstreamRepository {
   head(reference: string): Promise<ManifestHead>;
   manifest(reference: string): Promise<FetchedManifest>;
   blob(want: BlobName, from: { readonly offset: number; readonly signal: AbortSignal }): Promise<BlobBody>;
-  referrers(digest: Digest): Promise<readonly Descriptor[]>;
+  referrers(digest: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>;
 }

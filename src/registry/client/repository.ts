@@ -194,20 +194,21 @@ export class HttpRepository implements Repository {
     }
   }
 
-  async referrers(digest: Digest): Promise<readonly Descriptor[]> {
-    return await this.#ask(this.#parts.signal, async (place, signal) => {
+  async referrers(digest: Digest, signal: AbortSignal): Promise<readonly Descriptor[]> {
+    const max = LIMITS.descriptorsPerManifest;
+    return await this.#ask(signal, async (place, raceSignal) => {
       const found: Descriptor[] = [];
       let path: string | URL | null = `/v2/${this.#parts.path}/referrers/${digest}`;
-      for (let pages = 0; path !== null && pages < LIMITS.tagPages; pages++) {
+      for (let pages = 0; path !== null && pages < LIMITS.referrersPages && found.length < max; pages++) {
         let page;
         try {
-          page = await this.#page(place, path, signal);
+          page = await this.#page(place, path, raceSignal);
         } catch (error) {
           if (!(error instanceof RegistryError) || error.status !== 404) throw error;
-          page = await this.#taggedReferrers(place, digest, signal);
+          page = await this.#taggedReferrers(place, digest, raceSignal);
         }
         const { manifests } = page.object;
-        for (const one of Array.isArray(manifests) ? manifests : [])
+        for (const one of Array.isArray(manifests) ? manifests.slice(0, max - found.length) : [])
           found.push(parseDescriptor(one, 'referrers'));
         path = page.next;
       }

@@ -262,7 +262,7 @@ test('there is room again when a blob has come', async () => {
   );
 });
 
-test('a blob that is larger than the cache passes by, whole, in part, and never with wrong bytes', async () => {
+test('a blob larger than the cache passes by, whole, in part, and never with wrong bytes', async () => {
   await using at = await start(1);
   const layer = Buffer.from(randomBytes(LAYER_BYTES).toString('hex'));
   const { layerDigest } = at.add('big', image(layer));

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { silentLog } from '#base/log.ts';
+import type { Descriptor } from '#oci/descriptor.ts';
 import { digestOf } from '#oci/digest.ts';
 import type { UpstreamRepository } from '../server-ports.ts';
 import type { ContentName } from './content-name.ts';
@@ -50,7 +51,9 @@ async function start(layer: Buffer, patienceMs = 5000): Promise<Cache & { digest
     head: (reference) => (asked.push('head'), (self.upstream.head ?? whole.head)(reference)),
     manifest: (reference) => (asked.push('manifest'), (self.upstream.manifest ?? whole.manifest)(reference)),
     blob: (want, from) => (asked.push('blob'), (self.upstream.blob ?? whole.blob)(want, from)),
-    referrers: (of) => (self.upstream.referrers ?? whole.referrers)(of),
+    referrers: (of, signal) => (
+      asked.push('referrers'), (self.upstream.referrers ?? whole.referrers)(of, signal)
+    ),
   });
   const cache = new PullThrough({ store, upstream, log: silentLog, nowMs: () => nowMs, patienceMs });
   const end = async (): Promise<void> => {
@@ -178,4 +181,26 @@ test('a registry that is silent holds nobody back from what is here', async () =
   assert.ok(performance.now() - before < patienceMs, 'the next one does not wait at all');
   assert.equal(at.store.find('a')?.tags.has('latest'), true);
   answer.reject(new Error('timeout'));
+});
+
+test('what points at a manifest is asked for once, by however many, and until the cache ends', async () => {
+  await using at = await start(Buffer.from('layer'), 50);
+  const digest = digestOf(Buffer.from('subject'));
+  const answer = Promise.withResolvers<readonly Descriptor[]>();
+  at.upstream = { referrers: () => answer.promise };
+  const ask = (): Promise<readonly Descriptor[]> => at.cache.referrers('a', digest as string as ContentName);
+  const asking = [ask(), ask()];
+  assert.deepEqual(await Promise.all(asking), [[], []], 'it is silent');
+  const third = ask();
+  assert.deepEqual(at.asked, ['referrers']);
+  const found = [{ mediaType: TYPE, digest, sizeBytes: 1, annotations: {} }] as unknown as Descriptor[];
+  answer.resolve(found);
+  assert.deepEqual(await third, found);
+  at.upstream = {
+    referrers: (_of, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  };
+  await ask();
+  await at.cache.close();
+  assert.deepEqual(at.asked, ['referrers', 'referrers']);
 });

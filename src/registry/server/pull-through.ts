@@ -53,6 +53,8 @@ export class PullThrough {
   readonly #keeper: CacheKeeper;
   readonly #arrivals = new Map<ContentName & Digest, Arrival>();
   readonly #fetches = new Map<string, Promise<void>>();
+  /** Who points at what, while the upstream is asked for it. */
+  readonly #askings = new Map<string, Promise<readonly Descriptor[]>>();
   readonly #fresh = new Map<string, number>();
   readonly #stop = new AbortController();
 
@@ -98,17 +100,14 @@ export class PullThrough {
   /** What points at a manifest there; nothing when that registry does not say it soon enough. */
   async referrers(repo: string, digest: ContentName): Promise<readonly Descriptor[]> {
     if (!isDigest(digest)) return [];
-    const { upstream, log } = this.#options;
-    let found: readonly Descriptor[] = [];
-    const asking = upstream(repo)
-      .referrers(digest)
-      .then((all) => void (found = all))
-      .catch((error: unknown) => {
-        const fields = { repo, digest, error: errorMessage(error) };
-        log.warn('the upstream registry did not say what points at a manifest', fields);
-      });
-    await this.#atMost(asking);
-    return found;
+    const key = `${repo} ${digest}`;
+    let asking = this.#askings.get(key);
+    if (asking === undefined) {
+      asking = this.#askReferrers(repo, digest).finally(() => this.#askings.delete(key));
+      this.#askings.set(key, asking);
+    }
+    const found = await this.#atMost(asking);
+    return found === 'late' ? [] : found;
   }
 
   /** A blob is being given out: what names it stays until the returned function is called. */
@@ -126,8 +125,19 @@ export class PullThrough {
   async close(): Promise<void> {
     this.#stop.abort(new Error('the registry is shutting down'));
     while (this.#arrivals.size > 0) await [...this.#arrivals.values()][0]?.changed.promise;
-    await Promise.allSettled(this.#fetches.values());
+    await Promise.allSettled([...this.#fetches.values(), ...this.#askings.values()]);
     await this.#keeper.close();
+  }
+
+  async #askReferrers(repo: string, digest: Digest): Promise<readonly Descriptor[]> {
+    const { upstream, log } = this.#options;
+    try {
+      return await upstream(repo).referrers(digest, this.#stop.signal);
+    } catch (error) {
+      const fields = { repo, digest, error: errorMessage(error) };
+      log.warn('the upstream registry did not say what points at a manifest', fields);
+      return [];
+    }
   }
 
   async #seeTo(repo: string, reference: ManifestReference): Promise<void> {
@@ -152,7 +162,7 @@ export class PullThrough {
   }
 
   /** What is here already is not held back by a registry that is slow to answer. */
-  async #atMost(fetching: Promise<void>): Promise<'late' | void> {
+  async #atMost<Answer>(fetching: Promise<Answer>): Promise<'late' | Answer> {
     const { patienceMs = LIMITS.registryCachePatienceMs } = this.#options;
     const late = Promise.withResolvers<'late'>();
     const timer = setTimeout(() => late.resolve('late'), patienceMs);
@@ -208,7 +218,7 @@ export class PullThrough {
     }
   }
 
-  /** A tag that was deleted there goes here too; otherwise what is here, or was pushed, is better than nothing. */
+  /** A tag that was deleted there goes here too; else what is here, or was pushed, is better than nothing. */
   async #withoutUpstream(repo: string, reference: ManifestReference, error: unknown): Promise<void> {
     const { store } = this.#options;
     const text = reference.kind === 'tag' ? reference.tag : reference.digest;

@@ -43,9 +43,9 @@ test('referrers, by the list and by the tag of older registries', async (t) => {
   const descriptor = { mediaType: 'application/x', digest: digestOf(Buffer.from('r')), size: 3 };
   const index = JSON.stringify({ schemaVersion: 2, manifests: [descriptor] });
   const one = await registry(t);
-  assert.deepEqual(await repository(t, one.host).referrers(digest), []);
+  assert.deepEqual(await repository(t, one.host).referrers(digest, NEVER), []);
   one.addManifest(digest.replace(':', '-'), index);
-  assert.equal((await repository(t, one.host).referrers(digest))[0]?.digest, descriptor.digest);
+  assert.equal((await repository(t, one.host).referrers(digest, NEVER))[0]?.digest, descriptor.digest);
   one.manifests.clear();
   one.manners = [
     ({ response, url }) => {
@@ -54,7 +54,31 @@ test('referrers, by the list and by the tag of older registries', async (t) => {
       return true;
     },
   ];
-  assert.equal((await repository(t, one.host).referrers(digest)).length, 1);
+  assert.equal((await repository(t, one.host).referrers(digest, NEVER)).length, 1);
+});
+
+test('referrers without end: so many entries of so many pages, until somebody ends it', async (t) => {
+  const digest = digestOf(Buffer.from('subject')) as Digest;
+  const descriptor = { mediaType: 'application/x', digest, size: 3 };
+  const one = await registry(t);
+  let perPage = 1000;
+  let pages = 0;
+  one.manners = [
+    ({ response, url }) => {
+      response.setHeader('link', `<${url.pathname}?last=${pages++}>; rel=next`);
+      response.end(JSON.stringify({ manifests: Array.from({ length: perPage }, () => descriptor) }));
+      return true;
+    },
+  ];
+  const found = await repository(t, one.host).referrers(digest, NEVER);
+  assert.equal(found.length, LIMITS.descriptorsPerManifest);
+  assert.equal(pages, 5);
+  [perPage, pages] = [0, 0];
+  assert.deepEqual(await repository(t, one.host).referrers(digest, NEVER), []);
+  assert.equal(pages, LIMITS.referrersPages);
+  const stop = new AbortController();
+  one.manners = [() => (stop.abort(new Error('enough')), true)];
+  await assert.rejects(repository(t, one.host).referrers(digest, stop.signal), /enough/);
 });
 
 test('search: results, refusals, at most LIMITS.searchBytes, and nobody there', async (t) => {

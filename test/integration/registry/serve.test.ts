@@ -177,7 +177,7 @@ test('TLS; who speaks plain HTTP there is told so, who says nothing or noise get
   assert.doesNotMatch(await told('SSH-2.0-x\r\n'), /HTTPS/);
 });
 
-test('connections that speak no TLS at its port, or never end their handshake, hold nothing up', async (t) => {
+test('who speaks no TLS at its port, or never ends the handshake, holds nothing up', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'gt-tls-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const tls = await certificate(folder);
