@@ -9,7 +9,7 @@ import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { silentLog } from '#base/log.ts';
 import type { Descriptor } from '#oci/descriptor.ts';
-import { digestOf } from '#oci/digest.ts';
+import { type Digest, digestOf } from '#oci/digest.ts';
 import type { UpstreamRepository } from '../server-ports.ts';
 import type { ContentName } from './content-name.ts';
 import { PullThrough } from './pull-through.ts';
@@ -203,4 +203,21 @@ test('what points at a manifest is asked for once, by however many, and until th
   await ask();
   await at.cache.close();
   assert.deepEqual(at.asked, ['referrers', 'referrers']);
+});
+
+test('a manifest whose bytes are gone comes again, by its tag and by its digest', async () => {
+  await using at = await start(Buffer.from('layer'));
+  const { cache, store } = at;
+  await cache.manifest('a', tag);
+  const digest = store.find('a')?.tags.get('latest') as ContentName;
+  const content = store.find('a')?.manifests.get(digest)?.content as Digest;
+  for (const reference of [tag, { kind: 'digest', digest } as const]) {
+    await store.blobs.remove(content);
+    await cache.manifest('a', reference);
+    assert.equal(await store.blobs.has(content), true, reference.kind);
+  }
+  await store.blobs.remove(content);
+  at.later(3_600_000);
+  at.upstream = { head: () => Promise.reject(new Error('connection refused')) };
+  await assert.rejects(cache.manifest('a', tag), /upstream registry: connection refused/);
 });

@@ -141,12 +141,12 @@ export class PullThrough {
   }
 
   async #seeTo(repo: string, reference: ManifestReference): Promise<void> {
-    const { store, nowMs } = this.#options;
+    const { nowMs } = this.#options;
     const text = reference.kind === 'tag' ? reference.tag : reference.digest;
     const key = `${repo}:${text}`;
-    const known = store.find(repo);
-    if (reference.kind === 'digest' && known?.manifests.has(reference.digest) === true) return;
-    const isKnown = reference.kind === 'tag' && known?.tags.has(reference.tag) === true;
+    const isHere = await this.#isHere(repo, reference);
+    if (reference.kind === 'digest' && isHere) return;
+    const isKnown = reference.kind === 'tag' && isHere;
     const askedMs = this.#fresh.get(key) ?? Number.NEGATIVE_INFINITY;
     if (isKnown && nowMs() - askedMs < LIMITS.registryTagFreshMs) return;
     let fetching = this.#fetches.get(key);
@@ -159,6 +159,15 @@ export class PullThrough {
     if (!isKnown) return fetching;
     // For a while nobody else waits for a registry that is slow.
     if ((await this.#atMost(fetching)) === 'late') this.#remember(key);
+  }
+
+  /** Name and bytes: what a disk lost comes again. */
+  async #isHere(repo: string, reference: ManifestReference): Promise<boolean> {
+    const { store } = this.#options;
+    const known = store.find(repo);
+    const digest = reference.kind === 'tag' ? known?.tags.get(reference.tag) : reference.digest;
+    const entry = digest === undefined ? undefined : known?.manifests.get(digest);
+    return entry !== undefined && (await store.blobs.has(entry.content));
   }
 
   /** What is here already is not held back by a registry that is slow to answer. */
@@ -199,9 +208,8 @@ export class PullThrough {
       const source = upstream(repo);
       if (reference.kind === 'tag') {
         const { digest } = await source.head(text);
-        const known = store.find(repo);
-        const name = digest as string as ContentName;
-        if (known?.tags.get(text) === name && known.manifests.has(name)) return;
+        const isSame = store.find(repo)?.tags.get(text) === (digest as string);
+        if (isSame && (await this.#isHere(repo, reference))) return;
       }
       const { bytes, mediaType, digest } = await source.manifest(text);
       const document = parseManifestDocument(bytes, mediaType);
@@ -224,13 +232,13 @@ export class PullThrough {
     const text = reference.kind === 'tag' ? reference.tag : reference.digest;
     const known = store.find(repo);
     const tagged = reference.kind === 'tag' ? known?.tags.get(reference.tag) : undefined;
-    const has = tagged !== undefined;
-    if (has && known?.manifests.get(tagged)?.isPushed === true) return;
+    const isHere = tagged !== undefined && (await this.#isHere(repo, reference));
+    if (isHere && known?.manifests.get(tagged)?.isPushed === true) return;
     if (isEngineError(error, 'notFound')) {
-      if (has) await store.deleteTag(repo, text);
+      if (tagged !== undefined) await store.deleteTag(repo, text);
       throw manifestUnknown(text);
     }
-    if (has) return;
+    if (isHere) return;
     throw new Fault(STATUS.badGateway, 'UNAVAILABLE', {
       message: `upstream registry: ${errorMessage(error)}`,
     });
