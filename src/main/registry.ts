@@ -2,7 +2,7 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '#base/durable-record.ts';
-import { EngineError, errorMessage } from '#base/errors.ts';
+import { EngineError, errorCode, errorMessage } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { createProgramKernel } from '#host/program.ts';
 import type { Credentials } from '#registry/credentials.ts';
@@ -37,7 +37,11 @@ async function lockData(data: string): Promise<FileHandle> {
 
 /** A blob is as durable as the folders that lead to it; that of the data itself is flushed with the index. */
 async function keepFolders(data: string): Promise<void> {
-  for (const folder of ['content/blobs', 'content', '..']) await syncDirectory(join(data, folder));
+  for (const folder of ['content/blobs', 'content']) await syncDirectory(join(data, folder));
+  // Who may not read the folder above was given the data folder by somebody else, who kept it.
+  await syncDirectory(join(data, '..')).catch((error: unknown) => {
+    if (errorCode(error) !== 'EACCES') throw error;
+  });
 }
 
 async function accessOf({ passwordFile }: ServeOptions): Promise<HtpasswdAccess | null> {

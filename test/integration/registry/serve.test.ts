@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { request as requestTls } from 'node:https';
@@ -109,6 +109,17 @@ test('an upload goes on after a kill where its acknowledged bytes end', async (t
   assert.equal((await registry.ask('PUT', withQuery(location, { digest: blob.digest }), rest)).status, 201);
   const answer = await registry.ask('GET', `/v2/a/blobs/${blob.digest}`);
   assert.ok(answer.body.equals(blob.bytes));
+});
+
+test('a user who may not read the folder above the data runs one there', async (t) => {
+  const directory = scratch();
+  const nobody = 65_534;
+  await chmod(directory, 0o711);
+  await mkdir(join(directory, 'data'));
+  await chown(join(directory, 'data'), nobody, nobody);
+  const under = ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'];
+  const { registry } = await own(t, { directory, under });
+  assert.equal(await pushBlob(registry, 'a', randomContent()), 201);
 });
 
 test('one registry per data directory', async (t) => {
