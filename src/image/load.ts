@@ -174,6 +174,8 @@ async function announce(deps: ImageDeps, loaded: readonly Loaded[], options: Loa
     for (const reference of names) await name(deps, { reference, id }, options);
     publish(deps, 'load', { id, name: id });
   }
-  if (loaded.some(({ names }) => names.length > 0)) return;
-  for (const { id } of loaded) options.onProgress({ stream: `Loaded image ID: ${id}\n` });
+  // As in the reference: the last image decides, and when all are for other platforms an empty line goes.
+  if ((loaded.at(-1)?.names.length ?? 0) > 0) return;
+  const stream = loaded.map(({ id }) => `Loaded image ID: ${id}\n`).join('');
+  options.onProgress(stream === '' ? {} : { stream });
 }

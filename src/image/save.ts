@@ -1,15 +1,16 @@
 import { Readable } from 'node:stream';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
-import { noSuchImage } from '#api/messages.ts';
+import { noExportTarget, noSuchImage } from '#api/messages.ts';
 import { MEDIA_TYPES } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
-import type { Platform } from '#oci/platform.ts';
+import { formatPlatform, platformMatches, type Platform } from '#oci/platform.ts';
 import {
   familiarName,
   familiarReference,
   formatReference,
   parseAnyReference,
+  repositoryName,
   withDefaultTag,
   type Reference,
 } from '#oci/reference.ts';
@@ -34,31 +35,56 @@ type SavedFile = { readonly path: string; readonly mtime: number } & (
   | { readonly layer: Digest; readonly sizeBytes: number }
 );
 
+function checkPlatform({ config }: Image, wanted: Platform): void {
+  const { os, architecture, variant } = config;
+  if (!platformMatches(wanted, { os, architecture, ...(variant !== '' && { variant }) }))
+    throw new EngineError('internal', noExportTarget(formatPlatform(wanted)));
+}
+
 function choose(deps: ImageDeps, names: readonly string[], platform: Platform | undefined): Chosen[] {
   const chosen = new Map<Digest, Chosen>();
   for (const name of names) {
-    let image: Image;
-    try {
-      image = resolveImage(deps.store, name, platform);
-    } catch (error) {
-      // Here the reference names what was asked for as it was written.
-      if (isEngineError(error, 'notFound') && platform === undefined)
-        throw new EngineError('notFound', noSuchImage(name));
-      throw error;
+    for (const { image, names } of asked(deps, name)) {
+      if (platform !== undefined) checkPlatform(image, platform);
+      const entry = chosen.get(image.id) ?? { image, names: [] };
+      chosen.set(image.id, entry);
+      entry.names.push(...names);
     }
-    const entry = chosen.get(image.id) ?? { image, names: [] };
-    chosen.set(image.id, entry);
-    entry.names.push(...askedNames(deps, image, name));
   }
   return [...chosen.values()];
 }
 
-/** The tag that was named; for a repository without a tag the default one; for an id none. */
-function askedNames(deps: ImageDeps, image: Image, name: string): Reference[] {
+/** The tag that was named; every one of a repository without a tag; for an id none. */
+function asked(deps: ImageDeps, name: string): Chosen[] {
   const any = parseAnyReference(name);
-  if (any.kind === 'digest' || any.reference.digest !== null) return [];
+  if (any.kind === 'named' && any.reference.tag === null && any.reference.digest === null) {
+    const all = taggedIn(deps, any.reference);
+    if (all.length > 0) return all;
+  }
+  const image = resolved(deps, name);
+  if (any.kind === 'digest' || any.reference.digest !== null) return [{ image, names: [] }];
   const reference = withDefaultTag(any.reference);
-  return deps.store.lookup(reference) === image.id ? [reference] : [];
+  return [{ image, names: deps.store.lookup(reference) === image.id ? [reference] : [] }];
+}
+
+function taggedIn(deps: ImageDeps, repository: Reference): Chosen[] {
+  const wanted = repositoryName(repository);
+  return deps.store.ids().flatMap((id) => {
+    const image = deps.store.get(id);
+    const names = deps.store.referencesOf(id).filter((each) => repositoryName(each) === wanted);
+    if (image === null || names.length === 0) return [];
+    return [{ image, names: names.filter((each) => each.tag !== null && each.digest === null) }];
+  });
+}
+
+function resolved(deps: ImageDeps, name: string): Image {
+  try {
+    return resolveImage(deps.store, name);
+  } catch (error) {
+    // Here the reference names what was asked for as it was written.
+    if (isEngineError(error, 'notFound')) throw new EngineError('notFound', noSuchImage(name));
+    throw error;
+  }
 }
 
 const NEVER = new AbortController().signal;

@@ -6,7 +6,7 @@ import type { Descriptor } from '#oci/descriptor.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
 import { parseManifestOrIndex } from '#oci/manifest.ts';
 import { formatPlatform, hostPlatform, platformMatches, type Platform } from '#oci/platform.ts';
-import { parseReference, withDefaultTag, type Reference } from '#oci/reference.ts';
+import { formatReference, parseReference, withDefaultTag, type Reference } from '#oci/reference.ts';
 import type { ArchiveIndex } from './archive-index.ts';
 import { checkImageCount, type OfferedImage } from './docker-archive.ts';
 
@@ -94,22 +94,38 @@ class Layout {
 }
 
 /**
+ * The entries that are images. Where those of one name are for several platforms, only the wanted one has it;
+ * what is alone is taken whatever it is for.
+ */
+function imagesOf(entries: readonly Descriptor[], platforms: readonly Platform[]): readonly Descriptor[] {
+  // Statements about other manifests (provenance, signatures) are no images.
+  const images = entries.filter(({ platform }) => platform?.os !== 'unknown');
+  const isWanted = ({ platform }: Descriptor): boolean =>
+    platform === undefined || platforms.some((each) => platformMatches(each, platform));
+  const keyOf = (entry: Descriptor): string => {
+    const name = nameOf(entry);
+    return name === null ? '' : formatReference(name);
+  };
+  const served = new Set(images.filter(isWanted).map(keyOf));
+  return images.filter((entry) => isWanted(entry) || !served.has(keyOf(entry)));
+}
+
+/**
  * Reads an OCI image layout; of an image for several platforms the wanted one. Errors: `invalidArgument`,
  * `notFound`, `tooLarge`.
  */
 export async function readOciLayout(
   index: ArchiveIndex,
-  platforms: readonly Platform[],
+  given: readonly Platform[],
 ): Promise<OfferedImage[]> {
-  const layout = new Layout(index, platforms.length === 0 ? [hostPlatform()] : platforms);
+  const platforms = given.length === 0 ? [hostPlatform()] : given;
+  const layout = new Layout(index, platforms);
   const top = await layout.read(LAYOUT_INDEX);
   if (top.kind !== 'index')
     throw new EngineError('invalidArgument', 'invalid index.json: it is not an index');
   checkImageCount(top.manifests.length);
   const images = new Map<Digest, OfferedImage>();
-  for (const entry of top.manifests) {
-    // Statements about other manifests (provenance, signatures) are no images.
-    if (entry.platform?.os === 'unknown') continue;
+  for (const entry of imagesOf(top.manifests, platforms)) {
     const { config, layers } = await layout.manifest(entry.digest);
     const name = nameOf(entry);
     const names = [...(images.get(config)?.names ?? []), ...(name === null ? [] : [name])];

@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 import { parseFilters } from '#api/filters.ts';
-import { noImportSource, scratchReserved } from '#api/messages.ts';
+import { multiplePlatforms, noImportSource, scratchReserved } from '#api/messages.ts';
 import { isDigest } from '#oci/digest.ts';
 import { parsePlatform, type Platform } from '#oci/platform.ts';
 import { familiarName, parseReference, withTag, type Reference } from '#oci/reference.ts';
@@ -48,6 +48,12 @@ export function platformQuery(query: URLSearchParams): { readonly platform?: Pla
   return platform === undefined ? {} : { platform };
 }
 
+/** Of routes with one at most. */
+function onlyPlatform(query: URLSearchParams): Platform | undefined {
+  if (query.getAll('platform').length > 1) throw new EngineError('invalidArgument', multiplePlatforms());
+  return platformQuery(query).platform;
+}
+
 async function getImagesJson(images: ImageBackend, { query, reply, apiVersion }: Call): Promise<void> {
   const filters = new Map(parseFilters(query.get('filters')));
   const name = queryText(query, 'filter');
@@ -76,7 +82,7 @@ async function getImagesHistory(images: ImageBackend, { query, reply, param }: C
 async function getImagesGet(images: ImageBackend, call: Call): Promise<void> {
   const name = call.param('name');
   const names = name === '' ? call.query.getAll('names').flatMap((value) => value.split(',')) : [name];
-  const archive = await images.save(names, platformQuery(call.query).platform);
+  const archive = await images.save(names, onlyPlatform(call.query));
   call.reply.begin('application/x-tar');
   for await (const chunk of archive) await call.reply.write(chunk as Buffer);
   call.reply.end();
@@ -84,14 +90,11 @@ async function getImagesGet(images: ImageBackend, call: Call): Promise<void> {
 
 async function postImagesLoad(images: ImageBackend, call: Call): Promise<void> {
   const progress = new ProgressStream(call.reply);
-  const platforms = call.query
-    .getAll('platform')
-    .map(platformOf)
-    .filter((platform) => platform !== undefined);
+  const platform = onlyPlatform(call.query);
   try {
     await images.load(streamedBody(call.request), {
       quiet: queryFlag(call.query, 'quiet'),
-      ...(platforms.length > 0 && { platforms }),
+      ...(platform !== undefined && { platforms: [platform] }),
       onProgress: (line) => progress.send(line),
     });
     progress.end();
