@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { EngineError } from '#base/errors.ts';
+import { EngineError, errorMessage } from '#base/errors.ts';
 import type { LayerJob, LayerJobFailure, LayerJobMessage, LayerJobReply, ResultOf } from './apply-job.ts';
 import type { WorkerData } from './apply-worker.ts';
 import { sharedBudget, WindowBudget } from './window-budget.ts';
@@ -66,7 +66,7 @@ export class WorkerPool {
     this.#budget = sharedBudget(options.threads);
   }
 
-  /** Errors: the job's, the signal's reason, `internal` with the code `THREAD_LOST`. */
+  /** Errors: the job's, the signal's reason, `internal` (with the code `THREAD_LOST`, or no thread starts). */
   async run<J extends LayerJob>(job: J, options: JobOptions = {}): Promise<ResultOf<J>> {
     const { signal } = options;
     signal?.throwIfAborted();
@@ -106,7 +106,15 @@ export class WorkerPool {
   #dispatch(): void {
     for (let task = this.#queue[0]; task !== undefined; task = this.#queue[0]) {
       const before = this.#threads.size;
-      const thread = this.#threadForMore();
+      let thread: Thread | null;
+      try {
+        thread = this.#threadForMore();
+      } catch (error) {
+        this.#queue.shift();
+        const why = `a layer thread cannot be started: ${errorMessage(error)}`;
+        task.reject(new EngineError('internal', why, { cause: error }));
+        continue;
+      }
       if (thread === null) return;
       this.#queue.shift();
       if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isEngineError } from '#base/errors.ts';
+import type { CompressJob } from './apply-job.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+const JOB: CompressJob = { kind: 'compress', path: 'from', target: 'to' };
+
+/** Answers each job after a while with what it was asked. */
+const ANSWERING = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ id, job }) => setTimeout(() => parentPort.postMessage({ id, result: job }), 50));`)}`,
+);
+/** `new Worker` throws at once, as it does where the kernel gives no more threads. */
+const REFUSED = new URL('https://registry.example/worker.js');
+
+/** The threads of the pool start with these, in turn. */
+function poolOf(t: { after: (work: () => Promise<void>) => void }, entries: readonly URL[]): WorkerPool {
+  const left = [...entries];
+  const pool = new WorkerPool({
+    threads: entries.length,
+    get entry() {
+      return left.shift() ?? ANSWERING;
+    },
+  });
+  t.after(() => pool.close());
+  return pool;
+}
+
+const isRefusal = (error: unknown): boolean =>
+  isEngineError(error, 'internal') && /thread cannot be started/.test(String(error));
+
+test('a job for which no thread starts fails, and is not done later', async (t) => {
+  const pool = poolOf(t, [REFUSED, ANSWERING]);
+  await assert.rejects(pool.run(JOB), isRefusal);
+  assert.deepEqual(await pool.run({ ...JOB, path: 'second' }), { ...JOB, path: 'second' });
+});
+
+test('nor does it end the process where its thread was to start in a later turn', async (t) => {
+  const pool = poolOf(t, [ANSWERING, REFUSED, ANSWERING]);
+  const paths = ['first', 'second', 'third'];
+  const [first, second, third] = await Promise.allSettled(paths.map((path) => pool.run({ ...JOB, path })));
+  assert.deepEqual(first, { status: 'fulfilled', value: { ...JOB, path: 'first' } });
+  assert.ok(second?.status === 'rejected' && isRefusal(second.reason));
+  assert.deepEqual(third, { status: 'fulfilled', value: { ...JOB, path: 'third' } });
+});
