@@ -74,3 +74,14 @@ test('an error of the disk is told to the next who adds, and nothing is written 
   await writer.stop();
   assert.equal(calls, 1);
 });
+
+test('so is one of whoever is told what was written', async () => {
+  const writer = new IntakeWriter(new SlowIntake(), () => {
+    throw new Error('nobody listens');
+  });
+  await writer.add(Buffer.alloc(MIB / 4));
+  // A rejection that nobody waits for would end the process here.
+  await new Promise((resolve) => setImmediate(resolve));
+  await assert.rejects(writer.end(), /nobody listens/);
+  await writer.stop();
+});

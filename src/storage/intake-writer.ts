@@ -22,7 +22,7 @@ export class IntakeWriter {
     this.#onWritten = onWritten;
   }
 
-  /** Afterwards the piece is the caller's again. Errors: the disk's, also of what was taken before. */
+  /** Afterwards the piece is the caller's again. Errors: the disk's, `onWritten`'s, also of earlier pieces. */
   async add(piece: Uint8Array): Promise<void> {
     for (let at = 0; at < piece.length; ) {
       const part = piece.subarray(at, at + BUFFER_BYTES - this.#filled);
@@ -55,16 +55,17 @@ export class IntakeWriter {
     const bytes = this.#filling.subarray(0, this.#filled);
     [this.#filling, this.#other] = [this.#other, this.#filling];
     this.#filled = 0;
-    this.#writing = this.#intake.append([bytes]).then(
-      () => {
-        this.#writing = null;
-        this.#onWritten(bytes.length);
-      },
-      (error: unknown) => {
-        this.#writing = null;
-        this.#failure = { error };
-      },
-    );
+    this.#writing = this.#append(bytes).finally(() => (this.#writing = null));
+  }
+
+  /** Never rejects: whoever adds next, or ends, is told of a failure. */
+  async #append(bytes: Buffer): Promise<void> {
+    try {
+      await this.#intake.append([bytes]);
+      this.#onWritten(bytes.length);
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
   #check(): void {
