@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -13,11 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { digestFromHex, digestOf, type Digest } from '#oci/digest.ts';
 import { FileContentStore } from './file-content-store.ts';
 import { FileIntakes } from './file-intakes.ts';
+import { PartialFile } from './partial-file.ts';
 import { ProgressReader } from './shared-progress.ts';
 
 interface Opened {
@@ -175,4 +179,33 @@ test('partial blobs go when nobody wants them, when they are old, and the oldest
   await open.close('keep');
   await intakes.expire(new Set(), now);
   assert.deepEqual(await left(), []);
+});
+
+test('a file is closed after what is being written to it, not before', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const path = join(home(t), 'blob');
+  const partial = await PartialFile.open({
+    path,
+    sizeBytes: null,
+    files: {
+      startWriteBack: () => Promise.resolve(),
+      writeAt: async (fd, bytes, offset) => {
+        await gate.promise;
+        return writeSync(fd, bytes, 0, Math.min(bytes.length, 4096), offset);
+      },
+    },
+  });
+  const appended = partial.append([BYTES]);
+  const closed = partial.close();
+  // Whoever is given the number next must not find our bytes in his file.
+  const other = join(home(t), 'other');
+  await setTimeout(20);
+  writeFileSync(other, '');
+  const fd = openSync(other, 'r+');
+  t.after(() => closeSync(fd));
+  await assert.rejects(partial.append([BYTES]), (error) => isEngineError(error, 'internal'));
+  gate.resolve();
+  await Promise.all([appended, closed]);
+  assert.deepEqual(readFileSync(path), BYTES);
+  assert.equal(readFileSync(other).length, 0);
 });

@@ -22,6 +22,8 @@ export class PartialFile {
   #haveBytes: number;
   #writtenBack: number;
   #writingBack: Promise<void> = Promise.resolve();
+  /** Settles with the last append, and never rejects. */
+  #appending: Promise<unknown> = Promise.resolve();
   #isEnded = false;
   #closing: Promise<void> | null = null;
 
@@ -58,10 +60,16 @@ export class PartialFile {
     return this.#haveBytes;
   }
 
-  async append(chunks: readonly Uint8Array[]): Promise<void> {
+  append(chunks: readonly Uint8Array[]): Promise<void> {
+    const appended = this.#append(chunks);
+    this.#appending = Promise.allSettled([this.#appending, appended]);
+    return appended;
+  }
+
+  async #append(chunks: readonly Uint8Array[]): Promise<void> {
     const { sizeBytes } = this.#options;
     const more = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    if (this.#isEnded) throw new EngineError('internal', 'the blob has ended');
+    if (this.#isEnded || this.#closing !== null) throw new EngineError('internal', 'the blob has ended');
     if (sizeBytes !== null && this.#haveBytes + more > sizeBytes)
       throw new EngineError('invalidArgument', `unexpected size: more than ${sizeBytes} bytes`);
     for (const chunk of chunks) await this.#write(chunk);
@@ -113,9 +121,15 @@ export class PartialFile {
     await this.#handle.datasync();
   }
 
-  /** Idempotent. */
+  /** Idempotent. Waits for what is being written: its number would soon be another file's. */
   close(): Promise<void> {
     this.fail();
-    return (this.#closing ??= this.#writingBack.then(() => this.#handle.close()));
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await this.#appending;
+    await this.#writingBack;
+    await this.#handle.close();
   }
 }
