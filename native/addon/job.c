@@ -5,9 +5,12 @@
  */
 #include "addon.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum { STACK_BYTES = 256 * 1024, RESTING_THREADS = 4 };
 
@@ -49,9 +52,23 @@ static void perform(struct job *job) {
   napi_release_threadsafe_function(done, napi_tsfn_release);
 }
 
+/*
+ * A thread is born with the nice value of the one that starts it: a worker that gives way. The next job may be
+ * the main thread's, and so may the programs that it starts; that one's number is the process's. To take turns
+ * back needs CAP_SYS_NICE; without it the thread goes on as it is.
+ */
+static void be_as_nice_as_main(void) {
+  errno = 0;
+  int nice = getpriority(PRIO_PROCESS, (id_t)getpid());
+  if (errno == 0 && getpriority(PRIO_PROCESS, 0) != nice) {
+    (void)setpriority(PRIO_PROCESS, 0, nice);
+  }
+}
+
 static void *run_thread(void *argument) {
   struct job *job = argument;
   bool stays = !job->spoils_thread;
+  be_as_nice_as_main();
   perform(job);
   while (stays) {
     pthread_mutex_lock(&lock);

@@ -19,6 +19,23 @@ function niceOfThis(): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
 }
 
+// The first of this process: no thread rests yet that was born otherwise.
+test("a program that is started by a thread whose first job was a worker's goes before workers", async (t) => {
+  const before = niceOfThis();
+  const source = `const { createKernel } = await import(${JSON.stringify(import.meta.resolve('../real.ts'))});
+    const { threads, files } = createKernel();
+    threads.giveWay();
+    await files.writeAt(1, new Uint8Array(), 0).catch(() => 0);
+    (await import('node:worker_threads')).parentPort.postMessage(1);
+    setInterval(() => undefined, 1000);`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
+  t.after(() => worker.terminate());
+  await new Promise((resolve) => worker.once('message', resolve));
+  const { processes } = createKernel();
+  const child = await processes.spawn({ path: '/bin/sh', argv: ['sh', '-c', `exit $(nice)`], env: {} });
+  assert.deepEqual(await child.exited, { exitCode: before });
+});
+
 test('V8 and workers give way to the main thread and to the pool; children are born as before', async () => {
   const before = niceOfThis();
   const { threads: calls, processes } = createKernel();
