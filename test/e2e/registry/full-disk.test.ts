@@ -5,15 +5,21 @@ import { test } from 'node:test';
 import { must, run } from '../../support/command.ts';
 import { TestDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
-import { pull, smallLayers } from '../../support/registry/fixture.ts';
+import { nothingIsBegun, pull, smallLayers } from '../../support/registry/fixture.ts';
 import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import { RegistryGround, startStandin } from '../../support/registry/standin.ts';
 
 const HOST = '127.0.0.1:5000';
-const DISK_MIB = 32;
-const big = [{ path: 'big', content: randomBytes(20 << 20) }];
+const DISK_MIB = 10;
+const MIB = 1 << 20;
+/** Bytes that no compression makes fewer: the disk is full while they come. */
+const large = (path: string) => [{ path, content: randomBytes(6 * MIB) }];
+/** Few bytes come; the disk is full while they are unpacked. */
+const zeros = [{ path: 'zeros', content: Buffer.alloc(20 * MIB) }];
 
-test('a disk that fills up while an image is pulled', { timeout: 120_000 }, async (context) => {
+test('a disk that fills up while an image is pulled: the file is named, and nothing is left', {
+  timeout: 120_000,
+}, async (context) => {
   const reason = await dockerIsMissing();
   if (reason !== false) return context.skip(reason);
   const folder = await mkdtemp('/tmp/gantry-registry-');
@@ -27,20 +33,22 @@ test('a disk that fills up while an image is pulled', { timeout: 120_000 }, asyn
     await using standin = await startStandin(daemon, ground, {
       ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
       images: [
-        { repository: 'big', tags: ['v'], layers: [big] },
+        { repository: 'archive', tags: ['v'], layers: [large('one'), large('two')] },
+        { repository: 'tree', tags: ['v'], layers: [zeros] },
         { repository: 'small', tags: ['v'], layers: smallLayers('small') },
       ],
     });
-    const { error } = await pull(daemon, `${HOST}/big:v`);
-    assert.match(error, /no space left on device/);
+    for (const name of ['archive', 'tree']) {
+      const { error } = await pull(daemon, `${HOST}/${name}:v`);
+      assert.match(
+        error,
+        /^failed to register layer: write(?: \/(?:one|two|zeros))?: no space left on device$/,
+      );
+      await nothingIsBegun({ daemon });
+      assert.deepEqual(await readdir(`${daemon.dataRoot}/content/blobs/sha256`), []);
+    }
     assert.equal((await pull(daemon, `${HOST}/small:v`)).error, '');
     assert.ok((await standin.ledger()).entries.length > 0);
-    const staged = await readdir(`${daemon.dataRoot}/overlay2`);
-    assert.deepEqual(
-      staged.filter((name) => name.startsWith('.staged')),
-      [],
-    );
-    assert.deepEqual(await readdir(`${daemon.dataRoot}/content/partial`), []);
     await daemon.restart('SIGTERM');
     assert.equal((await daemon.api(`/images/${HOST}/small:v`, { method: 'DELETE' })).status, 200);
   } finally {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { pull, registryTest } from '../../support/registry/fixture.ts';
+import { readdir } from 'node:fs/promises';
+import { nothingIsBegun, pull, registryTest } from '../../support/registry/fixture.ts';
 import type { StandinImage } from '../../support/registry/content.ts';
 import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import { listed, problemOf } from '../../torture/known-image.ts';
@@ -69,5 +70,8 @@ registryTest(
         .digest('hex');
       assert.equal(await problemOf(daemon, reference, hash), null);
     }
+    await prune();
+    await nothingIsBegun({ daemon });
+    assert.deepEqual(await readdir(`${daemon.dataRoot}/content/blobs/sha256`), []);
   },
 );

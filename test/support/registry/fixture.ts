@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TarEntry } from '../../../tools/set-up/tar.ts';
 import { dockerIsMissing } from '../e2e.ts';
@@ -165,4 +165,17 @@ export function push(daemon: TestDaemon, reference: string, options: PullOptions
     ...options,
     headers: { ...registryAuth({}), ...options.headers },
   });
+}
+
+/** That no pull has left anything half done. */
+export async function nothingIsBegun({ daemon }: Pick<RegistryTest, 'daemon'>): Promise<void> {
+  for (const folder of ['content/partial', 'content/ingest', 'pulls'])
+    assert.deepEqual(await readdir(`${daemon.dataRoot}/${folder}`), [], folder);
+  const trees = await readdir(`${daemon.dataRoot}/overlay2`).catch(() =>
+    readdir(`${daemon.dataRoot}/vfs/dir`),
+  );
+  assert.deepEqual(
+    trees.filter((name) => name.startsWith('.staged')),
+    [],
+  );
 }
