@@ -9,7 +9,8 @@ import { isZstd } from './zstd-frame.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'xz';
 
-const CHUNK = 256 * 1024;
+/** Of what node's decoders give: each piece is the next part of a buffer of this size, until it is full. */
+export const CHUNK = 256 * 1024;
 /** 128 MiB: what `zstd --long` needs at most by default; larger windows are a memory bomb. */
 export const ZSTD_WINDOW_LOG_MAX = 27;
 

@@ -1,4 +1,5 @@
 import { EngineError } from '#base/errors.ts';
+import { giveBack } from '#base/give-back.ts';
 
 /*
  * The data inside of .xz: LZMA, in chunks that are whole in memory (at most 64 KiB each). The numbers are
@@ -71,6 +72,11 @@ export class LzmaDecoder {
 
   constructor(dictionaryBytes: number) {
     this.#dictionary = Buffer.alloc(dictionaryBytes);
+  }
+
+  /** Nothing is decoded afterwards. */
+  release(): void {
+    giveBack(this.#dictionary);
   }
 
   resetDictionary(): void {

@@ -1,7 +1,8 @@
 import type { Transform } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
+import { giveBack } from '#base/give-back.ts';
 import type { Budget, ByteSource, PlainSource } from './byte-source.ts';
-import { decodeError, decoderOf, detectCompression, ZSTD_WINDOW_LOG_MAX } from './decompress.ts';
+import { CHUNK, decodeError, decoderOf, detectCompression, ZSTD_WINDOW_LOG_MAX } from './decompress.ts';
 import { XzSource } from './xz-source.ts';
 import { ZSTD_HEAD_BYTES, zstdWindowBytes } from './zstd-frame.ts';
 
@@ -27,8 +28,19 @@ export async function plainSource(stored: ByteSource, budget: Budget): Promise<P
       return new DecodedSource(source, decoderOf({ compression: 'zstd', windowLog }), release);
     }
     case 'xz':
-      return new XzSource(source, budget);
+      return givingBack(new XzSource(source, budget));
   }
+}
+
+/** Pieces are copies of their own: the memory of each goes when the next is asked for. */
+function givingBack(plain: PlainSource): PlainSource {
+  let given: Buffer | null = null;
+  const next = async (): Promise<Buffer | null> => {
+    if (given !== null) giveBack(given);
+    given = await plain.next();
+    return given;
+  };
+  return { isStored: plain.isStored, next, stop: () => plain.stop() };
 }
 
 /** Reads until the beginning is long enough, and gives a source that begins with it. */
@@ -52,6 +64,11 @@ async function withHead(stored: ByteSource): Promise<{ head: Buffer; source: Byt
   return { head: first, source: { next } };
 }
 
+/** The buffer of a piece that ends it: the decoder has another one by then. */
+function giveBackFull({ buffer, byteOffset, byteLength }: Buffer): void {
+  if (buffer.byteLength === CHUNK && byteOffset + byteLength === CHUNK) giveBack(new Uint8Array(buffer));
+}
+
 /** A decoder of node's, which works on node's own threads: while it does, its last piece is unpacked. */
 class DecodedSource implements PlainSource {
   readonly isStored = false;
@@ -61,6 +78,7 @@ class DecodedSource implements PlainSource {
   readonly #ended: Promise<unknown>;
   readonly #feeding: Promise<void>;
   readonly #release: () => void;
+  #given: Buffer | null = null;
   #isStopped = false;
 
   constructor(source: ByteSource, transform: Transform, release: () => void) {
@@ -99,13 +117,15 @@ class DecodedSource implements PlainSource {
   }
 
   async next(): Promise<Buffer | null> {
+    if (this.#given !== null) giveBackFull(this.#given);
+    this.#given = null;
     let step: IteratorResult<Buffer>;
     try {
       step = await this.#pieces.next();
     } catch (error) {
       throw decodeError(error);
     }
-    if (step.done !== true) return step.value;
+    if (step.done !== true) return (this.#given = step.value);
     await this.#feeding;
     return null;
   }

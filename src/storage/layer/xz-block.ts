@@ -138,6 +138,11 @@ export class XzBlock {
     if (!isSaid || (plainBytes ?? this.plainBytes) !== this.plainBytes) throw damaged('xz block size');
   }
 
+  /** Nothing is read afterwards. Idempotent. */
+  release(): void {
+    this.#lzma?.release();
+  }
+
   /** As the index counts it: without the padding. */
   get unpaddedBytes(): number {
     return this.header.bytes + this.packedBytes + this.check.bytes;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EngineError } from '#base/errors.ts';
+import { giveBack } from '#base/give-back.ts';
 import { damaged } from './lzma-decoder.ts';
 import { parseBlockHeader, XzBlock } from './xz-block.ts';
 import { crc32, xzCheck } from './xz-check.ts';
@@ -56,6 +57,8 @@ interface Stream {
 /** Fed with pieces of any size; holds one chunk and its dictionary. Errors of all: `invalidArgument`. */
 export class XzDecoder {
   #held: Buffer = Buffer.alloc(0);
+  /** What `held` is the rest of. */
+  #whole: Buffer = this.#held;
   #stream: Stream | null = null;
   #streams = 0;
   #isEndOfChunks = false;
@@ -71,7 +74,15 @@ export class XzDecoder {
   }
 
   push(bytes: Buffer): void {
-    this.#held = this.#held.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
+    const old = this.#whole;
+    this.#whole = this.#held.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
+    this.#held = this.#whole;
+    giveBack(old);
+  }
+
+  /** It is over, wherever it is: the dictionary's memory goes now, not when the collector finds it. */
+  release(): void {
+    this.#stream?.block?.release();
   }
 
   /** The next plain bytes; null: it needs more input, or leave. */
@@ -153,6 +164,7 @@ export class XzDecoder {
     if (tail === null) return false;
     block.verify(tail);
     stream.blocks.add(block.unpaddedBytes, block.plainBytes);
+    block.release();
     stream.block = null;
     return true;
   }

@@ -41,6 +41,7 @@ export class XzSource implements PlainSource {
   }
 
   stop(): Promise<void> {
+    this.#decoder.release();
     this.#release();
     return Promise.resolve();
   }
