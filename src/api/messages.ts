@@ -160,6 +160,7 @@ export const noSuchImage = (reference: string): string => `No such image: ${refe
 export const unsupportedChange = (instruction: string): string =>
   `${instruction} is not a valid change command`;
 export const scratchReserved = (): string => "'scratch' is a reserved name";
+export const noSuchReference = (): string => 'reference does not exist';
 export const noExportTarget = (platform: string): string =>
   `no suitable export target found for platform ${platform}`;
 export const multiplePlatforms = (): string => 'multiple platform parameters not supported';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { EngineError, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
-import { noExportTarget, noSuchImage } from '#api/messages.ts';
+import { noExportTarget, noSuchImage, noSuchReference } from '#api/messages.ts';
 import { MEDIA_TYPES } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import { formatPlatform, platformMatches, type Platform } from '#oci/platform.ts';
@@ -81,9 +81,11 @@ function resolved(deps: ImageDeps, name: string): Image {
   try {
     return resolveImage(deps.store, name);
   } catch (error) {
-    // Here the reference names what was asked for as it was written.
-    if (isEngineError(error, 'notFound')) throw new EngineError('notFound', noSuchImage(name));
-    throw error;
+    if (!isEngineError(error, 'notFound')) throw error;
+    const any = parseAnyReference(name);
+    const isExact = any.kind === 'named' && (any.reference.tag !== null || any.reference.digest !== null);
+    // Here the reference names what was asked for as it was written, or not at all.
+    throw new EngineError('notFound', isExact ? noSuchReference() : noSuchImage(name));
   }
 }
 

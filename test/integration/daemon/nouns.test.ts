@@ -116,7 +116,18 @@ test('volumes: made, listed, used, removed, pruned', { timeout: 60_000 }, async 
   assert.equal(created.status, 201, created.body.toString());
   assert.deepEqual(await names(`?${filters({ dangling: ['true'] })}`), []);
   assert.equal((await running.api('/volumes/v1', { method: 'DELETE' })).status, 409);
-  const pruned = await running.api('/containers/prune', { method: 'POST' });
+  const pruneUntil = (...values: string[]): ReturnType<TestDaemon['api']> =>
+    running.api(`/containers/prune?${filters({ until: values })}`, { method: 'POST' });
+  const young = await pruneUntil('24h');
+  assert.deepEqual(young.json, { ContainersDeleted: null, SpaceReclaimed: 0 });
+  for (const [values, message] of [
+    [['foo'], 'failed to parse value as time or duration: "foo"'],
+    [['1h', '2h'], 'more than one until filter specified'],
+  ] as const) {
+    const answer = await pruneUntil(...values);
+    assert.deepEqual([answer.status, answer.json], [400, { message }]);
+  }
+  const pruned = await pruneUntil('-1h');
   assert.equal((pruned.json as { ContainersDeleted: string[] }).ContainersDeleted.length, 1);
 
   const all = await running.api(`/volumes/prune?${filters({ all: ['true'] })}`, { method: 'POST' });

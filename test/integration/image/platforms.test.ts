@@ -151,4 +151,5 @@ test('save: a repository without a tag is every tag of it', async (t) => {
   assert.deepEqual(await tags('x'), ['x:1', 'x:2', 'x:3']);
   assert.deepEqual(await tags('x:1', 'x:2'), ['x:1', 'x:2']);
   await refused(fix.images.save(['y']), 'notFound', 'No such image: y');
+  await refused(fix.images.save(['x:4']), 'notFound', 'reference does not exist');
 });
