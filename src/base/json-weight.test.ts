@@ -6,14 +6,37 @@ import { LIMITS } from './limits.ts';
 
 const check = (text: string): Promise<void> => checkJsonWeight(Buffer.from(text), 'document');
 const SPACE = ' '.repeat(LIMITS.smallDocumentBytes);
-const keys = (count: number): string =>
-  `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join(',')}}${SPACE}`;
+const keys = (count: number, different = count): string =>
+  `{${Array.from({ length: count }, (_, i) => `"${i % different}":0`).join(',')}}${SPACE}`;
 
 test('members and elements are counted, up to the bound', async () => {
-  await check(keys(LIMITS.documentValues - 1));
-  await assert.rejects(check(keys(LIMITS.documentValues)), (error) => isEngineError(error, 'tooLarge'));
+  await check(keys(LIMITS.documentValues - 1, 7));
+  await assert.rejects(check(keys(LIMITS.documentValues, 7)), (error) => isEngineError(error, 'tooLarge'));
   const lists = `[${'[],'.repeat(LIMITS.documentValues)}0]`;
   await assert.rejects(check(lists + SPACE), (error) => isEngineError(error, 'tooLarge'));
+});
+
+test('different keys are counted on their own: they cost most', async () => {
+  await check(keys(LIMITS.documentKeys));
+  const tooMany = keys(LIMITS.documentKeys + 1);
+  const bytes = Buffer.from(tooMany);
+  for (const max of [LIMITS.documentValues, LIMITS.listValues, LIMITS.archiveListValues])
+    await assert.rejects(checkJsonWeight(bytes, 'document', max), /8192 different keys/);
+});
+
+test('the longest lists that are taken pass: of manifests, and of images in an archive', async () => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const platform = { architecture: 'arm64', os: 'linux', variant: 'v8' };
+  const annotations = { 'vnd.docker.reference.digest': digest, 'vnd.docker.reference.type': 'x' };
+  const descriptor = { mediaType: 'application/x', digest, size: 1, platform, annotations };
+  const manifests = Array.from({ length: LIMITS.descriptorsPerManifest }, () => descriptor);
+  const list = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/x', manifests }));
+  await checkJsonWeight(list, 'index', LIMITS.listValues);
+  const image = { Config: 'c', RepoTags: ['a:b'], Layers: Array.from({ length: 120 }, () => 'l') };
+  const images = Array.from({ length: LIMITS.archiveImages }, () => image);
+  await checkJsonWeight(Buffer.from(JSON.stringify(images)), 'manifest.json', LIMITS.archiveListValues);
+  for (const max of [LIMITS.listValues, LIMITS.archiveListValues])
+    await assert.rejects(checkJsonWeight(Buffer.from(keys(max, 7)), 'list', max), /JSON of more than/);
 });
 
 test('what is nested too deeply is refused', async () => {

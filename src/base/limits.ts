@@ -19,11 +19,15 @@ export const LIMITS = {
   manifestBytes: 4 * MIB,
   imageConfigBytes: 8 * MIB,
   /**
-   * Manifests and configs that are larger are looked at before they are parsed: so many members and elements
-   * may be in them.
+   * Documents that are larger are looked at before they are parsed. So many members and elements may be in a
+   * config, in a manifest or a list (4096 descriptors with what is usual in them), in an archive's list of
+   * images with their layers; and so many different keys in any of them, which cost most.
    */
   smallDocumentBytes: 64 * KIB,
   documentValues: 16_384,
+  listValues: 65_536,
+  archiveListValues: 131_072,
+  documentKeys: 8192,
   tarRecordBytes: MIB,
   tarPathBytes: 4096,
   tarDepth: 512,

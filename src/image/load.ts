@@ -39,7 +39,8 @@ function arrivals({ quiet, onProgress }: LoadOptions): Pick<ReadArchiveOptions, 
 
 async function offered(index: ArchiveIndex, options: LoadOptions): Promise<readonly OfferedImage[]> {
   if (index.has(DOCKER_MANIFEST)) {
-    await checkJsonWeight(index.document(DOCKER_MANIFEST, LIMITS.manifestBytes), DOCKER_MANIFEST);
+    const bytes = index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
+    await checkJsonWeight(bytes, DOCKER_MANIFEST, LIMITS.archiveListValues);
     return readDockerArchive(index);
   }
   if (index.has(LAYOUT_INDEX)) return readOciLayout(index, options.platforms ?? []);

@@ -61,7 +61,7 @@ class Layout {
 
   async read(path: string): Promise<ReturnType<typeof parseManifestOrIndex>> {
     const bytes = this.#index.document(path, LIMITS.manifestBytes);
-    await checkJsonWeight(bytes, path);
+    await checkJsonWeight(bytes, path, LIMITS.listValues);
     return parseManifestOrIndex(bytes);
   }
 

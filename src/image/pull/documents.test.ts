@@ -66,5 +66,5 @@ test('a large document that would stop everybody is refused before it is parsed'
   const unparsed = (): never => assert.fail('it was parsed');
   for (const text of [config, '['.repeat(8_000_000), `${'{"a":'.repeat(1000)}${' '.repeat(100_000)}`])
     await assert.rejects(parseSaying(Buffer.from(text), unparsed), /more than 16384 values|nested deeper/);
-  await assert.rejects(read(MEDIA_TYPES.ociIndex, { manifests: new Array(100_000).fill(0) }), /16384 values/);
+  await assert.rejects(read(MEDIA_TYPES.ociIndex, { manifests: new Array(100_000).fill(0) }), /65536 values/);
 });

@@ -47,15 +47,19 @@ export async function readDocument(of: {
     throw new EngineError('invalidArgument', unsupportedMediaType(mediaType), {
       hint: 'Only OCI and docker (schema 2) images can be pulled.',
     });
-  const content = await parseSaying(of.bytes, parseManifestOrIndex);
+  const content = await parseSaying(of.bytes, parseManifestOrIndex, LIMITS.listValues);
   if (isIndex && content.kind === 'manifest') throw new EngineError('internal', expectedIndex());
   if (!isIndex && content.kind === 'index') throw new EngineError('internal', expectedManifest());
   return { ...of, content };
 }
 
 /** Parses; a text that is no JSON is refused in the words of the reference's parser. */
-export async function parseSaying<T>(bytes: Buffer, parse: (bytes: Buffer) => T): Promise<T> {
-  await checkJsonWeight(bytes, 'document');
+export async function parseSaying<T>(
+  bytes: Buffer,
+  parse: (bytes: Buffer) => T,
+  maxValues: number = LIMITS.documentValues,
+): Promise<T> {
+  await checkJsonWeight(bytes, 'document', maxValues);
   try {
     return parse(bytes);
   } catch (error) {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isEngineError } from '#base/errors.ts';
+import { KeyedMutex } from '#base/keyed-mutex.ts';
 import { LIMITS } from '#base/limits.ts';
 import { digestOf } from '#oci/digest.ts';
-import { subjectOf, withReferrer } from './push-referrer.ts';
+import { parseReference } from '#oci/reference.ts';
+import type { PushContext } from './push-layer.ts';
+import { keepReferrer, subjectOf, withReferrer } from './push-referrer.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -54,4 +57,23 @@ test('a tag that names an image is left alone, and so is a list that is full', (
     () => withReferrer(Buffer.from(JSON.stringify(full)), one, digest),
     (error) => isEngineError(error, 'tooLarge'),
   );
+});
+
+test('a list of a registry that would stop everybody is not parsed; the push goes on', async () => {
+  const manifests = new Array<number>(LIMITS.listValues).fill(0);
+  const bytes = Buffer.from(JSON.stringify({ mediaType: INDEX, manifests }));
+  const told: unknown[] = [];
+  const one = signed({ subject: { mediaType: MANIFEST, digest: SUBJECT, size: 7 } });
+  const context = {
+    deps: { mutex: new KeyedMutex() },
+    repository: {
+      manifest: () => Promise.resolve({ mediaType: INDEX, digest: digestOf(bytes), bytes }),
+      putManifest: () => assert.fail('it was taken'),
+    },
+    reference: parseReference('registry.example/app'),
+    signal: new AbortController().signal,
+    onProgress: ({ status }: { status: string }) => told.push(status),
+  };
+  await keepReferrer(context as unknown as PushContext, one, digestOf(one.bytes));
+  assert.match(String(told), /does not list what refers to .*: referrers: JSON of more than 65536 values/);
 });

@@ -1,5 +1,6 @@
 import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '#base/json.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
 import { LIMITS } from '#base/limits.ts';
 import { MEDIA_TYPES, property, stringMap, textProperty } from '#oci/descriptor.ts';
 import { type Digest, digestHex, isDigest } from '#oci/digest.ts';
@@ -78,6 +79,7 @@ export async function keepReferrer(
         if (isEngineError(error, 'notFound')) return null;
         throw error;
       });
+      if (list !== null) await checkJsonWeight(list.bytes, 'referrers', LIMITS.listValues);
       const next = withReferrer(list?.bytes ?? null, manifest, digest);
       if (next !== null) await repository.putManifest(tag, next);
     });

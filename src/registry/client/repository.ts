@@ -1,6 +1,7 @@
 import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
 import { isJsonObject, parseJson, type JsonObject } from '#base/json.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
 import { MEDIA_TYPES, parseDescriptor, type Descriptor } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
 import type {
@@ -40,8 +41,9 @@ export interface RepositoryParts {
 
 const OCTETS = 'application/octet-stream';
 
-function jsonOf(answer: Answer, bytes: Buffer | null, what: string): JsonObject {
+async function jsonOf(answer: Answer, bytes: Buffer | null, what: string): Promise<JsonObject> {
   if (bytes === null) throw requestError(answer, `${what} is too large`, { permanent: true });
+  await checkJsonWeight(bytes, what, LIMITS.listValues);
   const value = parseJson(bytes.toString('utf8'), what);
   return isJsonObject(value) ? value : {};
 }
@@ -242,7 +244,8 @@ export class HttpRepository implements Repository {
     const bytes = await readDocument(answer, this.#wire, LIMITS.tagPageBytes);
     const { link } = answer.headers;
     const header = Array.isArray(link) ? link.join(', ') : link;
-    return { object: jsonOf(answer, bytes, 'a list of the registry'), next: nextPage(answer.url, header) };
+    const object = await jsonOf(answer, bytes, 'a list of the registry');
+    return { object, next: nextPage(answer.url, header) };
   }
 
   #manifestPath(reference: string): string {

@@ -1,5 +1,6 @@
 import { errorMessage } from '#base/errors.ts';
 import { isJsonObject, parseJson, type JsonValue } from '#base/json.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
 import { LIMITS } from '#base/limits.ts';
 import { stringMap } from '#oci/descriptor.ts';
 import { basicHeader } from '../auth/token-request.ts';
@@ -33,8 +34,9 @@ export interface SearchQuery {
   readonly credentials: Credentials | null;
 }
 
-function parseResults(bytes: Buffer): JsonValue {
+async function parseResults(bytes: Buffer): Promise<JsonValue> {
   try {
+    await checkJsonWeight(bytes, 'JSON');
     return parseJson(bytes.toString('utf8'), 'JSON');
   } catch (error) {
     const message = `error decoding registry search results: ${errorMessage(error)}`;
@@ -59,7 +61,7 @@ export async function searchIndex(
   if (bytes === null) {
     throw new RegistryError(`the search gives more than ${LIMITS.searchBytes} bytes`, { status: 0 });
   }
-  const value = parseResults(bytes);
+  const value = await parseResults(bytes);
   const results = isJsonObject(value) ? value['results'] : undefined;
   return (Array.isArray(results) ? results : []).map(readResult).filter((result) => result !== null);
 }

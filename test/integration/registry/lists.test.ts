@@ -38,6 +38,20 @@ test('tags over pages, of one origin, at most LIMITS.tagPages of LIMITS.tagPageB
   assert.ok(circle.length <= 3, 'a page that names itself is the last one');
 });
 
+test('pages and results that would stop everybody while they are parsed are refused', async (t) => {
+  const values = '0,'.repeat(LIMITS.listValues);
+  const one = await registry(t, ({ response }) => {
+    response.end(`{"tags":[${values}0],"manifests":[${values}0],"results":[${values}0]}`);
+    return true;
+  });
+  const digest = digestOf(Buffer.from('subject')) as Digest;
+  const tooMany = /JSON of more than \d+ values/;
+  await assert.rejects(collect(repository(t, one.host).tags(NEVER)), tooMany);
+  await assert.rejects(repository(t, one.host).referrers(digest, NEVER), tooMany);
+  const query = { term: 'x', limit: 5, credentials: null };
+  await assert.rejects(client(t).search(one.host, query), tooMany);
+});
+
 test('referrers, by the list and by the tag of older registries', async (t) => {
   const digest = digestOf(Buffer.from('subject')) as Digest;
   const descriptor = { mediaType: 'application/x', digest: digestOf(Buffer.from('r')), size: 3 };
