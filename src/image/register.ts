@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
+import { checkJsonWeight } from '#base/json-weight.ts';
 import { chainIds } from '#oci/chain-id.ts';
 import { digestOf, type Digest } from '#oci/digest.ts';
 import { parseImageConfig } from '#oci/image-config.ts';
@@ -82,6 +83,8 @@ function commitLayers(
  */
 export async function registerImage(deps: ImageDeps, image: NewImage): Promise<Digest> {
   const { content, snapshotter } = deps.storage;
+  // Also one that was made here, of a request: it is parsed again, unweighed, whenever the engine starts.
+  await checkJsonWeight(image.config, 'image config');
   const diffIds = image.diffIds ?? parseImageConfig(image.config).diffIds;
   if (diffIds.length !== image.layerBlobs.length) {
     const counts = `expected ${image.layerBlobs.length}, got ${diffIds.length}`;
