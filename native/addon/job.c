@@ -53,9 +53,9 @@ static void perform(struct job *job) {
 }
 
 /*
- * A thread is born with the nice value of the one that starts it: a worker that gives way. The next job may be
- * the main thread's, and so may the programs that it starts; that one's number is the process's. To take turns
- * back needs CAP_SYS_NICE; without it the thread goes on as it is.
+ * A thread is born with the nice value of the one that starts it: a worker that gives way. The next job may
+ * be the main thread's, and so may the programs that it starts; that one's number is the process's. To take
+ * turns back needs CAP_SYS_NICE; without it the thread goes on as it is.
  */
 static void be_as_nice_as_main(void) {
   errno = 0;
