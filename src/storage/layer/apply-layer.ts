@@ -225,6 +225,7 @@ export class LayerWriter implements TarHandler {
     if (this.#file !== null) this.#files.close(this.#file.fd);
     this.#file = null;
     this.#cache.clear();
+    this.#pending.release();
   }
 
   #openParent(path: string): number {

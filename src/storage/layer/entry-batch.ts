@@ -70,6 +70,11 @@ export class PendingEntries {
     return this.#batch.contentAt(contentStart, entry.sizeBytes);
   }
 
+  /** After the last of all. */
+  release(): void {
+    this.#batch.release();
+  }
+
   flush(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { basename, dirname } from 'node:path';
 import type { Files } from '#host/kernel.ts';
 import { EngineError } from '#base/errors.ts';
+import { giveBack } from '#base/give-back.ts';
 import type { ByteSource } from './byte-source.ts';
 import { ProgressReader } from '../content/shared-progress.ts';
 
@@ -71,6 +72,11 @@ export class StoredBytes implements ByteSource {
   /** Reads what is left: the digest is that of the whole file. */
   async drain(): Promise<void> {
     while ((await this.next()) !== null);
+  }
+
+  /** After the last `next`, and when nobody reads its piece: not while a decoder might. */
+  release(): void {
+    giveBack(this.#piece);
   }
 
   /** Of what was read; null when nobody asked for it. Once, at the end. */

@@ -44,7 +44,9 @@ export async function unpackArchive(context: JobContext, job: UnpackJob): Promis
   });
   const pass = new Pass(context, job, stored);
   try {
-    return await pass.run();
+    const result = await pass.run();
+    stored.release();
+    return result;
   } finally {
     stop.abort();
     await pass.close();
