@@ -1,0 +1,135 @@
+/**
+ * The daemon's peak of memory has one bound, whatever the image: many layers, one big one, large windows. Each
+ * kind is a new daemon's first: the threads that unpacked an image before keep some memory until they end.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import { dockerEntries, type LayerBlob } from '../../../tools/set-up/image-archive.ts';
+import { type TarEntry, tarOf } from '../../../tools/set-up/tar.ts';
+import type { TestDaemon } from '../../support/daemon.ts';
+import { pull, registryTest } from '../../support/registry/fixture.ts';
+import { digestOf, HERE, MEDIA } from '../../support/registry/content.ts';
+import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
+import type { Standin } from '../../support/registry/standin.ts';
+
+const R = '127.0.0.1:5000';
+const MIB = 1024 * 1024;
+/** 250 MB. */
+const BOUND_KIB = 238 * 1024;
+const LAYERS = 127;
+
+interface Packed {
+  readonly name: string;
+  readonly layers: readonly LayerBlob[];
+}
+
+function layer(tar: Buffer, bytes: Buffer): LayerBlob {
+  const body = { content: bytes };
+  return { diffId: digestOf(tar), digest: digestOf(bytes), sizeBytes: bytes.length, isGzip: false, body };
+}
+
+/** Random content, and more that is made of it: what a decoder must look back far for. */
+function tarOfFar(sizeMib: number, randomMib: number): Buffer {
+  const random = randomBytes(randomMib * MIB);
+  const content = Buffer.alloc(sizeMib * MIB);
+  for (let at = 0; at < content.length; at += 16 * random.length) random.copy(content, at);
+  random.copy(content, content.length - random.length);
+  return tarOf([{ path: 'blob', content }]);
+}
+
+function zstdWithWindow(tar: Buffer, windowLog: number): Buffer {
+  const { ZSTD_c_windowLog, ZSTD_c_compressionLevel, ZSTD_c_enableLongDistanceMatching } = constants;
+  const params = {
+    ...{ [ZSTD_c_windowLog]: windowLog, [ZSTD_c_compressionLevel]: 1 },
+    [ZSTD_c_enableLongDistanceMatching]: 1,
+  };
+  return zstdCompressSync(tar, { params });
+}
+
+function xz(tar: Buffer): Buffer {
+  const args = ['-c', '-T1', '--lzma2=preset=0,dict=64MiB'];
+  const { status, stdout, stderr } = spawnSync('xz', args, { input: tar, maxBuffer: 256 * MIB });
+  assert.equal(status, 0, stderr.toString());
+  return stdout;
+}
+
+function images(): Record<'deep' | 'big' | 'zstd' | 'xz', Packed> {
+  const many = Array.from({ length: LAYERS }, (_, index) => {
+    const tar = tarOf([{ path: `l${index}`, content: Buffer.alloc(64 * 1024, `${index} `) }]);
+    return layer(tar, gzipSync(tar));
+  });
+  const big = tarOfFar(160, 20);
+  const far = tarOfFar(140, 4);
+  const xzTar = tarOfFar(72, 2);
+  return {
+    deep: { name: 'deep', layers: many },
+    big: { name: 'big', layers: [layer(big, gzipSync(big, { level: 1 }))] },
+    zstd: { name: 'zstd', layers: [layer(far, zstdWithWindow(far, 27))] },
+    xz: { name: 'xz', layers: [layer(xzTar, xz(xzTar))] },
+  };
+}
+
+async function offer(standin: Standin, { name, layers }: Packed): Promise<void> {
+  for (const { body } of layers) await standin.content.addBlob(name, body.content as Buffer);
+  const rootfs = { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) };
+  const config = Buffer.from(JSON.stringify({ ...HERE, config: { Labels: { name } }, rootfs, history: [] }));
+  const digest = await standin.content.addBlob(name, config);
+  const media = MEDIA.oci;
+  const mediaType = media.layers[name === 'zstd' ? 'zstd' : 'gzip'];
+  const manifest = {
+    ...{ schemaVersion: 2, mediaType: media.manifest },
+    config: { mediaType: media.config, digest, size: config.length },
+    layers: layers.map((one) => ({ mediaType, digest: one.digest, size: one.sizeBytes })),
+  };
+  const bytes = Buffer.from(JSON.stringify(manifest));
+  await standin.content.document(name, { tag: 'v', mediaType: media.manifest, bytes });
+}
+
+async function peakKib({ pid }: TestDaemon): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
+}
+
+/** From what is resident at the beginning on, which what was before has left. */
+async function within(daemon: TestDaemon, what: string, work: () => Promise<void>): Promise<void> {
+  await writeFile(`/proc/${daemon.pid}/clear_refs`, '5');
+  await work();
+  const peak = await peakKib(daemon);
+  assert.ok(peak > 0 && peak <= BOUND_KIB, `${what}: ${Math.round(peak / 1024)} MiB`);
+}
+
+async function pulls(daemon: TestDaemon, names: readonly string[]): Promise<void> {
+  const answers = await Promise.all(names.map((name) => pull(daemon, `${R}/${name}:v`)));
+  for (const { error } of answers) assert.equal(error, '');
+  for (const name of names) await daemon.mustDocker(['rmi', `${R}/${name}:v`]);
+}
+
+async function load(daemon: TestDaemon, archive: readonly TarEntry[]): Promise<void> {
+  const raw = tarOf(archive);
+  const { status, body } = await daemon.api('/images/load?quiet=1', { method: 'POST', raw });
+  assert.equal(status, 200);
+  assert.match(body.toString(), /Loaded image: loaded:v/);
+  await daemon.mustDocker(['rmi', 'loaded:v']);
+}
+
+registryTest(
+  'the daemon has its memory, whatever the image',
+  { ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' }, skip: existsSync('/usr/bin/xz') ? false : 'no xz' },
+  async ({ daemon, standin }) => {
+    const packed = images();
+    for (const image of Object.values(packed)) await offer(standin, image);
+    await standin.reload();
+    for (const { name, layers } of Object.values(packed)) {
+      await daemon.restart('SIGTERM');
+      await within(daemon, `pull of ${name}`, () => pulls(daemon, [name]));
+      const { entries } = dockerEntries({ reference: 'loaded:v', config: {}, layers });
+      await within(daemon, `load of ${name}`, () => load(daemon, entries));
+    }
+    await daemon.restart('SIGTERM');
+    await within(daemon, 'three pulls at once', () => pulls(daemon, ['big', 'xz', 'deep']));
+  },
+);
