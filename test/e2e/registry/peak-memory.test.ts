@@ -1,6 +1,6 @@
 /**
- * The daemon's peak of memory has one bound, whatever the image: many layers, one big one, large windows. Each
- * kind is a new daemon's first: the threads that unpacked an image before keep some memory until they end.
+ * The daemon's peak of memory has one bound, whatever the image: many layers, one big one, large windows.
+ * Each kind is a new daemon's first: threads that unpacked an image before keep some memory until they end.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -111,7 +111,7 @@ test('disk use of images: what is shared, what is their own, and who uses them',
   const use = async (query = ''): Promise<unknown> => {
     const { LayersSize, Images } = (await daemon.api(`/system/df${query}`)).json as Use;
     const each = Images.map((image) => [image.RepoTags[0], image.Size, image.SharedSize, image.Containers]);
-    return { LayersSize, each: each.toSorted() };
+    return { LayersSize, each: each.toSorted((one, other) => String(one).localeCompare(String(other))) };
   };
   const before = {
     LayersSize: 621_000,
