@@ -1,11 +1,11 @@
 /** A name server that takes every question and answers none. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
+import { nodeBeside } from '../../support/registry/beside.ts';
 import { pull } from '../../support/registry/fixture.ts';
 
 const ETC = {
@@ -26,8 +26,7 @@ test('names that nobody looks up: a clear error, in time, and the daemon goes on
   const missing = await dockerIsMissing();
   if (missing !== false) return t.skip(missing);
   await using daemon = await startDaemon({ etc: ETC });
-  const enter = [`--net=/run/netns/${daemon.network}`, '--', process.execPath, '-e', SILENT];
-  const server = spawn('nsenter', enter, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const server = nodeBeside(daemon, ['-e', SILENT]);
   t.after(() => server.kill('SIGKILL'));
   await once(server, 'message');
   const asked = once(server, 'message');

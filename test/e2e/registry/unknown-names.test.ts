@@ -1,11 +1,11 @@
 /** Names that do not exist, and a name server that cannot say: what is told, and how soon. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { startDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { imageArchive } from '../../support/images.ts';
+import { nodeBeside } from '../../support/registry/beside.ts';
 import { pull, push } from '../../support/registry/fixture.ts';
 
 const SERVER = '127.0.0.53';
@@ -36,8 +36,7 @@ test('names that do not exist: told as the reference tells it, soon, and once', 
   const missing = await dockerIsMissing();
   if (missing !== false) return t.skip(missing);
   await using daemon = await startDaemon({ etc: ETC });
-  const enter = [`--net=/run/netns/${daemon.network}`, '--', process.execPath, '-e', DENYING];
-  const server = spawn('nsenter', enter, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const server = nodeBeside(daemon, ['-e', DENYING]);
   t.after(() => server.kill('SIGKILL'));
   await once(server, 'message');
   const lookedUp = (host: string, why: string): string => `dial tcp: lookup ${host} on ${SERVER}:53: ${why}`;

@@ -1,8 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { PLAIN_ENV } from '../command.ts';
 import type { TestDaemon } from '../daemon.ts';
+import { Beside } from './beside.ts';
 
 export interface ProxyPlan {
   readonly address: string;
@@ -28,39 +25,29 @@ export type FromProxy =
 
 /** A proxy beside the daemon under test. */
 export class TestProxy {
-  readonly #child: ChildProcess;
+  readonly #process: Beside<ToProxy, FromProxy>;
 
-  constructor(child: ChildProcess) {
-    this.#child = child;
+  constructor(daemon: TestDaemon) {
+    this.#process = new Beside(daemon, 'proxy-process.ts');
   }
 
-  async ask(message: ToProxy): Promise<FromProxy> {
-    const answered = once(this.#child, 'message') as Promise<[FromProxy]>;
-    this.#child.send(message);
-    return (await answered)[0];
+  async start(plan: ProxyPlan): Promise<void> {
+    await this.#process.ask({ say: 'start', plan });
   }
 
   /** What it was asked for since the last question. */
   async ledger(): Promise<readonly ProxyEntry[]> {
-    const answer = await this.ask({ say: 'ledger' });
+    const answer = await this.#process.ask({ say: 'ledger' });
     return answer.say === 'ledger' ? answer.entries : [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
-    await closed;
+    await this.#process[Symbol.asyncDispose]();
   }
 }
 
 export async function startProxy(daemon: TestDaemon, plan: ProxyPlan): Promise<TestProxy> {
-  const program = join(import.meta.dirname, 'proxy-process.ts');
-  const child = spawn('nsenter', [`--net=/run/netns/${daemon.network}`, '--', process.execPath, program], {
-    env: { ...PLAIN_ENV },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  const proxy = new TestProxy(child);
-  await proxy.ask({ say: 'start', plan });
+  const proxy = new TestProxy(daemon);
+  await proxy.start(plan);
   return proxy;
 }

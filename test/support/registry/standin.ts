@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PLAIN_ENV } from '../command.ts';
 import type { DaemonOptions, TestDaemon } from '../daemon.ts';
+import { Beside } from './beside.ts';
 import { type Authority, makeAuthority, makeCertificate } from './certificates.ts';
 import { type BuiltStandinImage, ContentFolder, type StandinImage } from './content.ts';
 import { type Form, type FormName, formOf } from './forms.ts';
@@ -67,60 +65,43 @@ export class Standin {
   readonly form: Form | null;
   readonly images: readonly BuiltStandinImage[];
   readonly content: ContentFolder;
-  readonly #child: ChildProcess;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #process: Beside<ToStandin, FromStandin>;
 
   constructor(of: {
     readonly form: Form | null;
     readonly images: readonly BuiltStandinImage[];
     readonly content: ContentFolder;
-    readonly child: ChildProcess;
+    readonly process: Beside<ToStandin, FromStandin>;
   }) {
     this.form = of.form;
     this.images = of.images;
     this.content = of.content;
-    this.#child = of.child;
+    this.#process = of.process;
   }
 
   async ledger(options: { readonly clear?: boolean } = {}): Promise<Ledger> {
-    const answer = await this.#ask({ say: 'ledger', clear: options.clear === true });
+    const answer = await this.ask({ say: 'ledger', clear: options.clear === true });
     if (answer.say !== 'ledger') throw new Error(`the stand-in said ${answer.say}`);
     return { entries: answer.entries, tokens: answer.tokens };
   }
 
   async setFaults(faults: readonly Fault[]): Promise<void> {
-    await this.#ask({ say: 'faults', faults });
+    await this.ask({ say: 'faults', faults });
   }
 
   /** After documents were added to its content. */
   async reload(): Promise<void> {
-    await this.#ask({ say: 'reload' });
+    await this.ask({ say: 'reload' });
   }
 
   async ask(message: ToStandin): Promise<FromStandin> {
-    return this.#ask(message);
-  }
-
-  /** One question after the other: answers carry no name. */
-  #ask(message: ToStandin): Promise<FromStandin> {
-    const asked = this.#last.then(() => this.#exchange(message));
-    this.#last = asked.catch(() => undefined);
-    return asked;
-  }
-
-  async #exchange(message: ToStandin): Promise<FromStandin> {
-    const answered = once(this.#child, 'message') as Promise<[FromStandin]>;
-    this.#child.send(message);
-    const [answer] = await answered;
+    const answer = await this.#process.ask(message);
     if (answer.say === 'failed') throw new Error(`stand-in: ${answer.message}`);
     return answer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
-    await closed;
+    await this.#process[Symbol.asyncDispose]();
   }
 }
 
@@ -164,17 +145,8 @@ export async function startStandin(
   const images: BuiltStandinImage[] = [];
   for (const image of options.images ?? []) images.push(await content.add(image));
   const listeners = await listenersFor(ground, options, Object.keys(hosts));
-  const child = spawn(
-    'nsenter',
-    [
-      `--net=/run/netns/${daemon.network}`,
-      '--',
-      process.execPath,
-      join(import.meta.dirname, 'standin-process.ts'),
-    ],
-    { env: { ...PLAIN_ENV }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
-  );
-  const standin = new Standin({ form, images, content, child });
+  const process = new Beside<ToStandin, FromStandin>(daemon, 'standin-process.ts');
+  const standin = new Standin({ form, images, content, process });
   try {
     const plan = { listeners, hosts, folder, faults: options.faults ?? [] };
     await standin.ask({ say: 'start', plan });
