@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, until } from './command.ts';
@@ -49,9 +50,16 @@ async function removeTree(path: string): Promise<void> {
   await rmdir(path).catch(() => undefined);
 }
 
-/** Removes a test's own cgroup, in every hierarchy. */
+/** Removes a test's own cgroup, in every hierarchy; what ended a moment ago may hold it for a moment more. */
 export async function removeCgroups(parent: string): Promise<void> {
-  for (const hierarchy of await cgroupHierarchies()) await removeTree(join(hierarchy, parent));
+  const groups = (await cgroupHierarchies()).map((hierarchy) => join(hierarchy, parent));
+  await until(
+    async () => {
+      for (const group of groups) await removeTree(group);
+      return groups.some((group) => existsSync(group)) ? undefined : true;
+    },
+    { timeoutMs: 5000, what: `end of cgroup ${parent}` },
+  );
 }
 
 async function leftCgroups(parent: string): Promise<string[]> {

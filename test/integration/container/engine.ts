@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { createReadStream, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
@@ -18,6 +18,7 @@ import { readHostFacts } from '#runtime/host-facts.ts';
 import type { Runtimes } from '#runtime/runtimes.ts';
 import { createTaskService } from '#runtime/task-service.ts';
 import type { TaskService } from '#runtime/task.ts';
+import { removeCgroups } from '../../support/leaks.ts';
 import { noRegistry } from '../../support/no-registry.ts';
 import { testRuntimes } from '../../support/runtimes.ts';
 import { openStorage } from '#storage/storage.ts';
@@ -37,7 +38,7 @@ export interface Engine {
   /** Lets go, as a daemon that is stopped: containers go on. */
   close(): Promise<void>;
   /** After the last container: the test's own parents. */
-  removeCgroups(): void;
+  removeCgroups(): Promise<void>;
 }
 
 const kernel = createKernel();
@@ -176,25 +177,13 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
       await networks.close();
       await storage.close();
     },
-    removeCgroups: () => {
-      const own = `/gantry-${instance.slice(0, 6)}`;
-      for (const path of [cgroupParent, `${own}/shims`, own]) removeCgroup(path);
+    removeCgroups: async () => {
+      for (const path of [cgroupParent, `/gantry-${instance.slice(0, 6)}`]) await removeCgroups(path);
     },
   };
 }
 
 export const newRoot = (): string => `/tmp/gtc-${randomBytes(3).toString('hex')}`;
-
-/** In every hierarchy, if it is there and empty. */
-function removeCgroup(path: string): void {
-  for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
-    try {
-      rmdirSync(join('/sys/fs/cgroup', hierarchy, path));
-    } catch {
-      // Not in this hierarchy.
-    }
-  }
-}
 
 /** A client that keeps what it is sent. */
 export function collector(

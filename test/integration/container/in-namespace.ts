@@ -22,7 +22,7 @@ after(async () => {
   for (const record of engine.containers.records())
     await engine.containers.remove(record.id, { force: true, volumes: true, link: false });
   await engine.close();
-  engine.removeCgroups();
+  await engine.removeCgroups();
   rmSync(root, { recursive: true, force: true });
 });
 
