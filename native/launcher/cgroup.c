@@ -8,6 +8,7 @@
 #define BPF_F_ALLOW_MULTI 2
 #define INSTRUCTION_BYTES 8
 #define MAX_INHERITED_BYTES 4096
+#define MAX_INHERITED_LEVELS 64
 
 /* The beginnings of two members of union bpf_attr; the kernel takes what follows for zero. */
 struct load {
@@ -39,25 +40,49 @@ int op_device_program(struct launch *launch, const struct value *fields) {
 	return result;
 }
 
+/* Those above are there most of the time. */
 int op_make_directory(struct launch *launch, const struct value *fields) {
 	const char *path = fields[MAKE_DIRECTORY_PATH].text;
-	return launch_check(launch, mkdir(path, (mode_t)fields[MAKE_DIRECTORY_MODE].number), "mkdir", path);
+	mode_t mode = (mode_t)fields[MAKE_DIRECTORY_MODE].number;
+	int made = mkdir(path, mode);
+	if (made < 0 && errno == ENOENT && strlen(path) < PATH_MAX) {
+		char above[PATH_MAX];
+		strcpy(above, path);
+		for (char *slash = above; (slash = strchr(slash + 1, '/')); *slash = '/') {
+			*slash = 0;
+			if (mkdir(above, mode) < 0 && errno != EEXIST)
+				return launch_fail(launch, "mkdir", above);
+		}
+		made = mkdir(path, mode);
+	}
+	return launch_check(launch, made, "mkdir", path);
 }
 
-/* A new cpuset has an empty line, or nothing. */
-int op_inherit_file(struct launch *launch, const struct value *fields) {
-	const char *path = fields[INHERIT_FILE_TARGET].text;
-	char content[MAX_INHERITED_BYTES];
-	int from = -1, to = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t length = to < 0 ? -1 : read(to, content, sizeof(content));
-	if (length >= 0 && length <= 1) {
-		from = open(fields[INHERIT_FILE_SOURCE].text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		length = from < 0 ? -1 : read(from, content, sizeof(content));
+/*
+ * What the file says, read to `content`. A new cpuset has an empty line, or nothing: it gets what the file of
+ * that name in the directory above says.
+ */
+static ssize_t inherited(const char *path, char *content, unsigned levels) {
+	char above[PATH_MAX];
+	const char *name = strrchr(path, '/');
+	const char *directory = name ? memrchr(path, '/', (size_t)(name - path)) : NULL;
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, content, MAX_INHERITED_BYTES);
+	if (length == 0 || length == 1) {
+		bool fits = directory && levels > 0 && strlen(path) < sizeof(above) &&
+			snprintf(above, sizeof(above), "%.*s%s", (int)(directory - path), path, name) > 0;
+		length = fits ? inherited(above, content, levels - 1) : -1;
+		if (!fits)
+			errno = ENOENT;
 		if (length > 0)
-			length = pwrite(to, content, (size_t)length, 0);
+			length = pwrite(fd, content, (size_t)length, 0);
 	}
-	int result = launch_check(launch, length, "inherit", path);
-	close_kept(from);
-	close_kept(to);
-	return result;
+	close_kept(fd);
+	return length;
+}
+
+int op_inherit_file(struct launch *launch, const struct value *fields) {
+	const char *path = fields[INHERIT_FILE_PATH].text;
+	char content[MAX_INHERITED_BYTES];
+	return launch_check(launch, inherited(path, content, MAX_INHERITED_LEVELS), "inherit", path);
 }

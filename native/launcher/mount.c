@@ -172,7 +172,7 @@ int op_attach(struct launch *launch, const struct value *fields) {
 	bool directory = S_ISDIR(from.st_mode);
 	int target = resolve_in_root(root, path, O_PATH);
 	if (target < 0 && errno == ENOENT)
-		target = directory ? make_path_in_root(root, path) : make_file_in_root(root, path);
+		target = make_missing_in_root(root, path, !directory);
 	if (target < 0)
 		return launch_fail(launch, "openat2", path);
 	if (fstat(target, &to) < 0)

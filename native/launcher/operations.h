@@ -121,7 +121,7 @@ enum {
 	MAKE_DIRECTORY_PATH = 0, MAKE_DIRECTORY_MODE = 1
 };
 enum {
-	INHERIT_FILE_SOURCE = 0, INHERIT_FILE_TARGET = 1
+	INHERIT_FILE_PATH = 0
 };
 enum {
 	CHANGE_OWNER_AT = 0, CHANGE_OWNER_PATH = 1, CHANGE_OWNER_UID = 2, CHANGE_OWNER_GID = 3
@@ -300,7 +300,7 @@ enum {
 	[OP_USER_NAMESPACE] = {"userNamespace", "oss"}, \
 	[OP_WRITE_FILE] = {"writeFile", "dsb"}, \
 	[OP_MAKE_DIRECTORY] = {"makeDirectory", "sn"}, \
-	[OP_INHERIT_FILE] = {"inheritFile", "ss"}, \
+	[OP_INHERIT_FILE] = {"inheritFile", "s"}, \
 	[OP_CHANGE_OWNER] = {"changeOwner", "dsnn"}, \
 	[OP_CLONE] = {"clone", "nd"}, \
 	[OP_JOIN_NAMESPACE] = {"joinNamespace", "dn"}, \

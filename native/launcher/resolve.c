@@ -47,6 +47,22 @@ int resolve_in_root(int root, const char *path, uint64_t flags) {
 	return resolve_with(root, *path ? path : ".", flags, 0, RESOLVE_IN_IMAGE);
 }
 
+int split_path(const char *path, char *parent, char *name) {
+	size_t end = strlen(path);
+	while (end > 0 && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (start >= PATH_MAX || end - start > NAME_MAX)
+		return fail(ENAMETOOLONG);
+	memcpy(parent, path, start);
+	parent[start] = 0;
+	memcpy(name, path + start, end - start);
+	name[end - start] = 0;
+	return *name == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? fail(EINVAL) : 0;
+}
+
 /*
  * The name at `*start`, up to `end`, is missing in `at`: it is made. Somebody else's making it meanwhile is
  * no failure. If it is a link to nothing, what it says takes its place, and `*start` is where to go on. 0, 1:
@@ -109,30 +125,25 @@ static int make_walk(int root, const char *wanted, bool file) {
 	return at;
 }
 
+/* Often nothing but the last name of a directory is missing: what is made there is no link, and stays none. */
+static int make_last(int root, const char *path) {
+	char parent[PATH_MAX], name[NAME_MAX + 1];
+	int at = split_path(path, parent, name) < 0 ? -1 : resolve_in_root(root, parent, O_PATH | O_DIRECTORY);
+	int made = at < 0 ? -1 : mkdirat(at, name, MADE_MODE);
+	if (made == 0)
+		made = resolve_with(at, name, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	close_kept(at);
+	return made;
+}
+
+int make_missing_in_root(int root, const char *path, bool file) {
+	int fd = file ? -1 : make_last(root, path);
+	return fd < 0 ? make_walk(root, path, file) : fd;
+}
+
 int make_path_in_root(int root, const char *path) {
 	int fd = resolve_in_root(root, path, O_PATH | O_DIRECTORY);
-	return fd < 0 && errno == ENOENT ? make_walk(root, path, false) : fd;
-}
-
-int make_file_in_root(int root, const char *path) {
-	int fd = resolve_in_root(root, path, O_PATH);
-	return fd < 0 && errno == ENOENT ? make_walk(root, path, true) : fd;
-}
-
-int split_path(const char *path, char *parent, char *name) {
-	size_t end = strlen(path);
-	while (end > 0 && path[end - 1] == '/')
-		end--;
-	size_t start = end;
-	while (start > 0 && path[start - 1] != '/')
-		start--;
-	if (start >= PATH_MAX || end - start > NAME_MAX)
-		return fail(ENAMETOOLONG);
-	memcpy(parent, path, start);
-	parent[start] = 0;
-	memcpy(name, path + start, end - start);
-	name[end - start] = 0;
-	return *name == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? fail(EINVAL) : 0;
+	return fd < 0 && errno == ENOENT ? make_missing_in_root(root, path, false) : fd;
 }
 
 int make_parent_in_root(int root, const char *path, char *name) {

@@ -21,8 +21,8 @@ int resolve_with(int at, const char *path, uint64_t flags, uint64_t mode, uint64
  */
 int make_path_in_root(int root, const char *path);
 
-/* The directories as above, then a file of mode 0755 when nothing is there. Gives O_PATH. */
-int make_file_in_root(int root, const char *path);
+/* The same for what is known to be missing; `file`: the last name is one, of mode 0755. Gives O_PATH. */
+int make_missing_in_root(int root, const char *path, bool file);
 
 /*
  * The last component goes to `name` (room for NAME_MAX + 1 bytes), what is before it to `parent` (PATH_MAX).

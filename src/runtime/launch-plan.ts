@@ -187,7 +187,8 @@ function planStreams({ builder, process, namespaces }: Launch, root: number): vo
 
 /** Slot of a procfs that nobody else sees, when one is needed. */
 function planKeys({ builder, process, context, namespaces, sysctls }: Launch): number | null {
-  const proc = sysctls.length > 0 || hasLabel(process) ? planPrivateProc(builder) : null;
+  const where = namespaces.has('user') || context.inUserNamespace === true ? 'child' : 'before';
+  const proc = sysctls.length > 0 || hasLabel(process) ? planPrivateProc(builder, where) : null;
   const permissions = keyPermissions(namespaces.has('user'));
   builder.child.push(...planKeyring(context, { process, proc, permissions }));
   return proc;

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { mountAttributes, type PlanBuilder } from './builder.ts';
 import { ATTR, ERRNO, PROPAGATION } from './kernel-numbers.ts';
-import { bindChange, dataOptions, type MountScene, type PlannedMount, planIsolation } from './mount-model.ts';
+import { bindChange, dataOptions, isolation, type MountScene, type PlannedMount } from './mount-model.ts';
 
 const BASIC = ATTR.nosuid | ATTR.nodev | ATTR.noexec;
 
@@ -55,8 +55,9 @@ function planHierarchies(builder: PlanBuilder, scene: MountScene, planned: Plann
       builder.child.push({ op: 'attach', slot: mount, root: scene.root, path: below.target, from });
       continue;
     }
-    planIsolation(builder, { spec: scene.spec, slot: place.slot, from });
-    if (change !== null) builder.child.push(mountAttributes(place.slot, change, from));
+    // Only now, since the limits and the process itself have been written through it.
+    const alone = { ...change, ...isolation(scene.spec), recursive: 0 };
+    builder.child.push(mountAttributes(place.slot, alone, from));
     attach(builder, scene, { ...below, slot: place.slot });
   }
   planLinks(builder, scene, planned);

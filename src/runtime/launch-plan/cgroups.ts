@@ -39,16 +39,10 @@ function ancestors(path: string): string[] {
   return parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`);
 }
 
-function makeDirectories(builder: PlanBuilder, hierarchy: CgroupHierarchy, path: string): void {
-  for (const directory of ancestors(path)) {
-    builder.before.push({
-      op: 'makeDirectory',
-      path: posix.join(hierarchy.mountPoint, directory),
-      mode: MODE,
-      ignore: [ERRNO.EEXIST],
-      from: FROM,
-    });
-  }
+function makeDirectory(builder: PlanBuilder, hierarchy: CgroupHierarchy, path: string): string {
+  const full = posix.join(hierarchy.mountPoint, path);
+  builder.before.push({ op: 'makeDirectory', path: full, mode: MODE, ignore: [ERRNO.EEXIST], from: FROM });
+  return full;
 }
 
 /** Directories above a cgroup, the hierarchy's own first. */
@@ -78,34 +72,14 @@ function enableControllers(
   }
 }
 
-/** From the top down, into those that have nothing yet. */
-function inherit(
-  builder: PlanBuilder,
-  { hierarchy, path }: { readonly hierarchy: CgroupHierarchy; readonly path: string },
-  name: string,
-): void {
-  let above = hierarchy.mountPoint;
-  for (const directory of ancestors(path)) {
-    const full = posix.join(hierarchy.mountPoint, directory);
-    builder.before.push({
-      op: 'inheritFile',
-      source: posix.join(above, name),
-      target: posix.join(full, name),
-      from: FROM,
-    });
-    above = full;
-  }
-}
-
 function placeV1(builder: PlanBuilder, hierarchy: CgroupHierarchy, path: string): CgroupPlace {
-  makeDirectories(builder, hierarchy, path);
+  const full = makeDirectory(builder, hierarchy, path);
   if (hierarchy.controllers.includes('cpuset')) {
     // A new cpuset has neither CPUs nor memory, and takes nobody in.
     for (const name of ['cpuset.cpus', 'cpuset.mems']) {
-      inherit(builder, { hierarchy, path }, name);
+      builder.before.push({ op: 'inheritFile', path: posix.join(full, name), from: FROM });
     }
   }
-  const full = posix.join(hierarchy.mountPoint, path);
   return { hierarchy, path: full, slot: builder.hostTree(full, { recursive: false, from: FROM }) };
 }
 
@@ -115,9 +89,8 @@ function placeV2(
   context: LaunchContext,
 ): CgroupPlace {
   const { hierarchy, path } = place;
-  makeDirectories(builder, hierarchy, path);
+  const full = makeDirectory(builder, hierarchy, path);
   if (context.cgroups.version === 'v2') enableControllers(builder, place, context.enabledControllers);
-  const full = posix.join(hierarchy.mountPoint, path);
   return { hierarchy, path: full, slot: builder.hostFile(full, { flags: DIRECTORY, from: FROM }) };
 }
 

@@ -62,7 +62,7 @@ function joinedFlags(namespaces: readonly string[]): number {
 /** In the child: out of the host, whose procfs is taken along while it can be mounted. */
 function planInside(builder: PlanBuilder, process: SpecProcess, target: ExecTarget): number | null {
   const { child } = builder;
-  const proc = hasLabel(process) ? planPrivateProc(builder) : null;
+  const proc = hasLabel(process) ? planPrivateProc(builder, 'child') : null;
   const flags = joinedFlags(target.namespaces);
   if (flags !== 0) child.push({ op: 'joinNamespace', slot: SLOT.init, flags });
   if (flags & CLONE.newUser) {

@@ -49,16 +49,22 @@ export function rootPropagation(spec: RuntimeSpec): { type: number; recursive: b
 
 /**
  * A copy that was made where the host's mounts are its peers: what happens to it in the container must not
- * reach the host, unless it is a mount of the spec (`shareable`) and that is the wish.
+ * reach the host.
  */
+export function isolation(spec: RuntimeSpec): { propagation: number; recursive: number } {
+  const { type, recursive } = rootPropagation(spec);
+  return {
+    propagation: type === PROPAGATION.shared ? PROPAGATION.slave : type,
+    recursive: recursive ? 1 : 0,
+  };
+}
+
+/** The same for a mount of the spec (`shareable`), unless peers are what it asks for. */
 export function planIsolation(
   builder: PlanBuilder,
   copy: { readonly spec: RuntimeSpec; readonly slot: number; readonly from: string },
   shareable = false,
 ): void {
-  const { type, recursive } = rootPropagation(copy.spec);
-  if (type === PROPAGATION.shared && shareable) return;
-  const propagation = type === PROPAGATION.shared ? PROPAGATION.slave : type;
-  const change = { propagation, recursive: recursive ? 1 : 0 };
-  builder.before.push(mountAttributes(copy.slot, change, copy.from));
+  if (shareable && rootPropagation(copy.spec).type === PROPAGATION.shared) return;
+  builder.before.push(mountAttributes(copy.slot, isolation(copy.spec), copy.from));
 }

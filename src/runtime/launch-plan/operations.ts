@@ -46,10 +46,13 @@ export const OPERATIONS = {
   /* --- files --- */
   /** Writes at once, without creating. `at` as in `open`; resolved without magic links unless NO_SLOT. */
   writeFile: { code: 10, fields: { at: 'slot', path: 'text', value: 'bytes' } },
-  /** mkdir of a host path; the parent must exist. */
+  /** mkdir of a host path; directories on the way are made when they are missing. */
   makeDirectory: { code: 11, fields: { path: 'text', mode: 'number' } },
-  /** Copies a small file to another one (host paths) that has nothing in it but the end of a line. */
-  inheritFile: { code: 12, fields: { source: 'text', target: 'text' } },
+  /**
+   * A small file (host path) that has nothing in it but the end of a line gets what the one of its name in the
+   * directory above has; so does that one, first.
+   */
+  inheritFile: { code: 12, fields: { path: 'text' } },
 
   /** fchownat of `path` as in `open`, no link followed; empty path: what the slot itself is. */
   changeOwner: { code: 13, fields: { at: 'slot', path: 'text', uid: 'number', gid: 'number' } },

@@ -116,13 +116,16 @@ test('directories are made, files written, content inherited from the top down',
   mkdirSync(join(top, 'a/b'), { recursive: true });
   writeFileSync(join(top, 'cpus'), '0-3\n');
   for (const name of ['a', 'a/b']) writeFileSync(join(top, name, 'cpus'), '\n');
+  mkdirSync(join(top, 'b/c'), { recursive: true });
+  writeFileSync(join(top, 'b/cpus'), '7\n');
+  writeFileSync(join(top, 'b/c/cpus'), '9\n');
   writeFileSync(join(root, 'tmp/value'), '....');
   const failure = await before(directory, root, [
     { op: 'makeDirectory', path: join(top, 'host'), mode: 0o711 },
     { op: 'writeFile', at: 20, path: 'tmp/value', value: Buffer.from('in') },
-    { op: 'inheritFile', source: join(top, 'cpus'), target: join(top, 'a/cpus') },
-    { op: 'inheritFile', source: join(top, 'a/cpus'), target: join(top, 'a/b/cpus') },
-    { op: 'inheritFile', source: join(root, 'tmp/value'), target: join(top, 'a/b/cpus') },
+    { op: 'makeDirectory', path: join(top, 'new/and/deep'), mode: 0o755 },
+    { op: 'inheritFile', path: join(top, 'a/b/cpus') },
+    { op: 'inheritFile', path: join(top, 'b/c/cpus') },
   ]);
   assert.equal(failure, undefined);
   assert.equal(lstatSync(join(top, 'host')).mode & 0o777, 0o711);
@@ -131,6 +134,10 @@ test('directories are made, files written, content inherited from the top down',
     ['a', 'a/b'].map((name) => readFileSync(join(top, name, 'cpus'), 'utf8').slice(0, 3)),
     ['0-3', '0-3'],
   );
+  assert.equal(readFileSync(join(top, 'b/c/cpus'), 'utf8'), '9\n', 'what has something keeps it');
+  assert.ok(lstatSync(join(top, 'new/and/deep')).isDirectory());
+  const lost = await before(directory, root, [{ op: 'inheritFile', path: join(top, 'none/cpus') }]);
+  assert.deepEqual([lost?.errno, lost?.step], [errno.ENOENT, 'inherit']);
 });
 
 test('files of proc are written only through a true procfs and by no link', { skip }, async (t) => {
