@@ -80,6 +80,9 @@ export type SnapshotPort = Pick<
   | 'graphDriverData'
 >;
 
+/** Of a container's file tree; it may still be on its way. */
+export type RootFd = number | Promise<number>;
+
 /**
  * Access to a container's file tree, resolved inside it (`openat2` with RESOLVE_IN_ROOT), never on the
  * host.
@@ -89,15 +92,15 @@ export interface RootTreePort {
    * A regular file of at most `maxBytes`, opened without blocking; null when there is none. Anything else
    * throws.
    */
-  readFile(rootFd: number, path: string, maxBytes: number): Promise<Uint8Array | null>;
+  readFile(rootFd: RootFd, path: string, maxBytes: number): Promise<Uint8Array | null>;
   /** Links inside the root are followed. */
-  kindOf(rootFd: number, path: string): Promise<'missing' | 'directory' | 'other'>;
+  kindOf(rootFd: RootFd, path: string): Promise<'missing' | 'directory' | 'other'>;
   /** One directory whose parent exists, mode 0755. */
-  makeDirectory(rootFd: number, path: string, owner: Owner): Promise<void>;
+  makeDirectory(rootFd: RootFd, path: string, owner: Owner): Promise<void>;
   /** An empty regular file, mode 0755, unless there is one. */
-  ensureFile(rootFd: number, path: string, owner: Owner): Promise<void>;
+  ensureFile(rootFd: RootFd, path: string, owner: Owner): Promise<void>;
   /** Unless there is something of that name. */
-  ensureSymlink(rootFd: number, link: { path: string; target: string }, owner: Owner): Promise<void>;
+  ensureSymlink(rootFd: RootFd, link: { path: string; target: string }, owner: Owner): Promise<void>;
 }
 
 /** User namespaces for containers whose ids are remapped (`userns-remap`). */

@@ -140,7 +140,11 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   deps.volumes.mounted(record.id, record.mounts);
   rollback.push(() => deps.volumes.unmounted(record.id, record.mounts));
   entry.sandbox = null;
-  const work = prepareTask(room, record, { namespace, joinedIds });
+  // First of all: to open it takes longer than anything else here.
+  const opening = deps.snapshots.rootfs(record.id, namespace.shift ?? undefined);
+  const root = await unlessGivenUp(opening, cancel, (late) => void late.close());
+  rollback.push(() => root.close());
+  const work = prepareTask(room, record, { namespace, joinedIds, root });
   const network = prepareNetwork(room, entry, { namespace, directory });
   network.catch(() => undefined);
   if (joinedIds.network === null) {
@@ -149,36 +153,31 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
       await deps.networks.sandbox.release(record.id);
     });
   }
-  void namespace.during(Promise.allSettled([network.then(({ files }) => files), work]));
-  const { root, input, spec } = await unlessGivenUp(work, cancel, (late) => void late.root.close());
-  try {
-    const isOwn = hasOwnNetwork(record);
-    const { sandbox, files } = await network;
-    const netns = isOwn ? (sandbox?.netnsFd ?? null) : null;
-    const task = await deps.tasks.start({
-      ...taskOf(room, record, input),
-      spec,
-      rootfsFd: root.fd,
-      ...(root.isUntouched && record.chainId !== null && { knownTree: record.chainId }),
-      ...(netns !== null && { netns }),
-      ...(isOwn && { connectNetwork: () => connectNetwork(deps, record.id) }),
-      ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
-      sourcesReady: files,
-      heldPorts: sandbox?.heldPorts ?? [],
-      cancel,
-      openStdin: record.config.OpenStdin,
-      stdinOnce: record.config.StdinOnce,
-      log,
-    });
-    rollback.commit();
-    if (joinedIds.network === null) deps.networks.sandbox.handedOver(record.id, task.pid);
-    // The shim has the tree, too: this is not the close that writes it back, so nobody waits for it.
-    void root.close();
-    return task;
-  } catch (error) {
-    await root.close();
-    throw error;
-  }
+  void namespace.during(Promise.allSettled([network.then(({ files }) => files), work, root.fd]));
+  const { input, spec } = await unlessGivenUp(work, cancel);
+  const isOwn = hasOwnNetwork(record);
+  const { sandbox, files } = await network;
+  const netns = isOwn ? (sandbox?.netnsFd ?? null) : null;
+  const task = await deps.tasks.start({
+    ...taskOf(room, record, input),
+    spec,
+    rootfsFd: root.fd,
+    ...(root.isUntouched && record.chainId !== null && { knownTree: record.chainId }),
+    ...(netns !== null && { netns }),
+    ...(isOwn && { connectNetwork: () => connectNetwork(deps, record.id) }),
+    ...(namespace.shift !== null && { usernsFd: namespace.shift.userns }),
+    sourcesReady: files,
+    heldPorts: sandbox?.heldPorts ?? [],
+    cancel,
+    openStdin: record.config.OpenStdin,
+    stdinOnce: record.config.StdinOnce,
+    log,
+  });
+  rollback.commit();
+  if (joinedIds.network === null) deps.networks.sandbox.handedOver(record.id, task.pid);
+  // The shim has the tree, too: this is not the close that writes it back, so nobody waits for it.
+  void root.close();
+  return task;
 }
 
 function hasOwnNetwork({ hostConfig: { NetworkMode } }: ContainerRecord): boolean {
@@ -188,28 +187,23 @@ function hasOwnNetwork({ hostConfig: { NetworkMode } }: ContainerRecord): boolea
 interface TaskParts {
   readonly namespace: StartNamespace;
   readonly joinedIds: Joined;
+  readonly root: RootfsHandle;
 }
 
 interface PreparedTask {
-  readonly root: RootfsHandle;
   readonly input: SpecInput;
   readonly spec: ContainerSpec;
 }
 
-/** The container's tree, and the spec, which asks the tree for users. */
+/** The container's spec, which asks the tree for users. */
 async function prepareTask(room: Room, record: ContainerRecord, parts: TaskParts): Promise<PreparedTask> {
-  const { namespace, joinedIds } = parts;
+  const { joinedIds } = parts;
   // None of it asks the tree.
   const gathering = gather(room, record);
   gathering.catch(() => undefined);
-  const { root, user } = await prepareRoot(room, record, namespace);
-  try {
-    const input = findInput(room, record, { user, joinedIds, ...(await gathering) });
-    return { root, input, spec: room.drafts.take(record.id, input) ?? buildRuntimeSpec(input) };
-  } catch (error) {
-    await root.close();
-    throw error;
-  }
+  const user = await prepareRoot(room, record, parts);
+  const input = findInput(room, record, { user, joinedIds, ...(await gathering) });
+  return { input, spec: room.drafts.take(record.id, input) ?? buildRuntimeSpec(input) };
 }
 
 /** Missing bind sources are made, the others checked again. */
@@ -341,31 +335,20 @@ function portsOf(
   );
 }
 
-interface PreparedRoot {
-  readonly root: RootfsHandle;
-  readonly user: ResolvedUser;
-}
-
-/** The container's tree: mounted, its user looked up in it, its working directory made. */
+/** The container's tree: its user looked up in it, its working directory made. */
 async function prepareRoot(
   room: Pick<Room, 'deps' | 'imageTrees'>,
   record: ContainerRecord,
-  namespace: StartNamespace,
-): Promise<PreparedRoot> {
-  const { snapshots, tree } = room.deps;
-  const root = await snapshots.rootfs(record.id, namespace.shift ?? undefined);
+  { root, namespace }: Pick<TaskParts, 'root' | 'namespace'>,
+): Promise<ResolvedUser> {
+  const { tree } = room.deps;
   const known = root.isUntouched ? room.imageTrees.of(record.chainId ?? '', tree) : tree;
-  try {
-    const user = await lookUpUser(known, root.fd, userWish(record));
-    await prepareTree(known, root.fd, {
-      workingDir: record.config.WorkingDir,
-      // A layer below has it all, as long as nobody has written into this one.
-      isFirst: !record.hasBeenStarted && !root.isUntouched,
-      owner: namespace.root,
-    });
-    return { root, user };
-  } catch (error) {
-    await root.close();
-    throw error;
-  }
+  const user = await lookUpUser(known, root.fd, userWish(record));
+  await prepareTree(known, root.fd, {
+    workingDir: record.config.WorkingDir,
+    // A layer below has it all, as long as nobody has written into this one.
+    isFirst: !record.hasBeenStarted && !root.isUntouched,
+    owner: namespace.root,
+  });
+  return user;
 }

@@ -14,16 +14,18 @@ export function createRootTree(files: Files): RootTreePort {
   const exists = (error: unknown): boolean => isKernelError(error, 'EEXIST');
   return {
     async readFile(rootFd, path, maxBytes) {
+      const fd = await rootFd;
       try {
-        return await slow.readFile(rootFd, path, maxBytes);
+        return await slow.readFile(fd, path, maxBytes);
       } catch (error) {
         if (missing(error)) return null;
         throw error;
       }
     },
     async kindOf(rootFd, path) {
+      const fd = await rootFd;
       try {
-        return (await slow.stat(rootFd, path, { follow: true })).type === 'directory' ? 'directory' : 'other';
+        return (await slow.stat(fd, path, { follow: true })).type === 'directory' ? 'directory' : 'other';
       } catch (error) {
         if (missing(error)) return 'missing';
         throw error;
@@ -31,14 +33,16 @@ export function createRootTree(files: Files): RootTreePort {
     },
     async makeDirectory(rootFd, path, owner) {
       const tree = as(owner);
-      await tree.mkdir(rootFd, path, DIRECTORY_MODE);
+      const fd = await rootFd;
+      await tree.mkdir(fd, path, DIRECTORY_MODE);
       // Below a directory with the setgid bit it would have that one's group.
-      await tree.chown(rootFd, path, owner);
+      await tree.chown(fd, path, owner);
     },
     async ensureFile(rootFd, path, owner) {
+      const fd = await rootFd;
       try {
         await slow.close(
-          await as(owner).open(rootFd, path, {
+          await as(owner).open(fd, path, {
             access: 'write',
             create: true,
             exclusive: true,
@@ -50,8 +54,9 @@ export function createRootTree(files: Files): RootTreePort {
       }
     },
     async ensureSymlink(rootFd, { path, target }, owner) {
+      const fd = await rootFd;
       try {
-        await as(owner).symlink(target, rootFd, path);
+        await as(owner).symlink(target, fd, path);
       } catch (error) {
         if (!exists(error)) throw error;
       }

@@ -52,11 +52,15 @@ export class MountTargets {
   }
 
   /** As `badMountTarget`; `known` names what lies in the root. */
-  bad(root: number, mounts: readonly SpecMount[], known?: string): string | null {
-    if (known === undefined) return badMountTarget(this.#tree, root, mounts);
+  async bad(
+    root: number | Promise<number>,
+    mounts: readonly SpecMount[],
+    known?: string,
+  ): Promise<string | null> {
+    if (known === undefined) return badMountTarget(this.#tree, await root, mounts);
     const key = [known, ...mounts.map(({ destination }) => destination)].join('\0');
     // The one that was asked for longest ago is the first.
-    const reason = this.#good.delete(key) ? null : badMountTarget(this.#tree, root, mounts);
+    const reason = this.#good.delete(key) ? null : badMountTarget(this.#tree, await root, mounts);
     if (reason === null && key.length <= LIMITS.knownFileBytes) this.#good.add(key);
     const [oldest] = this.#good;
     if (this.#good.size > LIMITS.knownTrees && oldest !== undefined) this.#good.delete(oldest);

@@ -22,10 +22,10 @@ export interface StartRequest {
   /** From `buildRuntimeSpec`. `root.path`, the network namespace's path and `task:` paths are bound here. */
   readonly spec: ContainerSpec;
   /**
-   * A detached mount or a plain tree, for instance from the snapshotter. The caller closes it after `start`
-   * returned.
+   * A detached mount or a plain tree, for instance from the snapshotter; it may still be on its way. The
+   * caller closes it after `start` returned.
    */
-  readonly rootfsFd: number;
+  readonly rootfsFd: number | Promise<number>;
   /** Names what lies in it, where all of that name hold the same: one of them is looked through. */
   readonly knownTree?: string;
   /** Resolves when everything that mounts are made from is there. Default: it is. */

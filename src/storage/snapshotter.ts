@@ -61,12 +61,15 @@ export type RootfsShift = IdShift;
 export interface RootfsHandle {
   /**
    * A detached mount (overlay2) or a directory (vfs), to be attached by the launcher or used with
-   * `kernel.files`.
+   * `kernel.files`. It may still be on its way; nobody has to wait for it to begin with the rest.
    */
-  readonly fd: number;
+  readonly fd: Promise<number>;
   /** Nobody had this tree before: it is the image's, with the mount points that every container has. */
   readonly isUntouched: boolean;
-  /** Idempotent; never blocks the main thread. */
+  /**
+   * Idempotent; never blocks the main thread. What is still being opened is closed then, and not waited for:
+   * it may hang.
+   */
   close(): Promise<void>;
 }
 
@@ -132,7 +135,10 @@ export interface Snapshotter {
   /** What the container wrote itself. */
   writableUsage(id: ContainerId): Promise<Usage>;
   writables(): readonly ContainerId[];
-  /** The whole tree of a container, with `shift` as a user namespace sees it. Errors: `notFound`. */
+  /**
+   * The whole tree of a container, with `shift` as a user namespace sees it. Errors: `notFound`; those of
+   * opening it are `fd`'s.
+   */
   rootfs(id: ContainerId, shift?: RootfsShift): Promise<RootfsHandle>;
   /** `parent` is what it was made on. Errors: `notFound`. */
   trees(id: ContainerId, parent: ChainId | null): Promise<ContainerTrees>;

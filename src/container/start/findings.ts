@@ -2,7 +2,7 @@ import { LIMITS } from '#base/limits.ts';
 import type { SpecInput } from '#runtime/spec.ts';
 import type { ExpectedStart } from '#runtime/task.ts';
 import { type ResolvedUser, resolveUser } from '#runtime/user.ts';
-import type { RootTreePort } from '../ports.ts';
+import type { RootFd, RootTreePort } from '../ports.ts';
 import type { ContainerRecord, HostConfig } from '../record.ts';
 import type { Room } from '../room.ts';
 import { readDevices } from './devices.ts';
@@ -34,7 +34,7 @@ export function userOf(files: readonly (Uint8Array | null)[], wish: UserWish): R
 }
 
 /** A damaged or hostile passwd is the same as none: names in it cannot be found then. */
-export async function lookUpUser(tree: RootTreePort, rootFd: number, wish: UserWish): Promise<ResolvedUser> {
+export async function lookUpUser(tree: RootTreePort, rootFd: RootFd, wish: UserWish): Promise<ResolvedUser> {
   const read = (path: string): Promise<Uint8Array | null> =>
     tree.readFile(rootFd, path, LIMITS.passwdBytes).catch(() => null);
   return userOf(await Promise.all(ACCOUNT_FILES.map(read)), wish);

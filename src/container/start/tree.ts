@@ -1,7 +1,7 @@
 import * as messages from '#api/messages.ts';
 import { EngineError } from '#base/errors.ts';
 import type { Owner } from '#base/id-mapping.ts';
-import type { RootTreePort } from '../ports.ts';
+import type { RootFd, RootTreePort } from '../ports.ts';
 
 export interface TreeWish {
   readonly workingDir: string;
@@ -12,7 +12,7 @@ export interface TreeWish {
 
 interface Tree {
   readonly tree: RootTreePort;
-  readonly rootFd: number;
+  readonly rootFd: RootFd;
   readonly owner: Owner;
 }
 
@@ -28,7 +28,7 @@ async function makeDirectories({ tree, rootFd, owner }: Tree, path: string): Pro
 }
 
 /** What the reference puts into every container's tree, and the working directory. */
-export async function prepareTree(tree: RootTreePort, rootFd: number, wish: TreeWish): Promise<void> {
+export async function prepareTree(tree: RootTreePort, rootFd: RootFd, wish: TreeWish): Promise<void> {
   const { owner } = wish;
   const place = { tree, rootFd, owner };
   if (wish.isFirst) {

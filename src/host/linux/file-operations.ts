@@ -5,6 +5,7 @@ import type { FilePath, FileStat, FileTime, MknodOptions, OpenOptions } from '..
 import { errnoNumber, kernelError } from './errno.ts';
 import {
   AT,
+  factsInside,
   isRoot,
   O,
   openInside,
@@ -54,14 +55,7 @@ export function* stat(
   options: { readonly follow?: boolean } = {},
 ): Operation<FileStat> {
   if (isRoot(path)) return yield* statHandle(root, '', AT.EMPTY_PATH);
-  if (options.follow === true) {
-    const handle = yield* openInside(root, path, { flags: O.PATH });
-    try {
-      return yield* statHandle(handle, '', AT.EMPTY_PATH);
-    } finally {
-      yield [['close', handle]];
-    }
-  }
+  if (options.follow === true) return yield* factsInside(root, path);
   return yield* withParent(root, path, (directory, name) => statHandle(directory, name, AT.SYMLINK_NOFOLLOW));
 }
 

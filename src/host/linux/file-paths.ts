@@ -1,7 +1,7 @@
 import type { FilePath, FileStat } from '../kernel.ts';
 import { errnoName, errnoNumber, kernelError } from './errno.ts';
 import { parseStatx, STATX_BASIC, STATX_BYTES } from './file-stat.ts';
-import { bare, check, type Operation, type PlainCall, type Sys } from './sys.ts';
+import { bare, check, type Call, type Operation, type PlainCall, type Sys } from './sys.ts';
 
 export const O = {
   RDONLY: 0,
@@ -86,17 +86,34 @@ export function* openWithFacts(
   path: FilePath,
   flags: Flags,
 ): Operation<{ readonly fd: number; readonly facts: FileStat }> {
+  const { fd, looked, facts } = yield* openAndLook(root, path, { flags, last: [] });
+  if (looked < 0) yield [['close', fd]];
+  check(looked, 'statx', pathText(path));
+  return { fd, facts: parseStatx(facts) };
+}
+
+/** What is at a path, links followed, in one go. */
+export function* factsInside(root: number, path: FilePath): Operation<FileStat> {
+  const how = { flags: { flags: O.PATH }, last: [['close', [0]]] } as const;
+  const { looked, facts } = yield* openAndLook(root, path, how);
+  check(looked, 'statx', pathText(path));
+  return parseStatx(facts);
+}
+
+/** `last`: what is done with it in the same go, after the look. */
+function* openAndLook(
+  root: number,
+  path: FilePath,
+  { flags, last }: { readonly flags: Flags; readonly last: readonly Call[] },
+): Operation<{ readonly fd: number; readonly looked: number; readonly facts: Buffer }> {
   const call = openCall(root, path, flags);
-  const buffer = Buffer.alloc(STATX_BYTES);
+  const facts = Buffer.alloc(STATX_BYTES);
   let results: readonly number[] = [];
   for (let attempt = 0; attempt < RACE_RETRIES; attempt += 1) {
-    results = yield [call, ['statx', [0], '', AT.EMPTY_PATH, STATX_BASIC, buffer]];
+    results = yield [call, ['statx', [0], '', AT.EMPTY_PATH, STATX_BASIC, facts], ...last];
     if (results[0] !== -errnoNumber('EAGAIN')) break;
   }
-  const fd = check(results[0] ?? 0, 'openat2', pathText(path));
-  if ((results[1] ?? 0) < 0) yield [['close', fd]];
-  check(results[1] ?? 0, 'statx', pathText(path));
-  return { fd, facts: parseStatx(buffer) };
+  return { fd: check(results[0] ?? 0, 'openat2', pathText(path)), looked: results[1] ?? 0, facts };
 }
 
 export function isRoot(path: FilePath): boolean {

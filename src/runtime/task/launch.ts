@@ -62,7 +62,7 @@ interface LaunchParts {
 async function launchBy(context: TaskContext, parts: LaunchParts): Promise<LiveTask> {
   const { starter, options, intent } = parts;
   const { request, directory } = intent;
-  const facts = starter.facts(intent);
+  const facts = await starter.facts(intent);
   const meta: TaskMeta = {
     version: 1,
     id: request.id,
@@ -88,21 +88,47 @@ interface StartParts extends LaunchParts {
   readonly task: LiveTask;
 }
 
-/**
- * While the shim gets its container the way of starting prepares what it can; the greeting and the request
- * to start are sent together where nothing of the request depends on the greeting.
- */
+/** While the tree of the container is opened the way of starting prepares what it can. */
 async function start(context: TaskContext, parts: StartParts): Promise<void> {
-  const { starter, task, options, intent } = parts;
-  const { request } = options;
+  const { starter, task, intent } = parts;
   const greeted = Promise.withResolvers<number>();
   greeted.promise.catch(() => undefined);
   const work: StartWork = { ...intent, task, shimPid: () => greeted.promise };
-  const { socket, born, end, assignment } = assign(context, task, options);
-  task.shim = { ...task.shim, end };
-  born.catch(() => socket.destroy());
   const prepared = starter.start(work);
   prepared.catch(() => undefined);
+  try {
+    const rootfsFd = await openedRoot(context, intent.request);
+    await startBy(context, { ...parts, work, prepared, greeted, rootfsFd });
+  } catch (error) {
+    // Without a shim nobody greets, and what is prepared may open descriptors until it knows.
+    greeted.reject(error);
+    await Promise.allSettled([prepared]);
+    throw error;
+  }
+}
+
+/** It lies in somebody else's file system, which may hang. */
+async function openedRoot(context: TaskContext, { rootfsFd, cancel }: StartRequest): Promise<number> {
+  if (typeof rootfsFd === 'number') return rootfsFd;
+  const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
+  const late = `${NO_TASK}: no root file system within ${limitMs / 1000} s: context deadline exceeded`;
+  return bounded(rootfsFd, { limitMs, late, cancel });
+}
+
+interface StartingParts extends StartParts {
+  readonly work: StartWork;
+  readonly prepared: Promise<StartCall>;
+  readonly greeted: PromiseWithResolvers<number>;
+  readonly rootfsFd: number;
+}
+
+/** Greeting and request to start are sent together where nothing of the request depends on the greeting. */
+async function startBy(context: TaskContext, parts: StartingParts): Promise<void> {
+  const { starter, task, options, work, prepared, greeted } = parts;
+  const { request } = options;
+  const { socket, born, end, assignment } = assign(context, task, parts);
+  task.shim = { ...task.shim, end };
+  born.catch(() => socket.destroy());
   try {
     const control = task.connect(socket);
     const greeting = greet(context, task, { starter, options, assignment, socket });
@@ -129,9 +155,7 @@ async function start(context: TaskContext, parts: StartParts): Promise<void> {
     }
     await finish(context, answer, { starter, work });
   } catch (error) {
-    // Without a shim nobody greets, and what is prepared may open descriptors until it knows.
-    greeted.reject(error);
-    await Promise.allSettled([prepared, born]);
+    await Promise.allSettled([born]);
     throw error;
   }
 }
@@ -149,8 +173,12 @@ interface AssignedShim extends NewShim {
 }
 
 /** A shim for this task, with the descriptors that it is to have. */
-function assign(context: TaskContext, task: LiveTask, options: LaunchOptions): AssignedShim {
-  const { rootfsFd, heldPorts = [] } = options.request;
+function assign(
+  context: TaskContext,
+  task: LiveTask,
+  { options, rootfsFd }: Pick<StartingParts, 'options' | 'rootfsFd'>,
+): AssignedShim {
+  const { heldPorts = [] } = options.request;
   const clients: number[] = [];
   for (const channel of options.takeWaiting()) {
     const [ours, theirs] = context.kernel.sockets.pair();

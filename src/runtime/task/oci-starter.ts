@@ -73,7 +73,7 @@ class OciStarter implements Starter {
     return join(this.#root, id);
   }
 
-  facts(): undefined {
+  async facts(): Promise<undefined> {
     return undefined;
   }
 
@@ -113,7 +113,7 @@ class OciStarter implements Starter {
     const command = request.spec.process.args[0] ?? '';
     const failure = failureOf(fields, this.#runtime.path);
     const denied = deniedCommand(failure);
-    const directory = denied !== null && (await isDirectory(this.#context, request.rootfsFd, denied));
+    const directory = denied !== null && (await isDirectory(this.#context, await request.rootfsFd, denied));
     return startFailure(failure, command, () => directory);
   }
 

@@ -52,9 +52,9 @@ class PlanStarter implements Starter {
   }
 
   /** The plan is there from here on: whatever speaks against a spec is said before anything is made. */
-  facts(intent: StartIntent): LaunchFacts {
+  async facts(intent: StartIntent): Promise<LaunchFacts> {
     const { spec, rootfsFd, knownTree } = intent.request;
-    const bad = this.#context.targets.bad(rootfsFd, spec.mounts, knownTree);
+    const bad = await this.#context.targets.bad(rootfsFd, spec.mounts, knownTree);
     if (bad !== null) throw startError(`runc create failed: ${bad}`, spec.process.args[0] ?? '');
     const { plan, bytes, filter } = this.#context.plans.of(intent);
     this.#plan = plan;

@@ -48,7 +48,7 @@ export interface Starter {
    * First, and once for a start. What an exec will have to know, to be written before anything happens.
    * Errors: of a spec that is refused.
    */
-  facts(intent: StartIntent): LaunchFacts | undefined;
+  facts(intent: StartIntent): Promise<LaunchFacts | undefined>;
   start(work: StartWork): Promise<StartCall>;
   startFailure(fields: Fields, work: StartWork): Promise<StartError>;
   exec(work: ExecWork): Promise<StartCall>;

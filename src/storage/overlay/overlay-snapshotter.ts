@@ -11,6 +11,7 @@ import type { LayerStore } from '../layer/layer-store.ts';
 import type { LayerUnpacker } from '../layer/layer-unpacker.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
+import { rootfsHandle } from '../rootfs-handle.ts';
 import type {
   ContainerTrees,
   GraphDriver,
@@ -181,13 +182,14 @@ export class OverlaySnapshotter implements Snapshotter {
     const chain = this.#chainOf(id);
     const init = await this.#ensureInit(chain);
     const isUntouched = this.#untouched.delete(id);
-    const fd = await kernel.mounts.overlay({
+    const opened = kernel.mounts.overlay({
       lower: [init.name, ...chain.map((record) => record.cacheId)].map((name) => layout.diff(name)),
       upper: layout.diff(id),
       work: layout.work(id),
       ...(shift !== undefined && { shift }),
     });
-    return this.#handle(fd, isUntouched);
+    // The last close of an overlay writes back its whole upper file system: never on the main thread.
+    return rootfsHandle(opened, { isUntouched, close: (fd) => kernel.files.slow.close(fd) });
   }
 
   layerTrees(top: ChainId | null): { readonly kind: 'overlay'; readonly paths: readonly string[] } {
@@ -298,12 +300,6 @@ export class OverlaySnapshotter implements Snapshotter {
       if (image !== targetFd) await files.slow.close(image);
       files.close(targetFd);
     }
-  }
-
-  #handle(fd: number, isUntouched: boolean): RootfsHandle {
-    let closing: Promise<void> | null = null;
-    // The last close of an overlay writes back its whole upper file system: never on the main thread.
-    return { fd, isUntouched, close: () => (closing ??= this.#deps.kernel.files.slow.close(fd)) };
   }
 
   async #sweepStaged(): Promise<void> {

@@ -11,6 +11,7 @@ import type { LayerTrees, StagedTree } from '../layer/layer-trees.ts';
 import type { LayerUnpacker } from '../layer/layer-unpacker.ts';
 import type { Tombstones } from '../layer/tombstones.ts';
 import type { WorkerPool } from '../layer/worker-pool.ts';
+import { rootfsHandle } from '../rootfs-handle.ts';
 import type {
   ContainerTrees,
   GraphDriver,
@@ -199,9 +200,8 @@ export class VfsSnapshotter implements Snapshotter {
     this.#require(id);
     const { files, mounts } = this.#deps.kernel;
     const seenBy = shift === undefined ? {} : { userns: shift.userns };
-    const fd = await mounts.cloneTree(this.#deps.trees.directory(id), seenBy);
-    let closing: Promise<void> | null = null;
-    return { fd, isUntouched: false, close: () => (closing ??= files.slow.close(fd)) };
+    const opened = mounts.cloneTree(this.#deps.trees.directory(id), seenBy);
+    return rootfsHandle(opened, { isUntouched: false, close: (fd) => files.slow.close(fd) });
   }
 
   layerTrees(top: ChainId | null): { readonly kind: 'copy'; readonly paths: readonly string[] } {

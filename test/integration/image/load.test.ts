@@ -232,5 +232,6 @@ test('a damaged layer record costs neither the image nor its containers', async 
   await fix.reopen();
   assert.equal((await fix.images.resolve('x:1')).sizeBytes, 12);
   const rootfs = await fix.storage.snapshotter.rootfs(id);
+  await rootfs.fd;
   await rootfs.close();
 });

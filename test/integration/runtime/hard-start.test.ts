@@ -91,6 +91,26 @@ describe('starts that go wrong in hard ways', { skip: cannotRun() }, () => {
     await tasks.delete(id);
   });
 
+  test('a root file system that cannot be opened, or hangs, is told; nothing is left', async (t) => {
+    const world = makeWorld(t);
+    for (const runtimes of [undefined, scripted(world, 'exec runc "$@"')]) {
+      const tasks = world.service(runtimes, { startLimitMs: 300 });
+      const [lost, hangs] = [newContainerId(), newContainerId()];
+      const reason = new Error('no such device');
+      const failing = { rootfsFd: Promise.reject(reason) };
+      failing.rootfsFd.catch(() => undefined);
+      await assert.rejects(world.run(tasks, ['true'], { id: lost, request: failing }), reason);
+      await nothingIsLeft(world, lost);
+      const hanging = { rootfsFd: Promise.withResolvers<number>().promise };
+      await assert.rejects(world.run(tasks, ['true'], { id: hangs, request: hanging }), {
+        message:
+          'failed to create task for container: no root file system within 0.3 s: context deadline exceeded',
+      });
+      await nothingIsLeft(world, hangs);
+      await tasks.close();
+    }
+  });
+
   test('a start that hangs can be given up', async (t) => {
     const world = makeWorld(t);
     const tasks = world.service(scripted(world, 'sleep 1000'));

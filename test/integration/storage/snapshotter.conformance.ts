@@ -40,7 +40,7 @@ async function inRootfs<T>(
 ): Promise<T> {
   const handle = await fix.storage.snapshotter.rootfs(id);
   try {
-    return work(fix.kernel.files, handle.fd);
+    return work(fix.kernel.files, await handle.fd);
   } finally {
     await handle.close();
   }

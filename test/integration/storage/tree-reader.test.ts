@@ -25,7 +25,7 @@ async function container(fix: Fixture, parent: ChainId | null): Promise<Containe
 async function inTree<T>(fix: Fixture, id: ContainerId, work: (path: string) => T): Promise<T> {
   const handle = await fix.storage.snapshotter.rootfs(id);
   try {
-    return work(`/proc/self/fd/${handle.fd}`);
+    return work(`/proc/self/fd/${await handle.fd}`);
   } finally {
     await handle.close();
   }
