@@ -34,7 +34,8 @@ const SHOWN_ID_LENGTH = 64;
 const NO_TASK = 'failed to create task for container';
 
 /** From intent to running. On any failure nothing is left: no process, no cgroup, no directory. */
-export async function launch(context: TaskContext, options: LaunchOptions): Promise<LiveTask> {
+export async function launch(context: TaskContext, asked: LaunchOptions): Promise<LiveTask> {
+  const options = { ...asked, request: { ...asked.request, rootfsFd: openedRoot(context, asked.request) } };
   const { request } = options;
   if ((request.heldPorts?.length ?? 0) > MAX_PORTS)
     throw new EngineError('invalidArgument', `${NO_TASK}: more than ${MAX_PORTS} published ports`);
@@ -97,7 +98,7 @@ async function start(context: TaskContext, parts: StartParts): Promise<void> {
   const prepared = starter.start(work);
   prepared.catch(() => undefined);
   try {
-    const rootfsFd = await openedRoot(context, intent.request);
+    const rootfsFd = await intent.request.rootfsFd;
     await startBy(context, { ...parts, work, prepared, greeted, rootfsFd });
   } catch (error) {
     // Without a shim nobody greets, and what is prepared may open descriptors until it knows.
@@ -108,11 +109,13 @@ async function start(context: TaskContext, parts: StartParts): Promise<void> {
 }
 
 /** It lies in somebody else's file system, which may hang. */
-async function openedRoot(context: TaskContext, { rootfsFd, cancel }: StartRequest): Promise<number> {
+function openedRoot(context: TaskContext, { rootfsFd, cancel }: StartRequest): number | Promise<number> {
   if (typeof rootfsFd === 'number') return rootfsFd;
   const limitMs = context.startLimitMs ?? LIMITS.taskStartMs;
   const late = `${NO_TASK}: no root file system within ${limitMs / 1000} s: context deadline exceeded`;
-  return bounded(rootfsFd, { limitMs, late, cancel });
+  const opened = bounded(rootfsFd, { limitMs, late, cancel });
+  opened.catch(() => undefined);
+  return opened;
 }
 
 interface StartingParts extends StartParts {
