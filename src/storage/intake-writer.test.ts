@@ -85,3 +85,21 @@ test('so is one of whoever is told what was written', async () => {
   await assert.rejects(writer.end(), /nobody listens/);
   await writer.stop();
 });
+
+test('a small blob gets small buffers, and one that brings more than it said arrives all the same', async () => {
+  for (const [sizeBytes, haveBytes, comes] of [
+    [1000, 0, 1000],
+    [1000, 900, 100],
+    [1000, 0, 5000],
+    [0, 0, 3],
+    [600_000, 0, 600_000],
+  ] as const) {
+    const intake = Object.assign(new SlowIntake(), { sizeBytes, haveBytes });
+    const writer = new IntakeWriter(intake);
+    const all = numbered(comes);
+    await writer.add(all);
+    await writer.end();
+    await writer.stop();
+    assert.deepEqual(Buffer.concat(intake.writes), all);
+  }
+});

@@ -1,36 +1,47 @@
 import { giveBack } from '#base/give-back.ts';
 import type { Intake } from './intake.ts';
 
-/** There are two of them: one is written while the other one is filled. */
+/** There are two of them: one is written while the other one is filled. They are smaller for a small blob. */
 const BUFFER_BYTES = 512 * 1024;
 /** From so many bytes on they are written, where nothing else is being written. */
 const WRITE_BYTES = 256 * 1024;
+
+/** How much will come, where that is known. */
+type Expected = Partial<Pick<Intake, 'sizeBytes' | 'haveBytes'>>;
 
 /** Copies what comes into an intake, while what came before is still being written. */
 export class IntakeWriter {
   readonly #intake: Pick<Intake, 'append'>;
   readonly #onWritten: (bytes: number) => void;
-  #filling = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  #other = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #filling: Buffer;
+  #other: Buffer;
   #filled = 0;
   #writing: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   /** `onWritten` is told how many bytes more are in the file. */
-  constructor(intake: Pick<Intake, 'append'>, onWritten: (bytes: number) => void = () => undefined) {
+  constructor(
+    intake: Pick<Intake, 'append'> & Expected,
+    onWritten: (bytes: number) => void = () => undefined,
+  ) {
+    const { sizeBytes = Infinity, haveBytes = 0 } = intake;
+    const bytes = Math.max(1, Math.min(BUFFER_BYTES, sizeBytes - haveBytes));
     this.#intake = intake;
     this.#onWritten = onWritten;
+    this.#filling = Buffer.allocUnsafeSlow(bytes);
+    this.#other = Buffer.allocUnsafeSlow(bytes);
   }
 
   /** Afterwards the piece is the caller's again. Errors: the disk's, `onWritten`'s, also of earlier pieces. */
   async add(piece: Uint8Array): Promise<void> {
     for (let at = 0; at < piece.length; ) {
-      const part = piece.subarray(at, at + BUFFER_BYTES - this.#filled);
+      const part = piece.subarray(at, at + this.#filling.length - this.#filled);
       this.#filling.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
-      if (this.#filled === BUFFER_BYTES) await this.#writing;
-      if (this.#filled >= WRITE_BYTES) this.#write();
+      const isFull = this.#filled === this.#filling.length;
+      if (isFull) await this.#writing;
+      if (isFull || this.#filled >= WRITE_BYTES) this.#write();
       this.#check();
     }
   }

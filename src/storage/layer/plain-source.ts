@@ -79,6 +79,7 @@ class DecodedSource implements PlainSource {
   readonly #feeding: Promise<void>;
   readonly #release: () => void;
   #given: Buffer | null = null;
+  #last: Buffer | null = null;
   #isStopped = false;
 
   constructor(source: ByteSource, transform: Transform, release: () => void) {
@@ -118,6 +119,7 @@ class DecodedSource implements PlainSource {
 
   async next(): Promise<Buffer | null> {
     if (this.#given !== null) giveBackFull(this.#given);
+    this.#last = this.#given;
     this.#given = null;
     let step: IteratorResult<Buffer>;
     try {
@@ -126,8 +128,16 @@ class DecodedSource implements PlainSource {
       throw decodeError(error);
     }
     if (step.done !== true) return (this.#given = step.value);
+    this.#giveBackLast();
     await this.#feeding;
     return null;
+  }
+
+  /** The decoder has ended and writes no more: the buffer of its last piece was not full. */
+  #giveBackLast(): void {
+    if (this.#last !== null && this.#last.buffer.byteLength === CHUNK)
+      giveBack(new Uint8Array(this.#last.buffer));
+    this.#last = null;
   }
 
   async stop(): Promise<void> {
