@@ -103,7 +103,7 @@ static void hello(struct connection *connection, uint16_t tag) {
 	put_int(&writer, FIELD_VERSION, PROTOCOL_VERSION);
 	put_int(&writer, FIELD_STATE, (uint64_t)(init->state - PROCESS_NEW));
 	put_int(&writer, FIELD_PID, (uint64_t)getpid());
-	put_int(&writer, FIELD_START_TIME, record_start_time(getpid()));
+	put_int(&writer, FIELD_START_TIME, record_shim_start_time());
 	frame_end(&writer);
 	if (init->state >= PROCESS_RUNNING) {
 		frame_begin(&writer, FRAME_INIT, tag);

@@ -107,6 +107,7 @@ static noreturn void serve(char *name) {
 	inherited_hold(name);
 	detach();
 	inherited_remember_oom_score();
+	record_remember_shim();
 	loop_open();
 	watch_children();
 	processes_open();

@@ -11,6 +11,13 @@
 #include "error.h"
 #include "process.h"
 
+/* Of this process, read while nobody waits. */
+static struct {
+	pid_t pid;
+	uint64_t start_time;
+	char boot[64];
+} shim;
+
 static size_t read_file(const char *name, char *out, size_t capacity) {
 	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t got = fd < 0 ? -1 : read(fd, out, capacity - 1);
@@ -45,12 +52,21 @@ uint64_t record_start_time(pid_t pid) {
 	return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
+void record_remember_shim(void) {
+	shim.pid = getpid();
+	shim.start_time = record_start_time(shim.pid);
+	read_file("/proc/sys/kernel/random/boot_id", shim.boot, sizeof(shim.boot));
+	shim.boot[strcspn(shim.boot, "\n")] = 0;
+}
+
+uint64_t record_shim_start_time(void) {
+	return shim.start_time;
+}
+
 void record_shim(void) {
-	char boot[64], text[256];
-	read_file("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
-	boot[strcspn(boot, "\n")] = 0;
-	snprintf(text, sizeof(text), "{\"version\":1,\"pid\":%d,\"startTime\":\"%llu\",\"bootId\":\"%s\"}\n", (int)getpid(),
-		(unsigned long long)record_start_time(getpid()), boot);
+	char text[256];
+	snprintf(text, sizeof(text), "{\"version\":1,\"pid\":%d,\"startTime\":\"%llu\",\"bootId\":\"%s\"}\n",
+		(int)shim.pid, (unsigned long long)shim.start_time, shim.boot);
 	write_file("shim.pid", text);
 }
 

@@ -9,6 +9,9 @@ struct process;
 
 /* Field 22 of /proc/<pid>/stat, 0 if there is no such process. */
 uint64_t record_start_time(pid_t pid);
+/* Once, before the two that follow. */
+void record_remember_shim(void);
+uint64_t record_shim_start_time(void);
 void record_shim(void);
 void record_init(const struct process *process);
 void record_exit(const struct process *process);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,7 +50,6 @@ static noreturn void run_starter(const struct process *process, const struct fie
 	static struct plan plan;
 	const uint8_t *bytes = field->data;
 	int given[SLOT_FIRST];
-	inherited_restore_oom_score();
 	if (field->length == 0 || field->length > MAX_PLAN_BYTES)
 		refuse(report, E2BIG, "size");
 	if ((uintptr_t)bytes % PLAN_ALIGNMENT != 0) {
@@ -105,6 +105,7 @@ int starter_spawn(struct process *process, const struct frame *frame, const char
 	if (pid == 0)
 		run_starter(process, &field, &streams, &channels);
 	error = errno;
+	sched_yield(); /* what is to be done here can wait */
 	child_streams_close(&streams);
 	close(channels.reports[1]);
 	if (channels.network_ready[0] >= 0)

@@ -185,10 +185,32 @@ function planStreams({ builder, process, namespaces }: Launch, root: number): vo
   );
 }
 
+/**
+ * The container's procfs where it is as good as a private one: whole, writable, before anything is covered in
+ * it, and in a mount namespace that nobody else can have entered.
+ */
+function wholeProc({ spec, process, namespaces, mounts }: Launch): PlannedMount | undefined {
+  if (namespaces.has('user') || namespaces.latePid !== undefined || !namespaces.isNew('mount')) return undefined;
+  if (process.selinuxLabel || (spec.hooks?.createContainer ?? []).length > 0) return undefined;
+  return mounts.find(
+    ({ type, target, options }) =>
+      type === 'proc' && target === '/proc' && options.data.length === 0 && !(options.set & ATTR.readonly),
+  );
+}
+
+/** Its slot, once it is made. */
+function wholeProcSlot(launch: Launch): number | null {
+  const { from } = wholeProc(launch) ?? {};
+  const made = launch.builder.child.find((each) => each.op === 'makeMount' && each.from === from);
+  return from !== undefined && made?.op === 'makeMount' ? made.slot : null;
+}
+
 /** Slot of a procfs that nobody else sees, when one is needed. */
-function planKeys({ builder, process, context, namespaces, sysctls }: Launch): number | null {
+function planKeys(launch: Launch): number | null {
+  const { builder, process, context, namespaces, sysctls } = launch;
+  const needed = (sysctls.length > 0 || hasLabel(process)) && wholeProc(launch) === undefined;
   const where = namespaces.has('user') || context.inUserNamespace === true ? 'child' : 'before';
-  const proc = sysctls.length > 0 || hasLabel(process) ? planPrivateProc(builder, where) : null;
+  const proc = needed ? planPrivateProc(builder, where) : null;
   const permissions = keyPermissions(namespaces.has('user'));
   builder.child.push(...planKeyring(context, { process, proc, permissions }));
   return proc;
@@ -257,7 +279,7 @@ function planChild(launch: Launch, hostRoot: number, start: number | null): Proc
   const wait = latePid === undefined ? networkWait(context) : [];
   // Settings of the network may be about a link.
   if (sysctls.length > 0) child.push(...wait.splice(0));
-  if (latePid === undefined) planWrites(launch, proc);
+  if (latePid === undefined) planWrites(launch, proc ?? wholeProcSlot(launch));
   planHiddenPaths(launch, root);
   child.push(...planPersonality(spec.linux?.personality), ...wait, ...late.child);
   if (start !== null) child.push({ op: 'tell', point: SYNC.created }, { op: 'waitStart', slot: start });
