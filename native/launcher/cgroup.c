@@ -23,12 +23,8 @@ struct attach {
 /* The cgroup keeps the program; it goes with it. */
 int op_device_program(struct launch *launch, const struct value *fields) {
 	const struct value *program = &fields[DEVICE_PROGRAM_PROGRAM];
-	struct load load = {
-		.type = BPF_PROG_TYPE_CGROUP_DEVICE,
-		.instructions = program->length / INSTRUCTION_BYTES,
-		.program = (uint64_t)(uintptr_t)program->bytes,
-		.license = (uint64_t)(uintptr_t) "Apache",
-	};
+	struct load load = {BPF_PROG_TYPE_CGROUP_DEVICE, program->length / INSTRUCTION_BYTES,
+		(uint64_t)(uintptr_t)program->bytes, (uint64_t)(uintptr_t) "Apache"};
 	int loaded = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
 	if (loaded < 0)
 		return launch_fail(launch, "bpf", "device rules: load");
@@ -44,10 +40,9 @@ int op_device_program(struct launch *launch, const struct value *fields) {
 int op_make_directory(struct launch *launch, const struct value *fields) {
 	const char *path = fields[MAKE_DIRECTORY_PATH].text;
 	mode_t mode = (mode_t)fields[MAKE_DIRECTORY_MODE].number;
+	char above[PATH_MAX];
 	int made = mkdir(path, mode);
-	if (made < 0 && errno == ENOENT && strlen(path) < PATH_MAX) {
-		char above[PATH_MAX];
-		strcpy(above, path);
+	if (made < 0 && errno == ENOENT && snprintf(above, sizeof(above), "%s", path) < (int)sizeof(above)) {
 		for (char *slash = above; (slash = strchr(slash + 1, '/')); *slash = '/') {
 			*slash = 0;
 			if (mkdir(above, mode) < 0 && errno != EEXIST)
@@ -69,11 +64,10 @@ static ssize_t inherited(const char *path, char *content, unsigned levels) {
 	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	ssize_t length = fd < 0 ? -1 : read(fd, content, MAX_INHERITED_BYTES);
 	if (length == 0 || length == 1) {
-		bool fits = directory && levels > 0 && strlen(path) < sizeof(above) &&
-			snprintf(above, sizeof(above), "%.*s%s", (int)(directory - path), path, name) > 0;
-		length = fits ? inherited(above, content, levels - 1) : -1;
-		if (!fits)
-			errno = ENOENT;
+		length = -1, errno = ENOENT;
+		if (directory && levels > 0 &&
+			snprintf(above, sizeof(above), "%.*s%s", (int)(directory - path), path, name) < (int)sizeof(above))
+			length = inherited(above, content, levels - 1);
 		if (length > 0)
 			length = pwrite(fd, content, (size_t)length, 0);
 	}

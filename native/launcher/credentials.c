@@ -25,12 +25,10 @@ int op_keep_capabilities(struct launch *launch, const struct value *fields) {
 
 int op_capabilities(struct launch *launch, const struct value *fields) {
 	uint32_t header[] = {CAPABILITY_VERSION_3, 0}; /* of this process */
-	struct kernel_capability_word words[2];
-	for (int i = 0; i < 2; i++) {
-		words[i].effective = (uint32_t)(fields[CAPABILITIES_EFFECTIVE].number >> 32 * i);
-		words[i].permitted = (uint32_t)(fields[CAPABILITIES_PERMITTED].number >> 32 * i);
-		words[i].inheritable = (uint32_t)(fields[CAPABILITIES_INHERITABLE].number >> 32 * i);
-	}
+	uint32_t words[2][3]; /* effective, permitted, inheritable, as the fields */
+	for (int i = 0; i < 2; i++)
+		for (int set = CAPABILITIES_EFFECTIVE; set <= CAPABILITIES_INHERITABLE; set++)
+			words[i][set] = (uint32_t)(fields[set].number >> 32 * i);
 	return launch_check(launch, syscall(SYS_capset, header, words), "capset", "");
 }
 

@@ -85,10 +85,6 @@ struct kernel_mount_attr {
 	uint64_t set, clear, propagation, userns;
 };
 
-struct kernel_capability_word {
-	uint32_t effective, permitted, inheritable;
-};
-
 struct kernel_filter {
 	uint16_t length;
 	const void *instructions;

@@ -38,7 +38,6 @@ struct file_system {
 	const char *type, *source;
 	const struct value *options;
 	unsigned attributes;
-	bool readonly; /* the super block, too */
 };
 
 /* Everything up to fsmount; 0 or -1 after launch_fail. */
@@ -52,8 +51,6 @@ static int configure(struct launch *launch, int context, const struct file_syste
 		if (set_option(context, option) < 0)
 			return fail_context(launch, context, "fsconfig", option);
 	}
-	if (system->readonly && set_option(context, "ro") < 0)
-		return fail_context(launch, context, "fsconfig", "ro");
 	if (kernel_fsconfig(context, FSCONFIG_CREATE, NULL, NULL) < 0)
 		return fail_context(launch, context, "fsconfig", named ? system->source : system->type);
 	return 0;
@@ -153,16 +150,6 @@ static bool wants_no_link(int source, int target, const char *path) {
 	return system_of(target) == PROC_MAGIC || (at_top && (system == PROC_MAGIC || system == SYSFS_MAGIC));
 }
 
-/* Without links the same is reached. */
-static bool is_straight(int root, const char *path, const struct stat *status) {
-	struct stat reached;
-	int fd = resolve_with(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	bool same = fd >= 0 && fstat(fd, &reached) == 0 && reached.st_dev == status->st_dev &&
-		reached.st_ino == status->st_ino;
-	close_kept(fd);
-	return same;
-}
-
 int op_attach(struct launch *launch, const struct value *fields) {
 	const char *path = fields[ATTACH_PATH].text;
 	int source = fields[ATTACH_SLOT].fd, root = fields[ATTACH_ROOT].fd, result = 0;
@@ -173,14 +160,16 @@ int op_attach(struct launch *launch, const struct value *fields) {
 	int target = resolve_in_root(root, path, O_PATH);
 	if (target < 0 && errno == ENOENT)
 		target = make_missing_in_root(root, path, !directory);
+	if (target >= 0 && wants_no_link(source, target, path)) {
+		close(target);
+		target = resolve_with(root, path, O_PATH, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	}
 	if (target < 0)
 		return launch_fail(launch, "openat2", path);
 	if (fstat(target, &to) < 0)
 		result = launch_fail(launch, "fstat", path);
 	else if (directory != S_ISDIR(to.st_mode)) /* move_mount would say EINVAL, which says less */
 		result = launch_fail_with(launch, ENOTDIR, "move_mount", path);
-	else if (wants_no_link(source, target, path) && !is_straight(root, path, &to))
-		result = launch_fail_with(launch, ELOOP, "openat2", path);
 	else
 		result = launch_check(launch, kernel_move_mount(source, target), "move_mount", path);
 	close(target);
@@ -212,10 +201,9 @@ int op_make_readonly(struct launch *launch, const struct value *fields) {
 	int target = launch_resolve(launch, fields[MAKE_READONLY_ROOT].fd, path, O_PATH);
 	if (target < 0)
 		return -1;
-	int tree = kernel_open_tree(target, "", AT_EMPTY_PATH | KERNEL_AT_RECURSIVE);
-	if (tree < 0)
-		launch_fail(launch, "open_tree", path);
-	else if (kernel_mount_setattr(tree, "", AT_EMPTY_PATH, &readonly) < 0) {
+	int tree = launch_check(launch, kernel_open_tree(target, "", AT_EMPTY_PATH | KERNEL_AT_RECURSIVE),
+		"open_tree", path);
+	if (tree >= 0 && kernel_mount_setattr(tree, "", AT_EMPTY_PATH, &readonly) < 0) {
 		launch_fail(launch, "mount_setattr", path);
 		close(tree);
 		tree = -1;
@@ -224,8 +212,8 @@ int op_make_readonly(struct launch *launch, const struct value *fields) {
 }
 
 int op_mask(struct launch *launch, const struct value *fields) {
-	static const struct value none;
-	static const struct file_system empty = {"tmpfs", "tmpfs", &none, MOUNT_ATTR_RDONLY, true};
+	static const struct value options = {.number = 1, .text = "\2\0\0\0ro"}; /* a plan's list; the super block */
+	static const struct file_system empty = {"tmpfs", "tmpfs", &options, MOUNT_ATTR_RDONLY};
 	const char *path = fields[MASK_PATH].text;
 	int null = fields[MASK_NULL].fd, made = -1;
 	struct stat status;

@@ -126,19 +126,14 @@ static int make_walk(int root, const char *wanted, bool file) {
 }
 
 /* Often nothing but the last name of a directory is missing: what is made there is no link, and stays none. */
-static int make_last(int root, const char *path) {
+int make_missing_in_root(int root, const char *path, bool file) {
 	char parent[PATH_MAX], name[NAME_MAX + 1];
-	int at = split_path(path, parent, name) < 0 ? -1 : resolve_in_root(root, parent, O_PATH | O_DIRECTORY);
-	int made = at < 0 ? -1 : mkdirat(at, name, MADE_MODE);
-	if (made == 0)
+	bool alone = !file && split_path(path, parent, name) == 0;
+	int made = -1, at = alone ? resolve_in_root(root, parent, O_PATH | O_DIRECTORY) : -1;
+	if (at >= 0 && mkdirat(at, name, MADE_MODE) == 0)
 		made = resolve_with(at, name, O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	close_kept(at);
-	return made;
-}
-
-int make_missing_in_root(int root, const char *path, bool file) {
-	int fd = file ? -1 : make_last(root, path);
-	return fd < 0 ? make_walk(root, path, file) : fd;
+	return made < 0 ? make_walk(root, path, file) : made;
 }
 
 int make_path_in_root(int root, const char *path) {

@@ -11,13 +11,9 @@ int op_current_root(struct launch *launch, const struct value *fields) {
  * detached, so that nothing of that reaches the host; private would keep mounts of the host alive here.
  */
 static int pivot(struct launch *launch, int root, int old) {
-	if (fchdir(root) < 0)
-		return launch_fail(launch, "fchdir", "");
-	if (syscall(SYS_pivot_root, ".", ".") < 0)
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return launch_fail(launch, "pivot_root", "");
-	if (fchdir(old) < 0)
-		return launch_fail(launch, "fchdir", "/");
-	if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return launch_fail(launch, "mount", "/");
 	if (umount2(".", MNT_DETACH) < 0)
 		return launch_fail(launch, "umount2", "/");
@@ -52,9 +48,7 @@ int op_move_root(struct launch *launch, const struct value *fields) {
 		if (hide(point) < 0)
 			return launch_fail(launch, "mount", point);
 	}
-	if (fchdir(fields[MOVE_ROOT_ROOT].fd) < 0)
-		return launch_fail(launch, "fchdir", "");
-	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
+	if (fchdir(fields[MOVE_ROOT_ROOT].fd) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0)
 		return launch_fail(launch, "mount", "/");
 	if (chroot(".") < 0)
 		return launch_fail(launch, "chroot", "");
