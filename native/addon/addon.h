@@ -50,6 +50,7 @@ napi_value call_create_network_in(napi_env env, napi_callback_info info);
 napi_value call_send_fds(napi_env env, napi_callback_info info);
 napi_value call_receive_fds(napi_env env, napi_callback_info info);
 napi_value call_make_entries(napi_env env, napi_callback_info info);
+napi_value call_release_memory(napi_env env, napi_callback_info info);
 
 /* A copy of a JavaScript string, to be freed; NULL when it is no string, or has a NUL inside. */
 char *copy_string(napi_env env, napi_value value);

@@ -72,6 +72,7 @@ NAPI_MODULE_INIT() {
       {"sendFds", call_send_fds},
       {"receiveFds", call_receive_fds},
       {"makeEntries", call_make_entries},
+      {"releaseMemory", call_release_memory},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;

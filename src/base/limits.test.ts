@@ -43,6 +43,8 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   partialKeepMs: { by: 'src/storage/content/file-intakes.test.ts' },
   partialKeepBytes: { by: 'src/storage/content/file-intakes.test.ts' },
   unpackWindowBytes: { by: 'src/storage/layer/window-budget.test.ts' },
+  smallWindowBytes: { by: 'src/storage/layer/window-budget.test.ts' },
+  windowPatienceMs: { by: 'src/storage/layer/window-budget.test.ts', smaller: 'patienceMs' },
   xzDictionaryBytes: { by: 'src/storage/layer/xz-decoder.test.ts' },
   eventHistory: { by: 'src/daemon/events.test.ts' },
   recordBytes: { by: 'src/base/durable-record.test.ts' },

@@ -54,10 +54,12 @@ export const LIMITS = {
   partialKeepMs: 24 * 60 * 60 * 1000,
   partialKeepBytes: 10 * 1024 * MIB,
   /**
-   * What decoders of layers may look back at, all together; a single one may take its largest window (zstd:
-   * 128 MiB) while it is alone.
+   * What decoders of layers may look back at, all together: the largest window (zstd: 128 MiB) and a small
+   * one. Small ones take turns while a larger one is open or waited for, which waits for them only so long.
    */
-  unpackWindowBytes: 96 * MIB,
+  unpackWindowBytes: 136 * MIB,
+  smallWindowBytes: 8 * MIB,
+  windowPatienceMs: 30_000,
   xzDictionaryBytes: 64 * MIB,
   eventHistory: 256,
   /** One durable record file. */

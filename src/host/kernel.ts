@@ -2,7 +2,6 @@
  * What the engine asks of Linux. Every other room reaches the kernel through these interfaces;
  * `createKernel()` in `real.ts` is the implementation, `createRecorder()` in `recorder.ts` the recording
  * fake. Failures are `KernelError`s.
- *
  * Synchronous calls take microseconds (netlink, openat2 on trees of our own); whatever can wait for a disk, a
  * lock or another process returns a promise and runs on a thread of its own, never in node's pool.
  */
@@ -17,6 +16,7 @@ import type {
   TableAddress,
 } from './firewall-operations.ts';
 import type { AddressRecord, Link, LinkOperation, RouteRecord } from './link-operations.ts';
+import type { Memory } from './memory.ts';
 import type { Threads } from './threads.ts';
 
 export interface Kernel {
@@ -28,6 +28,7 @@ export interface Kernel {
   readonly cgroups: Cgroups;
   readonly processes: Processes;
   readonly threads: Threads;
+  readonly memory: Memory;
   readonly sockets: Sockets;
   readonly system: System;
 }

@@ -46,6 +46,7 @@ export function createKernel(options: KernelOptions = {}): Kernel {
     cgroups,
     processes,
     threads: createThreads(sys),
+    memory: { release: () => sys.native.releaseMemory() },
     sockets,
     system: createSystem(namespaces),
   };

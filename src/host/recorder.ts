@@ -106,6 +106,7 @@ export function createRecorder(): Recorder {
       cgroups: recorded('cgroups', modelCgroups()),
       processes: recorded('processes', modelProcesses(ends)),
       threads: recorded('threads', { giveWay: () => undefined, favourMain: () => undefined }),
+      memory: recorded('memory', { release: () => undefined }),
       sockets: recorded('sockets', modelSockets(world)),
       system: recorded('system', modelSystem()),
     },

@@ -38,6 +38,8 @@ export interface Native {
   receiveFds(socket: number): Promise<number | [fds: number[], message: Buffer]>;
   /** What `EntryBatch` packs. How many were made; throws before the first when they are not well-formed. */
   makeEntries(entries: Uint8Array, content: Uint8Array, umask: number): number;
+  /** See `Memory.release`. */
+  releaseMemory(): void;
 }
 
 /**

@@ -85,6 +85,11 @@ export class ProgressReader {
     }
   }
 
+  /** Waits until the writer is through. Errors: as those of `beyond`. */
+  async end(): Promise<void> {
+    await this.beyond(Infinity);
+  }
+
   /** To be asked after a read: bytes that changed meanwhile are not used. Errors: `RestartedError`. */
   check(): void {
     if (Atomics.load(this.#words, GENERATION) !== this.#generation) throw new RestartedError();

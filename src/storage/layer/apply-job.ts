@@ -93,8 +93,12 @@ export type LayerJobReply = { readonly id: number } & (
   | { readonly result: LayerJobResults[LayerJob['kind']] }
   | { readonly failure: LayerJobFailure }
   | { readonly readBytes: number }
+  /** It wants to look back so far, instead of what it wanted before; 0: no more. */
+  | { readonly window: number }
 );
 
 export type LayerJobMessage =
   | { readonly id: number; readonly job: LayerJob }
-  | { readonly id: number; readonly cancel: true };
+  | { readonly id: number; readonly cancel: true }
+  /** It has the window that it asked for. */
+  | { readonly id: number; readonly window: true };

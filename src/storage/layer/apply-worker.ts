@@ -1,21 +1,15 @@
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort } from 'node:worker_threads';
 import { errorCode, errorMessage, isEngineError } from '#base/errors.ts';
 import { createKernel } from '#host/real.ts';
 import type { LayerJob, LayerJobFailure, LayerJobMessage, LayerJobReply } from './apply-job.ts';
+import { JobWindow } from './job-window.ts';
 import { runLayerJob } from './run-job.ts';
-import { WindowBudget } from './window-budget.ts';
 
 /*
  * Entry point of the threads that unpack layers: the main thread serves the API, and gunzip, hashing and a
  * file system's calls would stop it for seconds. A thread has several jobs at once: one that waits for bytes
  * holds up nobody.
  */
-
-export interface WorkerData {
-  readonly budget: SharedArrayBuffer;
-  /** Which of the budget's users this thread is. */
-  readonly thread: number;
-}
 
 const PROGRESS_MS = 100;
 
@@ -32,16 +26,16 @@ function failureOf(error: unknown): LayerJobFailure {
 
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
-  const { files, threads } = createKernel();
+  const { files, threads, memory } = createKernel();
   threads.giveWay();
-  const { budget, thread } = workerData as WorkerData;
-  const window = new WindowBudget(budget, thread);
-  const running = new Map<number, AbortController>();
+  const running = new Map<number, { readonly controller: AbortController; readonly window: JobWindow }>();
   const reply = (answer: LayerJobReply): void => port.postMessage(answer);
 
   const run = (id: number, job: LayerJob): Promise<void> => {
     const controller = new AbortController();
-    running.set(id, controller);
+    const { signal } = controller;
+    const window = new JobWindow({ ask: (bytes) => reply({ id, window: bytes }), signal, memory });
+    running.set(id, { controller, window });
     let told = 0;
     const onRead = (readBytes: number): void => {
       const now = performance.now();
@@ -49,7 +43,7 @@ if (!isMainThread && parentPort !== null) {
       told = now;
       reply({ id, readBytes });
     };
-    return runLayerJob({ files, budget: window, signal: controller.signal, onRead }, job)
+    return runLayerJob({ files, budget: window, signal, onRead }, job)
       .then(
         (result) => reply({ id, result }),
         (error: unknown) => reply({ id, failure: failureOf(error) }),
@@ -58,7 +52,8 @@ if (!isMainThread && parentPort !== null) {
   };
 
   port.on('message', (message: LayerJobMessage) => {
-    if ('cancel' in message) running.get(message.id)?.abort();
+    if ('cancel' in message) running.get(message.id)?.controller.abort();
+    else if ('window' in message) running.get(message.id)?.window.given();
     else void run(message.id, message.job);
   });
 }

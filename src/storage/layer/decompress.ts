@@ -71,6 +71,7 @@ async function* decodedXz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
   try {
     for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
       yield piece;
+      giveBack(piece);
       await nextTurn();
     }
   } finally {

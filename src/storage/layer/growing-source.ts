@@ -69,6 +69,11 @@ export class StoredBytes implements ByteSource {
     return piece;
   }
 
+  /** Waits until the file is all there. Errors: as those of `next`. */
+  async whole(): Promise<void> {
+    await this.#progress?.end();
+  }
+
   /** Reads what is left: the digest is that of the whole file. */
   async drain(): Promise<void> {
     while ((await this.next()) !== null);

@@ -122,12 +122,14 @@ export class LzmaDecoder {
     for (const byte of bytes) this.#putByte(byte);
   }
 
-  /** The last `length` bytes, a copy. No more than the dictionary holds. */
+  /** The last `length` bytes, a copy with memory of its own. No more than the dictionary holds. */
   latest(length: number): Buffer {
+    // What comes from node's pool cannot be given back.
+    const copy = Buffer.allocUnsafeSlow(length);
     const from = this.#position - length;
-    if (from >= 0) return Buffer.from(this.#dictionary.subarray(from, this.#position));
-    const tail = this.#dictionary.subarray(this.#dictionary.length + from);
-    return Buffer.concat([tail, this.#dictionary.subarray(0, this.#position)]);
+    if (from < 0) this.#dictionary.copy(copy, 0, this.#dictionary.length + from);
+    this.#dictionary.copy(copy, Math.max(0, -from), Math.max(0, from), this.#position);
+    return copy;
   }
 
   /** Decodes so many bytes more of the chunk. */

@@ -8,6 +8,7 @@ import { namingEntries } from './entry-errors.ts';
 import { StoredBytes } from './growing-source.ts';
 import { plainSource } from './plain-source.ts';
 import { TarParser, type TarHandler } from './tar-parser.ts';
+import { isLargeWindow } from './window-budget.ts';
 
 /** What a job gets from the thread it runs on. */
 export interface JobContext {
@@ -112,7 +113,7 @@ class Pass {
 
   /** The digest of the plain bytes; null when that is the one of the stored ones. */
   async #readPlain(): Promise<string | null> {
-    const plain = await plainSource(this.#stored, this.#context.budget);
+    const plain = await plainSource(this.#stored, { take: (bytes) => this.#takeWindow(bytes) });
     this.#plain = plain;
     const hash = plain.isStored && this.#job.blobDigest !== 'trust' ? null : createHash('sha256');
     for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
@@ -121,6 +122,12 @@ class Pass {
     }
     this.#parser.finish();
     return hash === null ? null : `sha256:${hash.digest('hex')}`;
+  }
+
+  /** A large window is not held while an archive is on its way: nobody knows how long that takes. */
+  async #takeWindow(bytes: number): Promise<() => void> {
+    if (isLargeWindow(bytes)) await this.#stored.whole();
+    return this.#context.budget.take(bytes);
   }
 
   /** An archive that came damaged is told from one that was made so. */

@@ -1,8 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import type { LayerJob, LayerJobFailure, LayerJobMessage, LayerJobReply, ResultOf } from './apply-job.ts';
-import type { WorkerData } from './apply-worker.ts';
-import { sharedBudget, WindowBudget } from './window-budget.ts';
+import { WindowBudget } from './window-budget.ts';
 
 export interface JobOptions {
   readonly signal?: AbortSignal;
@@ -20,8 +19,6 @@ interface Task {
 
 interface Thread {
   readonly worker: Worker;
-  /** Its number in the budget. */
-  readonly slot: number;
   readonly tasks: Map<number, Task>;
   idleTimer: NodeJS.Timeout | null;
 }
@@ -38,6 +35,8 @@ const DEFAULT_IDLE_MS = 3000;
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 };
 /** Jobs that wait for bytes leave their thread to others. */
 const JOBS_PER_THREAD = 2;
+/** While a large window is open, or waited for: the memory of further ones is its. */
+const THREADS_BESIDE_LARGE = 2;
 
 /** The code of the error of jobs whose thread ended under them, perhaps by another job's fault. */
 export const THREAD_LOST = 'THREAD_LOST';
@@ -57,13 +56,12 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #threads = new Set<Thread>();
   readonly #queue: Task[] = [];
-  readonly #budget: SharedArrayBuffer;
+  readonly #windows = new WindowBudget();
   #nextId = 1;
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    this.#budget = sharedBudget(options.threads);
   }
 
   /** Errors: the job's, the signal's reason, `internal` (with the code `THREAD_LOST`, or no thread starts). */
@@ -127,23 +125,26 @@ export class WorkerPool {
     }
   }
 
+  #limit(): number {
+    const { threads } = this.#options;
+    return this.#windows.isTight ? Math.min(threads, THREADS_BESIDE_LARGE) : threads;
+  }
+
+  /** Threads above the limit get nothing more. */
   #threadForMore(): Thread | null {
-    const [least] = [...this.#threads].sort((a, b) => a.tasks.size - b.tasks.size);
+    const limit = this.#limit();
+    const idlestFirst = [...this.#threads].sort((a, b) => a.tasks.size - b.tasks.size);
+    const [least] = idlestFirst.slice(Math.max(0, idlestFirst.length - limit));
     if (least !== undefined && least.tasks.size === 0) return least;
-    if (this.#threads.size < this.#options.threads) return this.#start();
+    if (this.#threads.size < limit) return this.#start();
     return least !== undefined && least.tasks.size < JOBS_PER_THREAD ? least : null;
   }
 
   #start(): Thread {
-    const taken = new Set([...this.#threads].map((thread) => thread.slot));
-    let slot = 0;
-    while (taken.has(slot)) slot++;
-    const workerData: WorkerData = { budget: this.#budget, thread: slot };
     const worker = new Worker(this.#options.entry ?? new URL('./apply-worker.ts', import.meta.url), {
       resourceLimits: RESOURCE_LIMITS,
-      workerData,
     });
-    const thread: Thread = { worker, slot, tasks: new Map(), idleTimer: null };
+    const thread: Thread = { worker, tasks: new Map(), idleTimer: null };
     this.#threads.add(thread);
     worker.on('message', (reply: LayerJobReply) => this.#answered(thread, reply));
     worker.on('error', (error: Error) => this.#lost(thread, error));
@@ -158,22 +159,37 @@ export class WorkerPool {
       task.options.onRead?.(reply.readBytes);
       return;
     }
+    if ('window' in reply) {
+      this.#window(thread, task, reply.window);
+      return;
+    }
     thread.tasks.delete(reply.id);
+    this.#windows.giveBack(task);
     if (thread.tasks.size === 0) this.#rest(thread);
     if ('result' in reply) task.resolve(reply.result);
     else task.reject(errorOf(reply.failure));
     this.#dispatch();
   }
 
+  #window(thread: Thread, task: Task, bytes: number): void {
+    if (bytes === 0) return this.#windows.giveBack(task);
+    const onGiven = (): void =>
+      thread.worker.postMessage({ id: task.id, window: true } satisfies LayerJobMessage);
+    this.#windows.ask({ holder: task, bytes, onGiven });
+    for (const other of this.#threads) if (this.#threads.size > this.#limit()) this.#retire(other);
+  }
+
   /** An idle thread keeps no process alive, and ends after a while. */
   #rest(thread: Thread): void {
     thread.worker.unref();
+    if (this.#threads.size > this.#limit()) return this.#retire(thread);
     const retire = (): void => this.#retire(thread);
     thread.idleTimer = setTimeout(retire, this.#options.idleMs ?? DEFAULT_IDLE_MS).unref();
   }
 
   #retire(thread: Thread): void {
     if (thread.tasks.size > 0) return;
+    if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
     this.#threads.delete(thread);
     void thread.worker.terminate();
   }
@@ -181,8 +197,8 @@ export class WorkerPool {
   #lost(thread: Thread, cause: Error | null): void {
     if (!this.#threads.delete(thread)) return;
     if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
-    new WindowBudget(this.#budget, thread.slot).giveBackAll();
     for (const task of thread.tasks.values()) {
+      this.#windows.giveBack(task);
       const error = new EngineError('internal', cause?.message ?? 'a layer thread ended', { cause });
       task.reject(Object.assign(error, { code: THREAD_LOST }));
     }
