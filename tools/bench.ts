@@ -226,8 +226,7 @@ async function main(): Promise<void> {
   const wants = (name: string): boolean => values.only === undefined || name.includes(values.only);
   if (wants('memory')) rows.push(...(await memoryRows(measured)));
   for (const one of MEASURES)
-    if (wants(one.name))
-      rows.push(await measure(one, one.isOursOnly === true ? [ours] : engines, Number(values.rounds)));
+    if (wants(one.name)) rows.push(await measure(one, engines, Number(values.rounds)));
   if (wants('without an engine')) rows.push(...(await launchers()));
   if (wants('daemon start')) rows.push(await startTimes(daemon));
   const versions = await Promise.all(

@@ -1,5 +1,5 @@
 import type { BenchEngine } from './engine.ts';
-import { buildProbe, firstInstruction, removeProbe } from './first-instruction.ts';
+import { firstInstruction, loadFirst, removeFirst } from './first-instruction.ts';
 
 /** One measure: `sample` gives what `unit` says and leaves nothing behind. */
 export interface Measure {
@@ -11,8 +11,6 @@ export interface Measure {
   readonly turn?: number;
   /** The engine rests before each sample, as one that is asked now and then. */
   readonly isApart?: boolean;
-  /** It needs a folder that the engine sees, too: the other one may live in a mount namespace of its own. */
-  readonly isOursOnly?: boolean;
   readonly prepare?: (engine: BenchEngine) => Promise<void>;
   readonly sample: (engine: BenchEngine) => Promise<number>;
   readonly finish?: (engine: BenchEngine) => Promise<void>;
@@ -71,19 +69,7 @@ async function lifecycleRate(engine: BenchEngine, workers: number, runs: number)
   return runs / (ms / 1000);
 }
 
-/** The folder of the program whose begin is measured, while it is. */
-function probing(): Pick<Measure, 'prepare' | 'sample' | 'finish'> {
-  let folder: Promise<string> | undefined;
-  return {
-    prepare: async () => void (await (folder ??= buildProbe())),
-    sample: async (engine) => firstInstruction(engine, await (folder ??= buildProbe())),
-    finish: async () => {
-      const built = folder;
-      folder = undefined;
-      if (built !== undefined) await removeProbe(await built);
-    },
-  };
-}
+const first = { prepare: loadFirst, sample: firstInstruction, finish: removeFirst };
 
 const IDLE = 'bench-idle';
 const idle = {
@@ -161,8 +147,7 @@ export const MEASURES: readonly Measure[] = [
     unit: 'ms',
     rounds: 8,
     turn: 5,
-    isOursOnly: true,
-    ...probing(),
+    ...first,
   },
   {
     name: 'start asked to first instruction, 30 ms apart',
@@ -170,8 +155,7 @@ export const MEASURES: readonly Measure[] = [
     rounds: 8,
     turn: 3,
     isApart: true,
-    isOursOnly: true,
-    ...probing(),
+    ...first,
   },
   { name: 'start + stop, API', unit: 'ms', rounds: 6, turn: 2, sample: startAndStop },
   {
