@@ -11,7 +11,7 @@ import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { dockerEntries, type LayerBlob } from '../../../tools/set-up/image-archive.ts';
 import { type TarEntry, tarOf } from '../../../tools/set-up/tar.ts';
 import type { TestDaemon } from '../../support/daemon.ts';
-import { pull, registryTest } from '../../support/registry/fixture.ts';
+import { pull, registryTest, type RegistryTestOptions } from '../../support/registry/fixture.ts';
 import { digestOf, HERE, MEDIA } from '../../support/registry/content.ts';
 import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 import type { Standin } from '../../support/registry/standin.ts';
@@ -50,27 +50,34 @@ function zstdWithWindow(tar: Buffer, windowLog: number): Buffer {
   return zstdCompressSync(tar, { params });
 }
 
-function xz(tar: Buffer): Buffer {
+function xzOf(tar: Buffer): Buffer {
   const args = ['-c', '-T1', '--lzma2=preset=0,dict=64MiB'];
   const { status, stdout, stderr } = spawnSync('xz', args, { input: tar, maxBuffer: 256 * MIB });
   assert.equal(status, 0, stderr.toString());
   return stdout;
 }
 
-function images(): Record<'deep' | 'big' | 'zstd' | 'xz', Packed> {
-  const many = Array.from({ length: LAYERS }, (_, index) => {
-    const tar = tarOf([{ path: `l${index}`, content: Buffer.alloc(64 * 1024, `${index} `) }]);
+function deep(name: string): Packed {
+  const layers = Array.from({ length: LAYERS }, (_, index) => {
+    const tar = tarOf([{ path: `l${index}`, content: Buffer.alloc(64 * 1024, `${name} ${index} `) }]);
     return layer(tar, gzipSync(tar));
   });
-  const big = tarOfFar(160, 20);
-  const far = tarOfFar(140, 4);
-  const xzTar = tarOfFar(72, 2);
-  return {
-    deep: { name: 'deep', layers: many },
-    big: { name: 'big', layers: [layer(big, gzipSync(big, { level: 1 }))] },
-    zstd: { name: 'zstd', layers: [layer(far, zstdWithWindow(far, 27))] },
-    xz: { name: 'xz', layers: [layer(xzTar, xz(xzTar))] },
-  };
+  return { name, layers };
+}
+
+function zstd(name: string, windowLog: number): Packed {
+  const tar = tarOfFar(140, 4);
+  return { name, layers: [layer(tar, zstdWithWindow(tar, windowLog))] };
+}
+
+function xz(name: string): Packed {
+  const tar = tarOfFar(72, 2);
+  return { name, layers: [layer(tar, xzOf(tar))] };
+}
+
+function big(name: string): Packed {
+  const tar = tarOfFar(160, 20);
+  return { name, layers: [layer(tar, gzipSync(tar, { level: 1 }))] };
 }
 
 async function offer(standin: Standin, { name, layers }: Packed): Promise<void> {
@@ -79,7 +86,7 @@ async function offer(standin: Standin, { name, layers }: Packed): Promise<void> 
   const config = Buffer.from(JSON.stringify({ ...HERE, config: { Labels: { name } }, rootfs, history: [] }));
   const digest = await standin.content.addBlob(name, config);
   const media = MEDIA.oci;
-  const mediaType = media.layers[name === 'zstd' ? 'zstd' : 'gzip'];
+  const mediaType = media.layers[name.startsWith('zstd') ? 'zstd' : 'gzip'];
   const manifest = {
     ...{ schemaVersion: 2, mediaType: media.manifest },
     config: { mediaType: media.config, digest, size: config.length },
@@ -105,7 +112,6 @@ async function within(daemon: TestDaemon, what: string, work: () => Promise<void
 async function pulls(daemon: TestDaemon, names: readonly string[]): Promise<void> {
   const answers = await Promise.all(names.map((name) => pull(daemon, `${R}/${name}:v`)));
   for (const { error } of answers) assert.equal(error, '');
-  for (const name of names) await daemon.mustDocker(['rmi', `${R}/${name}:v`]);
 }
 
 async function load(daemon: TestDaemon, archive: readonly TarEntry[]): Promise<void> {
@@ -116,20 +122,48 @@ async function load(daemon: TestDaemon, archive: readonly TarEntry[]): Promise<v
   await daemon.mustDocker(['rmi', 'loaded:v']);
 }
 
-registryTest(
-  'the daemon has its memory, whatever the image',
-  { ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none' }, skip: existsSync('/usr/bin/xz') ? false : 'no xz' },
-  async ({ daemon, standin }) => {
-    const packed = images();
-    for (const image of Object.values(packed)) await offer(standin, image);
-    await standin.reload();
-    for (const { name, layers } of Object.values(packed)) {
-      await daemon.restart('SIGTERM');
-      await within(daemon, `pull of ${name}`, () => pulls(daemon, [name]));
-      const { entries } = dockerEntries({ reference: 'loaded:v', config: {}, layers });
-      await within(daemon, `load of ${name}`, () => load(daemon, entries));
-    }
+const OPTIONS: RegistryTestOptions = {
+  ...{ hosts: { [R]: [OPEN_REGISTRY] }, tls: 'none', timeoutMs: 300_000 },
+  skip: existsSync('/usr/bin/xz') ? false : 'no xz',
+};
+
+registryTest('the daemon has its memory, whatever the image', OPTIONS, async ({ daemon, standin }) => {
+  const packed = [deep('deep'), big('big'), zstd('zstd', 27), xz('xz')];
+  for (const image of packed) await offer(standin, image);
+  await standin.reload();
+  for (const { name, layers } of packed) {
     await daemon.restart('SIGTERM');
-    await within(daemon, 'three pulls at once', () => pulls(daemon, ['big', 'xz', 'deep']));
-  },
-);
+    await within(daemon, `pull of ${name}`, () => pulls(daemon, [name]));
+    await daemon.mustDocker(['rmi', `${R}/${name}:v`]);
+    const { entries } = dockerEntries({ reference: 'loaded:v', config: {}, layers });
+    await within(daemon, `load of ${name}`, () => load(daemon, entries));
+  }
+});
+
+/** Names in one list are pulled at once, lists one right after the other. */
+const TOGETHER: readonly (readonly (readonly string[])[])[] = [
+  [['big', 'xz', 'deep']],
+  [['zstd', 'big', 'deep']],
+  [['zstd', 'zstd-usual', 'deep']],
+  [['zstd', 'zstd-other', 'big']],
+  [['deep'], ['zstd']],
+  [['deep', 'deep-other'], ['zstd']],
+  [['xz', 'xz-other', 'deep']],
+  [['deep', 'deep-other', 'deep-third']],
+];
+
+registryTest('whatever is pulled beside it, or was right before it', OPTIONS, async ({ daemon, standin }) => {
+  const packed = [
+    ...[deep('deep'), deep('deep-other'), deep('deep-third'), big('big')],
+    ...[zstd('zstd', 27), zstd('zstd-other', 27), zstd('zstd-usual', 23), xz('xz'), xz('xz-other')],
+  ];
+  for (const image of packed) await offer(standin, image);
+  await standin.reload();
+  for (const steps of TOGETHER) {
+    await daemon.restart('SIGTERM');
+    await within(daemon, steps.map((names) => names.join(' + ')).join(', then '), async () => {
+      for (const names of steps) await pulls(daemon, names);
+    });
+    for (const name of new Set(steps.flat())) await daemon.mustDocker(['rmi', `${R}/${name}:v`]);
+  }
+});
