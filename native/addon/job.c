@@ -3,10 +3,13 @@
  * dead file system would take a quarter of it, and keep the process from ending. A few threads stay for the
  * next job, since making one costs as much as most jobs; no job ever waits for a thread.
  */
+#define _GNU_SOURCE
 #include "addon.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -21,9 +24,17 @@ struct answers {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t handed = PTHREAD_COND_INITIALIZER;
+/*
+ * One for each job in the queue. A condition would not do: who signals it may wait, for milliseconds, for a
+ * thread that was woken before and has had no turn since.
+ */
+static sem_t handed;
 static struct job *queue; /* never longer than the threads that rest */
 static size_t resting;
+
+__attribute__((constructor)) static void prepare(void) {
+  sem_init(&handed, 0, 0);
+}
 
 static void finish(napi_env env, napi_value callback, void *context, void *data) {
   struct job *job = data;
@@ -42,10 +53,26 @@ static void finish(napi_env env, napi_value callback, void *context, void *data)
   job->release(env, job);
 }
 
+/*
+ * The main thread is woken under a lock that it takes next. Where it goes before ordinary threads, this one
+ * would keep it waiting until its own turn comes: it goes next after it until the lock is free.
+ */
+static napi_status answer(napi_threadsafe_function done, struct job *job) {
+  const struct sched_param next = {.sched_priority = 2};
+  const struct sched_param ordinary = {.sched_priority = 0};
+  bool is_urgent = sched_getscheduler(getpid()) == SCHED_RR &&
+                   sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &next) == 0;
+  napi_status status = napi_call_threadsafe_function(done, job, napi_tsfn_nonblocking);
+  if (is_urgent) {
+    (void)sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary);
+  }
+  return status;
+}
+
 static void perform(struct job *job) {
   napi_threadsafe_function done = job->done;
   job->run(job);
-  if (napi_call_threadsafe_function(done, job, napi_tsfn_nonblocking) != napi_ok) {
+  if (answer(done, job) != napi_ok) {
     job->release(NULL, job);
     return;
   }
@@ -78,9 +105,10 @@ static void *run_thread(void *argument) {
       break;
     }
     resting++;
-    while (queue == NULL) {
-      pthread_cond_wait(&handed, &lock);
+    pthread_mutex_unlock(&lock);
+    while (sem_wait(&handed) != 0) {
     }
+    pthread_mutex_lock(&lock);
     job = queue;
     queue = job->next;
     pthread_mutex_unlock(&lock);
@@ -123,9 +151,11 @@ static bool hand_over(struct job *job) {
     }
     *end = job;
     resting--;
-    pthread_cond_signal(&handed);
   }
   pthread_mutex_unlock(&lock);
+  if (taken) {
+    sem_post(&handed);
+  }
   return taken;
 }
 

@@ -105,7 +105,11 @@ export function createRecorder(): Recorder {
       namespaces: recorded('namespaces', modelNamespaces(world)),
       cgroups: recorded('cgroups', modelCgroups()),
       processes: recorded('processes', modelProcesses(ends)),
-      threads: recorded('threads', { giveWay: () => undefined, favourMain: () => undefined }),
+      threads: recorded('threads', {
+        giveWay: () => undefined,
+        favourMain: () => undefined,
+        mainFirst: () => () => undefined,
+      }),
       memory: recorded('memory', { release: () => undefined }),
       sockets: recorded('sockets', modelSockets(world)),
       system: recorded('system', modelSystem()),

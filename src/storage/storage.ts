@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
-import type { Files, Mounts } from '#host/kernel.ts';
+import type { Files, Kernel, Mounts } from '#host/kernel.ts';
 import type { Digest } from '#oci/digest.ts';
 import { FileContentStore } from './content/file-content-store.ts';
 import { FileIntakes } from './content/file-intakes.ts';
@@ -28,7 +28,11 @@ import { VfsSnapshotter, VfsTrees } from './vfs/vfs-snapshotter.ts';
 export interface StorageOptions {
   /** Absolute path of the data root. */
   readonly root: string;
-  readonly kernel: { readonly files: Files; readonly mounts: Mounts };
+  readonly kernel: {
+    readonly files: Files;
+    readonly mounts: Mounts;
+    readonly threads: Pick<Kernel['threads'], 'mainFirst'>;
+  };
   readonly bootId: string;
   readonly log: Log;
   /** Default `overlay2`. */
@@ -59,8 +63,9 @@ function defaultWorkers(): number {
   return Math.min(MOST_WORKERS, Math.max(2, availableParallelism()));
 }
 
-function poolOf({ workers, workerEntry }: Pick<StorageOptions, 'workers' | 'workerEntry'>): WorkerPool {
+function poolOf({ workers, workerEntry, kernel }: StorageOptions): WorkerPool {
   return new WorkerPool({
+    mainFirst: () => kernel.threads.mainFirst(),
     threads: workers ?? defaultWorkers(),
     ...(workerEntry !== undefined && { entry: workerEntry }),
   });

@@ -36,17 +36,35 @@ test("a program that is started by a thread whose first job was a worker's goes 
   assert.deepEqual(await child.exited, { exitCode: before });
 });
 
-test('V8 and workers give way to the main thread and to the pool; children are born as before', async () => {
+/** Scheduling policy and priority, of the main thread and of V8's. */
+function policies(): { readonly main: string; readonly computing: readonly string[] } {
+  const found = readdirSync('/proc/self/task').map((tid) => {
+    const stat = readFileSync(`/proc/self/task/${tid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { tid, isV8: stat.includes('(node-V8Worker)'), policy: `${fields[38]} ${fields[37]}` };
+  });
+  const main = found.find(({ tid }) => tid === String(process.pid))?.policy ?? '';
+  return { main, computing: found.filter(({ isV8 }) => isV8).map(({ policy }) => policy) };
+}
+
+/** As a child and its scheduling policy see it. */
+async function bornNiceAndPolicy(): Promise<unknown> {
+  const script = `exit $(( $(nice) * 10 + $(cut -d ' ' -f 41 /proc/self/stat) ))`;
+  const child = await createKernel().processes.spawn({
+    path: '/bin/sh',
+    argv: ['sh', '-c', script],
+    env: {},
+  });
+  return child.exited;
+}
+
+test('workers give way to the main thread and to the pool; children are born as before', async () => {
   const before = niceOfThis();
-  const { threads: calls, processes } = createKernel();
+  const { threads: calls } = createKernel();
   await readFile('/proc/self/stat');
   calls.favourMain();
   assert.equal(niceOfThis(), before);
-  const named = (wanted: string): number[] =>
-    threads().flatMap(({ name, nice }) => (name === wanted ? [nice] : []));
-  const computing = named('node-V8Worker');
-  assert.ok(computing.length > 0 && computing.every((nice) => nice === Math.min(19, before + 5)));
-  const pool = named('libuv-worker');
+  const pool = threads().flatMap(({ name, nice }) => (name === 'libuv-worker' ? [nice] : []));
   assert.ok(pool.length > 0 && pool.every((nice) => nice === before), 'requests wait for what it does');
   const source = `const { createKernel } = await import(${JSON.stringify(import.meta.resolve('../real.ts'))});
     createKernel().threads.giveWay(); (await import('node:worker_threads')).parentPort.postMessage(1);
@@ -55,6 +73,23 @@ test('V8 and workers give way to the main thread and to the pool; children are b
   await new Promise((resolve) => worker.once('message', resolve));
   assert.equal(threads().filter(({ nice }) => nice === Math.min(19, before + 10)).length >= 1, true);
   await worker.terminate();
-  const child = await processes.spawn({ path: '/bin/sh', argv: ['sh', '-c', `exit $(nice)`], env: {} });
-  assert.deepEqual(await child.exited, { exitCode: before });
+  assert.deepEqual(await bornNiceAndPolicy(), { exitCode: before * 10 });
+});
+
+test('the main thread goes before all that is ordinary while somebody asks for it, its children do not', async () => {
+  const before = niceOfThis();
+  const { threads: calls } = createKernel();
+  calls.favourMain();
+  const [first, second] = [calls.mainFirst(), calls.mainFirst()];
+  const roundRobin = { main: '2 3', computing: policies().computing.map(() => '2 1') };
+  assert.ok(roundRobin.computing.length > 0);
+  assert.deepEqual(policies(), roundRobin);
+  assert.deepEqual(await bornNiceAndPolicy(), { exitCode: before * 10 });
+  first();
+  first();
+  assert.deepEqual(policies(), roundRobin);
+  second();
+  assert.deepEqual(policies(), { main: '0 0', computing: roundRobin.computing.map(() => '0 0') });
+  assert.equal(niceOfThis(), before);
+  assert.ok(threads().every(({ name, nice }) => name !== 'node-V8Worker' || nice === before));
 });

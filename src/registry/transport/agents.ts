@@ -1,13 +1,16 @@
 import http from 'node:http';
 import https from 'node:https';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import type { RegistrySettings } from '../endpoints.ts';
 import { proxyFor, proxyProblem } from './proxy.ts';
 import { hostCertificates, systemAuthorities } from './tls-files.ts';
+import { trustedContext } from './trusted-context.ts';
 
 /** Certificates are looked for again when they were read longer ago than this. */
 const CERTIFICATES_MS = 10_000;
+/** Who is not verified needs nobody's word. */
+const NOBODY = Buffer.alloc(0);
 const SOCKETS = { keepAlive: true, maxSockets: 64, maxFreeSockets: 6, timeout: 0 };
 
 interface Kept {
@@ -21,15 +24,16 @@ function proxyOptions(proxy: string | null): http.AgentOptions {
 }
 
 /**
- * Connections by origin, with the proxy and the certificates that hold for it. Secure contexts cost some ten
- * milliseconds of the main thread each, so there is one for all hosts without certificates of their own.
+ * Connections by origin, with the proxy and the certificates that hold for it. There is one secure context
+ * for all hosts without certificates of their own: each costs memory, and 15 to 30 ms of the main thread in
+ * parts.
  */
 export class Agents {
   readonly #settings: () => RegistrySettings;
   readonly #clock: Clock;
   readonly #kept = new Map<string, Kept>();
   #authorities: Promise<Buffer | null> | null = null;
-  #general: SecureContext | null = null;
+  #general: Promise<SecureContext> | null = null;
 
   constructor(settings: () => RegistrySettings, clock: Clock) {
     this.#settings = settings;
@@ -50,18 +54,11 @@ export class Agents {
       kept.checkedMs = this.#clock.nowMs();
       return kept.agent;
     }
-    const authorities = await this.#systemAuthorities();
-    const secureContext =
-      own === null
-        ? this.#generalContext(authorities)
-        : createSecureContext({
-            ...(own.authorities.length === 0 && authorities === null
-              ? {}
-              : { ca: [...(authorities === null ? [] : [authorities]), ...own.authorities] }),
-            ...(own.pairs.length === 0
-              ? {}
-              : { cert: own.pairs.map(({ cert }) => cert), key: own.pairs.map((pair) => pair.key) }),
-          });
+    const authorities = skipVerify ? NOBODY : await this.#systemAuthorities();
+    const isGeneral = own === null && !skipVerify;
+    const secureContext = await (isGeneral
+      ? this.#generalContext(authorities)
+      : trustedContext(authorities, own));
     const agent = new https.Agent({
       ...SOCKETS,
       ...proxyOptions(proxy),
@@ -97,8 +94,8 @@ export class Agents {
     return this.#authorities;
   }
 
-  #generalContext(authorities: Buffer | null): SecureContext {
-    this.#general ??= createSecureContext(authorities === null ? {} : { ca: authorities });
+  #generalContext(authorities: Buffer | null): Promise<SecureContext> {
+    this.#general ??= trustedContext(authorities, null);
     return this.#general;
   }
 }

@@ -29,6 +29,8 @@ export interface WorkerPoolOptions {
   readonly entry?: URL;
   /** A thread without work ends after this time: it costs about ten megabytes. */
   readonly idleMs?: number;
+  /** Asked with each job, until its answer is called: has the calling thread go before those of the pool. */
+  readonly mainFirst?: () => () => void;
 }
 
 const DEFAULT_IDLE_MS = 3000;
@@ -58,6 +60,7 @@ export class WorkerPool {
   readonly #queue: Task[] = [];
   readonly #windows = new WindowBudget();
   #nextId = 1;
+  #isStarting = false;
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -72,6 +75,7 @@ export class WorkerPool {
     const id = this.#nextId++;
     const cancel = (): void => this.#cancel(id);
     signal?.addEventListener('abort', cancel, { once: true });
+    const calm = this.#options.mainFirst?.();
     try {
       return await new Promise<ResultOf<J>>((resolve, reject) => {
         // A thread answers what its job's kind says.
@@ -83,6 +87,7 @@ export class WorkerPool {
       signal?.throwIfAborted();
       throw error;
     } finally {
+      calm?.();
       signal?.removeEventListener('abort', cancel);
     }
   }
@@ -103,25 +108,15 @@ export class WorkerPool {
 
   #dispatch(): void {
     for (let task = this.#queue[0]; task !== undefined; task = this.#queue[0]) {
-      const before = this.#threads.size;
-      let thread: Thread | null;
-      try {
-        thread = this.#threadForMore();
-      } catch (error) {
-        this.#queue.shift();
-        const why = `a layer thread cannot be started: ${errorMessage(error)}`;
-        task.reject(new EngineError('internal', why, { cause: error }));
-        continue;
-      }
-      if (thread === null) return;
+      const limit = this.#limit();
+      const idlestFirst = [...this.#threads].sort((a, b) => a.tasks.size - b.tasks.size);
+      // Threads above the limit get nothing more.
+      const [least] = idlestFirst.slice(Math.max(0, idlestFirst.length - limit));
+      const isIdle = least !== undefined && least.tasks.size === 0;
+      if (!isIdle && this.#threads.size < limit) return this.#startSoon();
+      if (least === undefined || least.tasks.size >= JOBS_PER_THREAD) return;
       this.#queue.shift();
-      if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
-      thread.idleTimer = null;
-      thread.tasks.set(task.id, task);
-      thread.worker.ref();
-      thread.worker.postMessage({ id: task.id, job: task.job } satisfies LayerJobMessage);
-      // To start one takes milliseconds of this thread: others have their turn before the next.
-      if (this.#threads.size > before) return void setImmediate(() => this.#dispatch());
+      this.#give(task, least);
     }
   }
 
@@ -130,17 +125,35 @@ export class WorkerPool {
     return this.#windows.isTight ? Math.min(threads, THREADS_BESIDE_LARGE) : threads;
   }
 
-  /** Threads above the limit get nothing more. */
-  #threadForMore(): Thread | null {
-    const limit = this.#limit();
-    const idlestFirst = [...this.#threads].sort((a, b) => a.tasks.size - b.tasks.size);
-    const [least] = idlestFirst.slice(Math.max(0, idlestFirst.length - limit));
-    if (least !== undefined && least.tasks.size === 0) return least;
-    if (this.#threads.size < limit) return this.#start();
-    return least !== undefined && least.tasks.size < JOBS_PER_THREAD ? least : null;
+  #give(task: Task, thread: Thread): void {
+    if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
+    thread.idleTimer = null;
+    thread.tasks.set(task.id, task);
+    thread.worker.ref();
+    thread.worker.postMessage({ id: task.id, job: task.job } satisfies LayerJobMessage);
   }
 
-  #start(): Thread {
+  /** To start one takes milliseconds of this thread: it has a turn of its own, and so has the next. */
+  #startSoon(): void {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    setImmediate(() => {
+      this.#isStarting = false;
+      if (this.#queue.length > 0 && this.#threads.size < this.#limit()) this.#startForNext();
+      this.#dispatch();
+    });
+  }
+
+  #startForNext(): void {
+    try {
+      this.#start();
+    } catch (error) {
+      const why = `a layer thread cannot be started: ${errorMessage(error)}`;
+      this.#queue.shift()?.reject(new EngineError('internal', why, { cause: error }));
+    }
+  }
+
+  #start(): void {
     const worker = new Worker(this.#options.entry ?? new URL('./apply-worker.ts', import.meta.url), {
       resourceLimits: RESOURCE_LIMITS,
     });
@@ -149,7 +162,6 @@ export class WorkerPool {
     worker.on('message', (reply: LayerJobReply) => this.#answered(thread, reply));
     worker.on('error', (error: Error) => this.#lost(thread, error));
     worker.on('exit', () => this.#lost(thread, null));
-    return thread;
   }
 
   #answered(thread: Thread, reply: LayerJobReply): void {
