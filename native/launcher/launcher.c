@@ -103,7 +103,8 @@ static int run(struct launch *launch, enum plan_list list) {
 }
 
 static noreturn void run_child(struct launch *launch) {
-	if (run(launch, LIST_CHILD) < 0 && !launch->failing)
+	int entered = launch->bare ? setns(launch->slots[SLOT_MOUNTS], CLONE_NEWNS) : 0;
+	if ((launch_check(launch, entered, "setns", "") < 0 || run(launch, LIST_CHILD) < 0) && !launch->failing)
 		sync_failed(launch);
 	_exit(1);
 }
@@ -115,6 +116,10 @@ int op_clone(struct launch *launch, const struct value *fields) {
 		.pidfd = (uint64_t)(uintptr_t)&launch->child_fd,
 	};
 	int pair[2];
+	/* Hooks of the child are programs of the host. */
+	launch->bare = args.flags & CLONE_NEWNS && launch->slots[SLOT_MOUNTS] >= 0 && !launch->plan->child_hooks;
+	if (launch->bare)
+		args.flags &= ~(uint64_t)CLONE_NEWNS;
 	if (fields[CLONE_CGROUP].number != NO_SLOT) {
 		args.flags |= KERNEL_CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)fields[CLONE_CGROUP].fd;

@@ -16,6 +16,7 @@ struct launch {
 	int child_fd; /* the same as a pidfd: its number is free once the caller has reaped it */
 	bool released; /* in the child: the starter was done and may be gone */
 	int untold; /* in the child: pids that the caller has not been told yet, and so could not end */
+	bool bare; /* the child enters SLOT_MOUNTS: the root goes over its root */
 	bool executed; /* in the starter: the child has said that it is about to execute */
 	bool in_directory; /* an attempt of workingDirectory was successful */
 	bool closed; /* launch_close_from has been */

@@ -177,7 +177,7 @@ int op_attach(struct launch *launch, const struct value *fields) {
 }
 
 int op_attach_root(struct launch *launch, const struct value *fields) {
-	const char *path = fields[ATTACH_ROOT_PATH].text;
+	const char *path = launch->bare ? "/" : fields[ATTACH_ROOT_PATH].text;
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return launch_fail(launch, "mount", "/");
 	int source = fields[ATTACH_ROOT_SLOT].fd;

@@ -34,6 +34,7 @@ struct plan {
 	uint32_t length;
 	uint32_t starts[LISTS]; /* offset of a list's first operation */
 	uint32_t counts[LISTS];
+	bool child_hooks; /* `child` has some */
 	/* Why it was refused. */
 	uint32_t offset;
 	const char *reason;

@@ -34,16 +34,10 @@ int op_io_priority(struct launch *launch, const struct value *fields) {
 }
 
 int op_scheduler(struct launch *launch, const struct value *fields) {
-	struct kernel_sched_attr attr = {
-		.size = sizeof(attr),
-		.policy = (uint32_t)fields[SCHEDULER_POLICY].number,
-		.flags = fields[SCHEDULER_FLAGS].number,
-		.nice = (int32_t)fields[SCHEDULER_NICE].number,
-		.priority = (uint32_t)fields[SCHEDULER_PRIORITY].number,
-		.runtime = fields[SCHEDULER_RUNTIME].number,
-		.deadline = fields[SCHEDULER_DEADLINE].number,
-		.period = fields[SCHEDULER_PERIOD].number,
-	};
+	struct kernel_sched_attr attr = {sizeof(attr), (uint32_t)fields[SCHEDULER_POLICY].number,
+		fields[SCHEDULER_FLAGS].number, (int32_t)fields[SCHEDULER_NICE].number,
+		(uint32_t)fields[SCHEDULER_PRIORITY].number, fields[SCHEDULER_RUNTIME].number,
+		fields[SCHEDULER_DEADLINE].number, fields[SCHEDULER_PERIOD].number};
 	return launch_check(launch, syscall(SYS_sched_setattr, 0, &attr, 0), "sched_setattr", "");
 }
 

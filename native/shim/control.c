@@ -12,6 +12,7 @@
 #include "attach.h"
 #include "connection.h"
 #include "console.h"
+#include "early-starter.h"
 #include "exit.h"
 #include "inherited.h"
 #include "log.h"
@@ -285,6 +286,8 @@ static void launch(struct connection *connection, const struct frame *frame, str
 		step = "log file";
 		error = prepare_main(frame);
 	}
+	if (!process->by_plan)
+		early_starter_dismiss();
 	if (!error)
 		error = process->by_plan ? starter_spawn(process, frame, &step) : runtime_spawn(process, frame, &step);
 	if (error)

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "control.h"
+#include "early-starter.h"
 #include "error.h"
 #include "exit.h"
 #include "idle.h"
@@ -115,6 +116,7 @@ static noreturn void serve(char *name) {
 	control_open();
 	attach_open();
 	connection_add(FD_CONTROL);
+	early_starter_make();
 	while (needed()) {
 		stdio_gather();
 		loop_once(wait_ms());

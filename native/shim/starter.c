@@ -18,6 +18,7 @@
 #include "../launcher/launcher.h"
 #include "child-streams.h"
 #include "console.h"
+#include "early-starter.h"
 #include "inherited.h"
 #include "process.h"
 #include "protocol.h"
@@ -44,32 +45,35 @@ struct channels {
 	int network_ready[2]; /* -1 when its network is there before it begins */
 };
 
-static noreturn void run_starter(const struct process *process, const struct field *field,
-	const struct child_streams *streams, const struct channels *channels) {
-	int report = channels->reports[1];
+noreturn void starter_run(const struct order *order) {
 	static struct plan plan;
-	const uint8_t *bytes = field->data;
-	int given[SLOT_FIRST];
-	if (field->length == 0 || field->length > MAX_PLAN_BYTES)
-		refuse(report, E2BIG, "size");
+	const uint8_t *bytes = order->plan;
+	if (order->length == 0 || order->length > MAX_PLAN_BYTES)
+		refuse(order->report, E2BIG, "size");
 	if ((uintptr_t)bytes % PLAN_ALIGNMENT != 0) {
-		void *copy = mmap(NULL, field->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		void *copy = mmap(NULL, order->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (copy == MAP_FAILED)
-			refuse(report, errno, "memory");
-		bytes = memcpy(copy, bytes, field->length);
+			refuse(order->report, errno, "memory");
+		bytes = memcpy(copy, bytes, order->length);
 	}
-	if (!plan_decode(&plan, bytes, field->length))
-		refuse(report, EINVAL, plan.reason ? plan.reason : "");
+	if (!plan_decode(&plan, bytes, order->length))
+		refuse(order->report, EINVAL, plan.reason ? plan.reason : "");
+	launch_execute(&plan, order->given, SLOT_FIRST, order->report);
+}
+
+static struct order order_of(const struct process *process, const struct field *field,
+	const struct child_streams *streams, const struct channels *channels) {
+	struct order order = {.plan = field->data, .length = field->length, .report = channels->reports[1]};
 	for (int slot = 0; slot < SLOT_FIRST; slot++)
-		given[slot] = -1;
-	given[SLOT_ROOTFS] = inherited_rootfs();
-	given[SLOT_NETNS] = inherited_netns();
-	given[SLOT_INIT] = process == process_main() ? -1 : process_main()->pidfd;
-	given[SLOT_IN] = streams->in;
-	given[SLOT_OUT] = streams->out;
-	given[SLOT_ERR] = streams->err;
-	given[SLOT_NETWORK_READY] = channels->network_ready[0];
-	launch_execute(&plan, given, SLOT_FIRST, report);
+		order.given[slot] = -1;
+	order.given[SLOT_ROOTFS] = inherited_rootfs();
+	order.given[SLOT_NETNS] = inherited_netns();
+	order.given[SLOT_INIT] = process == process_main() ? -1 : process_main()->pidfd;
+	order.given[SLOT_IN] = streams->in;
+	order.given[SLOT_OUT] = streams->out;
+	order.given[SLOT_ERR] = streams->err;
+	order.given[SLOT_NETWORK_READY] = channels->network_ready[0];
+	return order;
 }
 
 static int channels_open(struct channels *channels, const struct process *process) {
@@ -101,9 +105,10 @@ int starter_spawn(struct process *process, const struct frame *frame, const char
 		return error;
 	}
 	*step = "fork";
-	pid_t pid = fork();
-	if (pid == 0)
-		run_starter(process, &field, &streams, &channels);
+	struct order order = order_of(process, &field, &streams, &channels);
+	pid_t pid = process == process_main() ? early_starter_take(&order) : 0;
+	if (pid == 0 && (pid = fork()) == 0)
+		starter_run(&order);
 	error = errno;
 	sched_yield(); /* what is to be done here can wait */
 	child_streams_close(&streams);

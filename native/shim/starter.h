@@ -1,11 +1,25 @@
 /* Starting a process by a launch plan. */
 #pragma once
+#include <stdnoreturn.h>
+
+#include "../launcher/operations.h"
 #include "frame.h"
 
 struct launch_failure;
 struct process;
 
-/* Takes the streams, forks the starter. 0 or an errno, with the step's name. */
+/* What one starter is to carry out. */
+struct order {
+	const uint8_t *plan;
+	size_t length;
+	int given[SLOT_FIRST]; /* descriptors by slot, -1: none */
+	int report;
+};
+
+/* In the starter itself. */
+noreturn void starter_run(const struct order *order);
+
+/* Takes the streams, puts a starter to work. 0 or an errno, with the step's name. */
 int starter_spawn(struct process *process, const struct frame *frame, const char **step);
 /* Takes over what the starter has told so far: the process, its terminal. */
 void starter_collect(struct process *process);

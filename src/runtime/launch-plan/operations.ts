@@ -291,6 +291,8 @@ export const SLOT = {
   err: 5,
   /** A pipe: a byte in it says that what belongs into the network namespace is there. */
   networkReady: 6,
+  /** A mount namespace with nothing in it: a new one is not made then, and nothing of the host taken out of it. */
+  mounts: 7,
   first: 8,
 } as const;
 

@@ -13,10 +13,20 @@ function shimPid(world: World, id: string): number {
 
 /** Those that no container has. */
 async function spares(world: World, known: readonly number[]): Promise<number[]> {
-  const found = (): number[] =>
-    [...world.kernel.cgroups.processes(world.shimCgroup)].filter((pid) => !known.includes(pid));
-  // The half that was spawned may still be about to end.
-  await waitFor(() => found().length === 1 && world.kernel.processes.facts(found()[0] ?? 0)?.parentPid === 1);
+  const { cgroups, processes } = world.kernel;
+  const parents = (): Map<number, number> =>
+    new Map(
+      [...cgroups.processes(world.shimCgroup)]
+        .filter((pid) => !known.includes(pid))
+        .map((pid) => [pid, processes.facts(pid)?.parentPid ?? 0]),
+    );
+  const found = (): number[] => [...parents()].filter(([, parent]) => parent === 1).map(([pid]) => pid);
+  // The half that was spawned may still be about to end; what stays is its starter.
+  await waitFor(() => {
+    const [spare, ...others] = found();
+    const starters = [...parents().values()].filter((parent) => parent === spare);
+    return spare !== undefined && others.length === 0 && starters.length + 1 === parents().size;
+  });
   return found();
 }
 
