@@ -125,7 +125,7 @@ static int make_walk(int root, const char *wanted, bool file) {
 	return at;
 }
 
-/* Often nothing but the last name of a directory is missing: what is made there is no link, and stays none. */
+/* Often nothing but a directory's last name is missing: what is made there is no link, and stays none. */
 int make_missing_in_root(int root, const char *path, bool file) {
 	char parent[PATH_MAX], name[NAME_MAX + 1];
 	bool alone = !file && split_path(path, parent, name) == 0;

@@ -1,6 +1,7 @@
 /*
- * Job: a starter that waits for its plan. It holds nothing but one end of a socket, where the descriptors of the
- * start come from, and a piece of memory for the plan, which costs nothing before one is written to it.
+ * Job: a starter that waits for its plan. It holds nothing but one end of a socket, where the descriptors of
+ * the start come from, an empty mount namespace, and a piece of memory for the plan, which costs nothing
+ * before one is written to it.
  */
 #define _GNU_SOURCE
 #include "early-starter.h"

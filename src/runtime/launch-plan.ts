@@ -190,7 +190,8 @@ function planStreams({ builder, process, namespaces }: Launch, root: number): vo
  * it, and in a mount namespace that nobody else can have entered.
  */
 function wholeProc({ spec, process, namespaces, mounts }: Launch): PlannedMount | undefined {
-  if (namespaces.has('user') || namespaces.latePid !== undefined || !namespaces.isNew('mount')) return undefined;
+  if (namespaces.has('user') || namespaces.latePid !== undefined || !namespaces.isNew('mount'))
+    return undefined;
   if (process.selinuxLabel || (spec.hooks?.createContainer ?? []).length > 0) return undefined;
   return mounts.find(
     ({ type, target, options }) =>

@@ -49,8 +49,8 @@ export const OPERATIONS = {
   /** mkdir of a host path; directories on the way are made when they are missing. */
   makeDirectory: { code: 11, fields: { path: 'text', mode: 'number' } },
   /**
-   * A small file (host path) that has nothing in it but the end of a line gets what the one of its name in the
-   * directory above has; so does that one, first.
+   * A small file (host path) that has nothing in it but the end of a line gets what the one of its name in
+   * the directory above has; so does that one, first.
    */
   inheritFile: { code: 12, fields: { path: 'text' } },
 
@@ -291,7 +291,7 @@ export const SLOT = {
   err: 5,
   /** A pipe: a byte in it says that what belongs into the network namespace is there. */
   networkReady: 6,
-  /** A mount namespace with nothing in it: a new one is not made then, and nothing of the host taken out of it. */
+  /** A mount namespace with nothing in it, entered in place of a new copy of the host's. */
   mounts: 7,
   first: 8,
 } as const;

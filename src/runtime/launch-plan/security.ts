@@ -7,8 +7,8 @@ import type { Operation } from './operations.ts';
 type Scene = Pick<LaunchContext, 'id' | 'apparmor' | 'selinux' | 'noKeyring'>;
 
 /**
- * A procfs that nobody else sees: what is written there reaches the kernel and nothing else. Who holds it last
- * waits for its end: `before` leaves that to the starter, but wants root of the host.
+ * A procfs that nobody else sees: what is written there reaches the kernel and nothing else. Who holds it
+ * last waits for its end: `before` leaves that to the starter, but wants root of the host.
  */
 export function planPrivateProc(builder: PlanBuilder, list: 'before' | 'child'): number {
   const slot = builder.slot('linux');
