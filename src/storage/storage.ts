@@ -21,7 +21,9 @@ import { Leases } from './lease.ts';
 import { OverlayLayout } from './overlay/overlay-layout.ts';
 import { OverlaySnapshotter } from './overlay/overlay-snapshotter.ts';
 import { OverlayTrees } from './overlay/overlay-trees.ts';
+import { createPlainOf } from './plain-archive.ts';
 import type { Snapshotter, SnapshotterName } from './snapshotter.ts';
+import type { PlainOf } from './tar-reader.ts';
 import { createTreeReader, type TreeReader } from './tar-tree.ts';
 import { VfsSnapshotter, VfsTrees } from './vfs/vfs-snapshotter.ts';
 
@@ -53,6 +55,8 @@ export interface Storage {
   readonly leases: Leases;
   readonly trees: TreeReader;
   readonly archives: LayerArchives;
+  /** For archives that come from somewhere: what decompresses them, in bounded memory. */
+  readonly plainOf: PlainOf;
   close(): Promise<void>;
 }
 
@@ -129,5 +133,6 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   };
   const trees = createTreeReader({ snapshotter, content, threads });
   const archives = createLayerArchives({ content, pool });
-  return { content, intakes, snapshotter, leases, trees, archives, close };
+  const plainOf = createPlainOf({ intakes, pool });
+  return { content, intakes, snapshotter, leases, trees, archives, plainOf, close };
 }

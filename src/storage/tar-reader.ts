@@ -14,6 +14,9 @@ export interface ArchiveMember {
   readonly content: AsyncIterable<Buffer>;
 }
 
+/** Decompresses what is compressed. A piece is valid until the next one is asked for. */
+export type PlainOf = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Buffer>;
+
 type Step =
   | { readonly kind: 'entry'; readonly entry: TarEntry }
   | { readonly kind: 'data'; readonly chunk: Buffer }
@@ -60,8 +63,11 @@ export function looksLikeLayer(head: Buffer): boolean {
  * Reads an archive, compressed or not, member by member, as slowly as the caller takes it. Errors:
  * `invalidArgument`.
  */
-export async function* readArchive(source: AsyncIterable<Uint8Array>): AsyncGenerator<ArchiveMember> {
-  const iterator = steps(decompressStream(source));
+export async function* readArchive(
+  source: AsyncIterable<Uint8Array>,
+  plainOf: PlainOf = decompressStream,
+): AsyncGenerator<ArchiveMember> {
+  const iterator = steps(plainOf(source));
   try {
     for (;;) {
       const next = await iterator.next();

@@ -9,7 +9,7 @@ import { ArchiveIndex, cleanPath, type ArchiveLayer } from './archive-index.ts';
 import { receiveLayer, type ArrivedLayer } from './arriving-layer.ts';
 
 export interface ReadArchiveOptions {
-  readonly storage: Pick<Storage, 'content' | 'intakes' | 'snapshotter'>;
+  readonly storage: Pick<Storage, 'content' | 'intakes' | 'snapshotter' | 'plainOf'>;
   readonly lease: Lease;
   readonly onProgress?: (layer: {
     /** As the archive calls it. */
@@ -43,7 +43,7 @@ export class ArchiveReader {
 
   /** Errors: `invalidArgument`, `tooLarge`, the source's. */
   async read(source: AsyncIterable<Uint8Array>): Promise<ArchiveIndex> {
-    for await (const member of readArchive(source)) {
+    for await (const member of readArchive(source, this.#options.storage.plainOf)) {
       if (++this.#members > LIMITS.archiveMembers)
         throw new EngineError('tooLarge', `image archive has more than ${LIMITS.archiveMembers} members`);
       await this.#take(member);

@@ -49,6 +49,13 @@ export interface CompressJob {
   readonly target: string;
 }
 
+/** Writes the plain bytes of an archive, however it is compressed, into a new file. */
+export interface DecompressJob {
+  readonly kind: 'decompress';
+  readonly path: string;
+  readonly target: string;
+}
+
 /** What was written. */
 export interface CompressResult {
   readonly digest: string;
@@ -65,6 +72,7 @@ export type LayerJob =
   | UnpackJob
   | SettleJob
   | CompressJob
+  | DecompressJob
   | { readonly kind: 'copy'; readonly source: string; readonly target: string }
   | { readonly kind: 'usage'; readonly source: string }
   | { readonly kind: 'digest'; readonly path: string };
@@ -74,6 +82,7 @@ export interface LayerJobResults {
   readonly unpack: UnpackResult;
   readonly settle: null;
   readonly compress: CompressResult;
+  readonly decompress: null;
   readonly copy: TreeSize;
   readonly usage: TreeSize;
   readonly digest: string;

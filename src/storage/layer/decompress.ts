@@ -46,8 +46,8 @@ export function decoderOf({ compression, windowLog = ZSTD_WINDOW_LOG_MAX }: Deco
   });
 }
 
-async function* decoded(source: Readable, compression: 'gzip' | 'zstd'): AsyncGenerator<Buffer> {
-  const transform = decoderOf({ compression });
+async function* decoded(source: Readable, decoding: Decoding): AsyncGenerator<Buffer> {
+  const transform = decoderOf(decoding);
   source.once('error', (error) => transform.destroy(error));
   source.pipe(transform);
   try {
@@ -100,7 +100,10 @@ async function* givenBack(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
  * The plain bytes of a stream that is read as slowly as its consumer wants. A piece is valid until the next
  * one is asked for.
  */
-export async function* decompressStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+export async function* decompressStream(
+  source: AsyncIterable<Uint8Array>,
+  { windowLog = ZSTD_WINDOW_LOG_MAX }: Pick<Decoding, 'windowLog'> = {},
+): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   const held: Buffer[] = [];
   let size = 0;
@@ -125,7 +128,7 @@ export async function* decompressStream(source: AsyncIterable<Uint8Array>): Asyn
   const compression = detectCompression(Buffer.concat(held));
   if (compression === 'none') yield* givenBack(rest());
   else if (compression === 'xz') yield* decodedXz(rest());
-  else yield* decoded(Readable.from(rest(), { objectMode: false }), compression);
+  else yield* decoded(Readable.from(rest(), { objectMode: false }), { compression, windowLog });
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

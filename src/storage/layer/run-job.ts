@@ -1,6 +1,7 @@
 import type { LayerJob, ResultOf } from './apply-job.ts';
 import { compressFile } from './compress-job.ts';
 import { copyTree } from './copy-tree.ts';
+import { decompressFile } from './decompress-job.ts';
 import { StoredBytes } from './growing-source.ts';
 import { settleTree } from './settle.ts';
 import { treeUsage } from './tree-usage.ts';
@@ -18,6 +19,7 @@ export async function runLayerJob(context: JobContext, job: LayerJob): Promise<R
   try {
     if (job.kind === 'unpack') return await unpackArchive(context, job);
     if (job.kind === 'compress') return await compressFile(context, job);
+    if (job.kind === 'decompress') return await decompressFile(context, job);
     if (job.kind === 'digest') return await fileDigest(context, job.path);
     if (job.kind === 'copy') return copyTree(files, open(job.source), open(job.target));
     if (job.kind === 'usage') return treeUsage(files, open(job.source));

@@ -4,6 +4,7 @@ import { damaged, LzmaDecoder } from './lzma-decoder.ts';
 import { crc32, type XzCheck } from './xz-check.ts';
 import { xzNumber } from './xz-number.ts';
 
+const STREAM_HEADER_BYTES = 12;
 const LZMA2 = 0x21;
 const SMALLEST_DICTIONARY = 4096;
 
@@ -43,6 +44,18 @@ export function parseBlockHeader(header: Buffer): BlockHeader {
     throw new EngineError('invalidArgument', text);
   }
   return { bytes: header.length, dictionaryBytes, packedBytes, plainBytes };
+}
+
+/** How far the first block of an archive looks back; null: its beginning does not tell. */
+export function xzDictionaryBytes(head: Buffer): number | null {
+  const size = head[STREAM_HEADER_BYTES] ?? 0;
+  const header = head.subarray(STREAM_HEADER_BYTES, STREAM_HEADER_BYTES + (size + 1) * 4);
+  if (size === 0 || header.length < (size + 1) * 4) return null;
+  try {
+    return parseBlockHeader(header).dictionaryBytes;
+  } catch {
+    return null;
+  }
 }
 
 /** The data of a block: LZMA2 chunks, each with its dictionary's, its state's and its properties' reset. */

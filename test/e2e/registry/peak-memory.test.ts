@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { dockerEntries, type LayerBlob } from '../../../tools/set-up/image-archive.ts';
-import { type TarEntry, tarOf } from '../../../tools/set-up/tar.ts';
+import { tarOf } from '../../../tools/set-up/tar.ts';
 import type { TestDaemon } from '../../support/daemon.ts';
 import { pull, registryTest, type RegistryTestOptions } from '../../support/registry/fixture.ts';
 import { digestOf, HERE, MEDIA } from '../../support/registry/content.ts';
@@ -114,12 +114,14 @@ async function pulls(daemon: TestDaemon, names: readonly string[]): Promise<void
   for (const { error } of answers) assert.equal(error, '');
 }
 
-async function load(daemon: TestDaemon, archive: readonly TarEntry[]): Promise<void> {
-  const raw = tarOf(archive);
+async function load(daemon: TestDaemon, raw: Buffer): Promise<void> {
   const { status, body } = await daemon.api('/images/load?quiet=1', { method: 'POST', raw });
   assert.equal(status, 200);
-  assert.match(body.toString(), /Loaded image: loaded:v/);
-  await daemon.mustDocker(['rmi', 'loaded:v']);
+  assert.match(body.toString(), /Loaded image: loaded[\w-]*:v/);
+}
+
+function archive(name: string, layers: readonly LayerBlob[]): Buffer {
+  return tarOf(dockerEntries({ reference: `${name}:v`, config: {}, layers }).entries);
 }
 
 const OPTIONS: RegistryTestOptions = {
@@ -135,9 +137,23 @@ registryTest('the daemon has its memory, whatever the image', OPTIONS, async ({ 
     await daemon.restart('SIGTERM');
     await within(daemon, `pull of ${name}`, () => pulls(daemon, [name]));
     await daemon.mustDocker(['rmi', `${R}/${name}:v`]);
-    const { entries } = dockerEntries({ reference: 'loaded:v', config: {}, layers });
-    await within(daemon, `load of ${name}`, () => load(daemon, entries));
+    await within(daemon, `load of ${name}`, () => load(daemon, archive('loaded', layers)));
+    await daemon.mustDocker(['rmi', 'loaded:v']);
   }
+});
+
+registryTest('archives of images that look back far themselves', OPTIONS, async ({ daemon, standin }) => {
+  const beside = zstd('zstd', 27);
+  await offer(standin, beside);
+  await standin.reload();
+  const archives = ['loaded-one', 'loaded-other'].map((name) => {
+    const tar = tarOfFar(140, 4);
+    return zstdWithWindow(archive(name, [layer(tar, tar)]), 27);
+  });
+  await daemon.restart('SIGTERM');
+  await within(daemon, 'two loads beside a pull', async () => {
+    await Promise.all([...archives.map((raw) => load(daemon, raw)), pulls(daemon, ['zstd'])]);
+  });
 });
 
 /** Names in one list are pulled at once, lists one right after the other. */

@@ -1,0 +1,106 @@
+import { open, rm } from 'node:fs/promises';
+import { giveBack } from '#base/give-back.ts';
+import type { Intakes } from './intake.ts';
+import { IntakeWriter } from './intake-writer.ts';
+import { decompressStream, detectCompression } from './layer/decompress.ts';
+import { isLargeWindow } from './layer/window-budget.ts';
+import type { WorkerPool } from './layer/worker-pool.ts';
+import { xzDictionaryBytes } from './layer/xz-block.ts';
+import { zstdWindowBytes } from './layer/zstd-frame.ts';
+import type { PlainOf } from './tar-reader.ts';
+
+/** The longest beginning that tells how far an archive looks back: xz's header, and that of a block. */
+const HEAD_BYTES = 12 + 1024;
+/** Small windows; later frames of an archive may have larger ones than the first, up to this. */
+const SMALL_WINDOW_LOG = 23;
+const PIECE_BYTES = 256 * 1024;
+
+interface PlainOptions {
+  readonly intakes: Pick<Intakes, 'openUnknown'>;
+  readonly pool: Pick<WorkerPool, 'run'>;
+}
+
+/**
+ * Archives are decompressed as they come. One that looks back far is written down first, then decompressed
+ * into another file with the leave of all who do so, and read from there: its sender may take as long as it
+ * wants, and layers in it may look back as far.
+ */
+export function createPlainOf(options: PlainOptions): PlainOf {
+  return async function* (source) {
+    const { head, whole } = await withHead(source);
+    if (looksBackFar(head)) yield* fromFile(options, whole);
+    else yield* decompressStream(whole, { windowLog: SMALL_WINDOW_LOG });
+  };
+}
+
+async function withHead(
+  source: AsyncIterable<Uint8Array>,
+): Promise<{ readonly head: Buffer; readonly whole: AsyncGenerator<Uint8Array> }> {
+  const iterator = source[Symbol.asyncIterator]();
+  const held: Uint8Array[] = [];
+  for (let bytes = 0; bytes < HEAD_BYTES; ) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    held.push(next.value);
+    bytes += next.value.length;
+  }
+  const head = Buffer.concat(held).subarray(0, HEAD_BYTES);
+  const whole = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* held.splice(0);
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next())
+        yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  };
+  return { head, whole: whole() };
+}
+
+/** zstd that begins with something else than data may have any window. */
+function looksBackFar(head: Buffer): boolean {
+  const compression = detectCompression(head);
+  if (compression === 'zstd') return isLargeWindow(zstdWindowBytes(head) ?? Infinity);
+  return compression === 'xz' && isLargeWindow(xzDictionaryBytes(head) ?? 0);
+}
+
+async function* fromFile(
+  { intakes, pool }: PlainOptions,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  const stored = await intakes.openUnknown();
+  const target = `${stored.file.path}-plain`;
+  try {
+    const writer = new IntakeWriter(stored);
+    try {
+      for await (const piece of source) {
+        await writer.add(piece);
+        giveBack(piece);
+      }
+      await writer.end();
+    } finally {
+      await writer.stop();
+    }
+    stored.end();
+    await pool.run({ kind: 'decompress', path: stored.file.path, target });
+    await stored.close();
+    yield* piecesOf(target);
+  } finally {
+    await rm(target, { force: true });
+    await stored.close();
+  }
+}
+
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  const handle = await open(path);
+  try {
+    const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    for (;;) {
+      const { bytesRead } = await handle.read(piece, 0, PIECE_BYTES);
+      if (bytesRead === 0) return;
+      yield piece.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}

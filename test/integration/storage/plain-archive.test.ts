@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { constants, createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib';
+import { isEngineError } from '#base/errors.ts';
+import { fixture, type Fixture } from './storage-fixture.ts';
+
+const MIB = 1024 * 1024;
+const PLAIN = Buffer.concat([randomBytes(MIB), Buffer.alloc(2 * MIB, 'gantry '), randomBytes(1000)]);
+
+/** With a window of 128 MiB. */
+async function lookingBackFar(plain: Buffer): Promise<Buffer> {
+  const encoder = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: 27 } });
+  const packed = buffer(encoder);
+  await new Promise((resolve) => encoder.write(plain.subarray(0, MIB), resolve));
+  encoder.end(plain.subarray(MIB));
+  return packed;
+}
+
+function xz(plain: Buffer, dictionary: string): Buffer {
+  const args = ['-c', '-T1', `--lzma2=preset=0,dict=${dictionary}`];
+  const { status, stdout, stderr } = spawnSync('xz', args, { input: plain, maxBuffer: 64 * MIB });
+  assert.equal(status, 0, stderr.toString());
+  return stdout;
+}
+
+/** One that decoders pass over. */
+function skippable(bytes: number): Buffer {
+  const frame = Buffer.alloc(8 + bytes);
+  frame.writeUInt32LE(0x184d2a50);
+  frame.writeUInt32LE(bytes, 4);
+  return frame;
+}
+
+async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size));
+}
+
+function temporary({ root }: Fixture): string[] {
+  return readdirSync(join(root, 'content', 'ingest'));
+}
+
+async function plainOf(fix: Fixture, bytes: Buffer, size = 100_000): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  // A piece is valid until the next one is asked for.
+  for await (const piece of fix.storage.plainOf(pieces(bytes, size))) parts.push(Buffer.from(piece));
+  return Buffer.concat(parts);
+}
+
+test('whatever an archive is compressed with, however far it looks back', async (t) => {
+  const fix = await fixture(t);
+  const far = await lookingBackFar(PLAIN);
+  const packed = [PLAIN, gzipSync(PLAIN), zstdCompressSync(PLAIN), far, Buffer.concat([skippable(7), far])];
+  if (existsSync('/usr/bin/xz')) packed.push(xz(PLAIN, '8MiB'), xz(PLAIN, '64MiB'));
+  for (const bytes of packed) assert.ok((await plainOf(fix, bytes)).equals(PLAIN));
+  for (const size of [1, 7, 1036]) {
+    const short = PLAIN.subarray(0, 3000);
+    assert.ok((await plainOf(fix, gzipSync(short), size)).equals(short));
+    const isSame = (await plainOf(fix, await lookingBackFar(short), size)).equals(short);
+    assert.ok(isSame);
+  }
+  assert.equal((await plainOf(fix, Buffer.alloc(0))).length, 0);
+  assert.deepEqual(temporary(fix), []);
+});
+
+test('one that looks back far leaves nothing when it is cut off, damaged, or not read to its end', async (t) => {
+  const fix = await fixture(t);
+  const far = await lookingBackFar(PLAIN);
+  const isBad = (error: unknown): boolean => isEngineError(error, 'invalidArgument');
+  await assert.rejects(plainOf(fix, far.subarray(0, -10)), isBad);
+  const damaged = Buffer.from(far);
+  damaged.fill(0xff, 6, 9);
+  await assert.rejects(plainOf(fix, damaged), isBad);
+  async function* failing(): AsyncGenerator<Buffer> {
+    yield* pieces(far.subarray(0, 5000), 1000);
+    throw new Error('the sender is gone');
+  }
+  await assert.rejects(buffer(fix.storage.plainOf(failing())), /the sender is gone/);
+  for await (const piece of fix.storage.plainOf(pieces(far, 100_000))) {
+    assert.ok(piece.length > 0);
+    break;
+  }
+  assert.deepEqual(temporary(fix), []);
+});
