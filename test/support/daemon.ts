@@ -42,6 +42,8 @@ export class TestDaemon {
   readonly cgroupParent: string | null;
   readonly #options: DaemonOptions;
   #child: ChildProcess | undefined;
+  /** Kept here: a test may take the data root away. */
+  #instance = '';
 
   constructor(options: DaemonOptions) {
     this.name = `gt-${randomBytes(3).toString('hex')}`;
@@ -133,6 +135,7 @@ export class TestDaemon {
       },
       { what: 'answer of gantryd to /_ping' },
     );
+    await this.#readInstance();
   }
 
   #ownEtc(): string[] {
@@ -221,13 +224,17 @@ export class TestDaemon {
     if (leaks.length > 0) throw new Error(`left behind:\n${leaks.join('\n')}`);
   }
 
+  async #readInstance(): Promise<void> {
+    this.#instance = await readFile(`${this.dataRoot}/instance`, 'utf8').catch(() => this.#instance);
+  }
+
   async #sweep(): Promise<void> {
     const { killProcessesNaming, removeCgroups } = await import('./leaks.ts');
     await killProcessesNaming(this.execRoot);
     if (this.#options.neighbour === undefined) await run('ip', ['netns', 'del', this.name]);
     if (this.cgroupParent !== null) await removeCgroups(this.cgroupParent);
-    const instance = await readFile(`${this.dataRoot}/instance`, 'utf8').catch(() => '');
-    if (instance !== '') await removeCgroups(`/gantry-${instance.slice(0, 6)}`);
+    await this.#readInstance();
+    if (this.#instance !== '') await removeCgroups(`/gantry-${this.#instance.slice(0, 6)}`);
     for (const path of [this.execRoot, this.root]) await rm(path, { recursive: true, force: true });
   }
 }
