@@ -142,9 +142,16 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   entry.sandbox = null;
   // First of all: to open it takes longer than anything else here.
   const opening = deps.snapshots.rootfs(record.id, namespace.shift ?? undefined);
+  void namespace.during(Promise.allSettled([opening.then(({ fd }) => fd)]));
   const root = await unlessGivenUp(opening, cancel, (late) => void late.close());
-  rollback.push(() => root.close());
   const work = prepareTask(room, record, { namespace, joinedIds, root });
+  rollback.push(async () => {
+    // Whoever works in the tree may not find another one's under the same number.
+    const closed = Promise.allSettled([work]).then(() => root.close());
+    closed.catch(() => undefined);
+    // What was given up may hang there for ever.
+    if (!cancel.aborted) await closed;
+  });
   const network = prepareNetwork(room, entry, { namespace, directory });
   network.catch(() => undefined);
   if (joinedIds.network === null) {
@@ -153,7 +160,7 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
       await deps.networks.sandbox.release(record.id);
     });
   }
-  void namespace.during(Promise.allSettled([network.then(({ files }) => files), work, root.fd]));
+  void namespace.during(Promise.allSettled([network.then(({ files }) => files), work]));
   const { input, spec } = await unlessGivenUp(work, cancel);
   const isOwn = hasOwnNetwork(record);
   const { sandbox, files } = await network;
@@ -176,7 +183,7 @@ async function launchIn(room: Room, entry: Entry, { cancel, namespace }: How): P
   rollback.commit();
   if (joinedIds.network === null) deps.networks.sandbox.handedOver(record.id, task.pid);
   // The shim has the tree, too: this is not the close that writes it back, so nobody waits for it.
-  void root.close();
+  root.close().catch(() => undefined);
   return task;
 }
 

@@ -29,6 +29,8 @@ import { createRootTree } from '../../../src/daemon/root-tree.ts';
 /** All rooms below the daemon, for tests of the container room. Runs in a network namespace of its own. */
 export interface Engine {
   readonly containers: ContainerService;
+  /** While there is one, who reads a file in a container's tree waits for it, as in a tree that hangs. */
+  readonly hang: { until?: Promise<void> | undefined };
   readonly events: ContainerEvent[];
   readonly images: ImageService;
   readonly networks: NetworkService;
@@ -148,6 +150,8 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   const tasks = openTasks({ runtimes, execRoot, instance, log, service });
   const cgroupParent = `/gantry-test-${instance.slice(0, 6)}`;
   const events: ContainerEvent[] = [];
+  const hang: Engine['hang'] = {};
+  const tree = createRootTree(kernel.files);
   late.containers = createContainerService({
     ...machine({ dataRoot, execRoot, cgroupParent, runtimes }),
     images,
@@ -155,7 +159,13 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
     tasks,
     networks,
     volumes,
-    tree: createRootTree(kernel.files),
+    tree: {
+      ...tree,
+      readFile: async (...args) => {
+        await hang.until;
+        return await tree.readFile(...args);
+      },
+    },
     treeReader: storage.trees,
     clock: systemClock,
     log,
@@ -166,6 +176,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   await networks.sweep();
   return {
     containers: late.containers,
+    hang,
     events,
     images,
     networks,

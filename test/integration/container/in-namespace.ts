@@ -1,8 +1,9 @@
 /* Runs inside a network namespace of its own, started by `life.test.ts`. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { errorMessage } from '#base/errors.ts';
 import { newContainerId } from '#base/ids.ts';
 import type { JsonObject } from '#base/json.ts';
@@ -142,6 +143,31 @@ test("a failed start leaves the reference's text, a code, and nothing else", asy
     readdirSync(join(root, 'exec/containers')).filter((name) => name === id),
     [],
   );
+});
+
+test('a start that is given up in a tree that hangs: the tree stays open until nobody works in it', async () => {
+  const id = await create(engine, { Cmd: ['true'], HostConfig: none });
+  await engine.containers.start(id);
+  await waitFor(id);
+  const overlays = (): number =>
+    readdirSync('/proc/self/fdinfo').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === '/';
+      } catch {
+        return false;
+      }
+    }).length;
+  const before = overlays();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  engine.hang.until = promise;
+  const started = refusal(engine.containers.start(id));
+  while (overlays() === before) await pause(10);
+  await engine.containers.remove(id, { force: true, volumes: false, link: false });
+  assert.notEqual(await started, '');
+  assert.equal(overlays(), before + 1);
+  engine.hang.until = undefined;
+  resolve();
+  while (overlays() > before) await pause(10);
 });
 
 test('pause, unpause, kill, rename, restart', async () => {
