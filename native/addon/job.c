@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -53,26 +52,10 @@ static void finish(napi_env env, napi_value callback, void *context, void *data)
   job->release(env, job);
 }
 
-/*
- * The main thread is woken under a lock that it takes next. Where it goes before ordinary threads, this one
- * would keep it waiting until its own turn comes: it goes next after it until the lock is free.
- */
-static napi_status answer(napi_threadsafe_function done, struct job *job) {
-  const struct sched_param next = {.sched_priority = 2};
-  const struct sched_param ordinary = {.sched_priority = 0};
-  bool is_urgent = sched_getscheduler(getpid()) == SCHED_RR &&
-                   sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &next) == 0;
-  napi_status status = napi_call_threadsafe_function(done, job, napi_tsfn_nonblocking);
-  if (is_urgent) {
-    (void)sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary);
-  }
-  return status;
-}
-
 static void perform(struct job *job) {
   napi_threadsafe_function done = job->done;
   job->run(job);
-  if (answer(done, job) != napi_ok) {
+  if (napi_call_threadsafe_function(done, job, napi_tsfn_nonblocking) != napi_ok) {
     job->release(NULL, job);
     return;
   }

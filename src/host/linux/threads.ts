@@ -17,8 +17,7 @@ const ATTR = { policy: 4, flags: 8, nice: 16, priority: 20, runtime: 24 } as con
 const RESET_ON_FORK = 0x01n;
 const SLICE_NANOS = 100_000n;
 const ROUND_ROBIN = 2;
-/** Between the two: threads of the addon that hand over an answer. */
-const URGENCY = { computing: 1, main: 3 } as const;
+const URGENCY = { computing: 1, main: 2 } as const;
 
 function computingThreads(): readonly number[] {
   return readdirSync('/proc/self/task')
