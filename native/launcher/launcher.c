@@ -116,8 +116,7 @@ int op_clone(struct launch *launch, const struct value *fields) {
 		.pidfd = (uint64_t)(uintptr_t)&launch->child_fd,
 	};
 	int pair[2];
-	/* Hooks of the child are programs of the host. */
-	launch->bare = args.flags & CLONE_NEWNS && launch->slots[SLOT_MOUNTS] >= 0 && !launch->plan->child_hooks;
+	launch->bare = args.flags & CLONE_NEWNS && launch->slots[SLOT_MOUNTS] >= 0 && !launch->plan->host_mounts;
 	if (launch->bare)
 		args.flags &= ~(uint64_t)CLONE_NEWNS;
 	if (fields[CLONE_CGROUP].number != NO_SLOT) {

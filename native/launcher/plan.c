@@ -175,7 +175,7 @@ static bool check_operation(struct reader *reader, enum plan_list list, bool las
 		return refuse(reader, "an operation in the wrong list");
 	if ((code == OP_CLONE || code == OP_EXECUTE) && !last)
 		return refuse(reader, "an operation after the last one");
-	reader->plan->child_hooks |= code == OP_HOOK && list == LIST_CHILD;
+	reader->plan->host_mounts |= list == LIST_CHILD && (code == OP_HOOK || code == OP_MOVE_ROOT);
 	for (uint32_t i = 0; i < MAX_IGNORED; i++)
 		if (u16_at(head + 8 + 2 * i) > MAX_ERRNO)
 			return refuse(reader, "an errno out of range");

@@ -34,7 +34,7 @@ struct plan {
 	uint32_t length;
 	uint32_t starts[LISTS]; /* offset of a list's first operation */
 	uint32_t counts[LISTS];
-	bool child_hooks; /* `child` has some */
+	bool host_mounts; /* `child` needs them: it has hooks, or takes the host's root away itself */
 	/* Why it was refused. */
 	uint32_t offset;
 	const char *reason;

@@ -1,4 +1,4 @@
-/* Job: what the spawner handed over: descriptors, and the oom score that children get back. */
+/* Job: what the spawner handed over: descriptors, and the oom score that OCI runtimes get back. */
 #define _GNU_SOURCE
 #include "inherited.h"
 

@@ -1,3 +1,4 @@
+import { assert } from '#base/assert.ts';
 import type { RuntimeSpec, SpecProcess } from '#oci/runtime-spec.ts';
 import { invalid, mountAttributes, PlanBuilder } from './launch-plan/builder.ts';
 import {
@@ -195,7 +196,10 @@ function wholeProc({ spec, process, namespaces, mounts }: Launch): PlannedMount 
   if (process.selinuxLabel || (spec.hooks?.createContainer ?? []).length > 0) return undefined;
   return mounts.find(
     ({ type, target, options }) =>
-      type === 'proc' && target === '/proc' && options.data.length === 0 && !(options.set & ATTR.readonly),
+      type === 'proc' &&
+      target === '/proc' &&
+      options.data.length === 0 &&
+      !((options.set | options.treeSet) & ATTR.readonly),
   );
 }
 
@@ -219,6 +223,7 @@ function planKeys(launch: Launch): number | null {
 
 /** Labels and settings. */
 function planWrites({ builder, context, process, sysctls }: Launch, proc: number | null): void {
+  assert(proc !== null || (sysctls.length === 0 && !hasLabel(process)), 'what is to be written has a procfs');
   builder.child.push(...planLabels(context, process, proc));
   for (const { path, value, from } of sysctls) {
     if (proc !== null) builder.child.push({ op: 'writeProc', proc, path, value: Buffer.from(value), from });

@@ -64,6 +64,24 @@ describe('spare shims', { skip: cannotRun() }, () => {
     await tasks.close();
   });
 
+  test('one whose starter was killed forks another', async (t) => {
+    const world = makeWorld(t);
+    const tasks = world.service(undefined, { spareShims: 1 });
+    const first = await world.run(tasks, ['sleep', '1000']);
+    const [spare = 0] = await spares(world, [shimPid(world, first.id)]);
+    const { cgroups, processes } = world.kernel;
+    const starterOf = (): number | undefined =>
+      [...cgroups.processes(world.shimCgroup)].find((pid) => processes.facts(pid)?.parentPid === spare);
+    const starter = starterOf();
+    assert.ok(starter !== undefined);
+    process.kill(starter, 'SIGKILL');
+    await waitFor(() => [undefined, 'Z'].includes(processes.facts(starter)?.state));
+    const second = await world.run(tasks, ['sleep', '1000']);
+    assert.equal(shimPid(world, second.id), spare);
+    for (const { id } of [first, second]) await tasks.delete(id);
+    await tasks.close();
+  });
+
   test('one that is killed in the instant of a start fails that start at most, and says so', async (t) => {
     const world = makeWorld(t);
     const tasks = world.service(undefined, { spareShims: 1 });
