@@ -2,7 +2,8 @@ import { open, rm } from 'node:fs/promises';
 import { giveBack } from '#base/give-back.ts';
 import type { Intakes } from './intake.ts';
 import { IntakeWriter } from './intake-writer.ts';
-import { decompressStream, detectCompression } from './layer/decompress.ts';
+import type { Budget } from './layer/byte-source.ts';
+import { decompressStream, detectCompression, looksBackFurther } from './layer/decompress.ts';
 import { isLargeWindow } from './layer/window-budget.ts';
 import type { WorkerPool } from './layer/worker-pool.ts';
 import { xzDictionaryBytes } from './layer/xz-block.ts';
@@ -14,6 +15,12 @@ const HEAD_BYTES = 12 + 1024;
 /** Small windows; later frames of an archive may have larger ones than the first, up to this. */
 const SMALL_WINDOW_LOG = 23;
 const PIECE_BYTES = 256 * 1024;
+
+/** Later parts of an archive must not look back further than a small window: it is decoded as it comes. */
+const SMALL_WINDOWS: Budget = {
+  take: (bytes) =>
+    isLargeWindow(bytes) ? Promise.reject(looksBackFurther()) : Promise.resolve(() => undefined),
+};
 
 interface PlainOptions {
   readonly intakes: Pick<Intakes, 'openUnknown'>;
@@ -29,7 +36,7 @@ export function createPlainOf(options: PlainOptions): PlainOf {
   return async function* (source) {
     const { head, whole } = await withHead(source);
     if (looksBackFar(head)) yield* fromFile(options, whole);
-    else yield* decompressStream(whole, { windowLog: SMALL_WINDOW_LOG });
+    else yield* decompressStream(whole, { windowLog: SMALL_WINDOW_LOG, budget: SMALL_WINDOWS });
   };
 }
 
@@ -57,11 +64,11 @@ async function withHead(
   return { head, whole: whole() };
 }
 
-/** zstd that begins with something else than data may have any window. */
+/** What begins with something else than data may look back as far as it wants. */
 function looksBackFar(head: Buffer): boolean {
   const compression = detectCompression(head);
   if (compression === 'zstd') return isLargeWindow(zstdWindowBytes(head) ?? Infinity);
-  return compression === 'xz' && isLargeWindow(xzDictionaryBytes(head) ?? 0);
+  return compression === 'xz' && isLargeWindow(xzDictionaryBytes(head) ?? Infinity);
 }
 
 async function* fromFile(

@@ -2,6 +2,7 @@ import { Readable, type Transform } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { giveBack } from '#base/give-back.ts';
+import type { Budget } from './byte-source.ts';
 import { UNSHARED_BUDGET } from './window-budget.ts';
 import { isXz } from './xz-decoder.ts';
 import { XzSource } from './xz-source.ts';
@@ -61,13 +62,13 @@ async function* decoded(source: Readable, decoding: Decoding): AsyncGenerator<Bu
 }
 
 /** Our own decoder works on this thread: others have their turn after each piece. */
-async function* decodedXz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+async function* decodedXz(source: AsyncIterable<Uint8Array>, budget: Budget): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   const next = async (): Promise<Buffer | null> => {
     const step = await iterator.next();
     return step.done === true ? null : asBuffer(step.value);
   };
-  const plain = new XzSource({ next }, UNSHARED_BUDGET);
+  const plain = new XzSource({ next }, budget);
   try {
     for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
       yield piece;
@@ -75,8 +76,18 @@ async function* decodedXz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
       await nextTurn();
     }
   } finally {
+    await plain.stop();
     await iterator.return?.();
   }
+}
+
+/** What an archive's first frame or block says is reserved; small windows (8 MiB) are there in any case. */
+export function looksBackFurther(cause?: Error): EngineError {
+  const text = 'compressed archive with a later part that looks back further than its first (and than 8 MiB)';
+  return new EngineError('invalidArgument', text, {
+    ...(cause !== undefined && { cause }),
+    hint: 'Compress it as a whole with one window, or decompress it first.',
+  });
 }
 
 /** A broken stream gets the text clients know; a failing disk keeps its own. */
@@ -84,6 +95,7 @@ export function decodeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
   if (error.code === 'Z_BUF_ERROR')
     return new EngineError('invalidArgument', 'unexpected EOF', { cause: error });
+  if (error.code === 'ZSTD_error_frameParameter_windowTooLarge') return looksBackFurther(error);
   if (!error.code.startsWith('Z_') && !error.code.startsWith('ZSTD_')) return error;
   return new EngineError('invalidArgument', `damaged compressed archive: ${error.message}`, { cause: error });
 }
@@ -96,13 +108,18 @@ async function* givenBack(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
   }
 }
 
+export interface DecompressOptions extends Pick<Decoding, 'windowLog'> {
+  /** Asked by xz for the dictionary of each of its blocks. Default: there is enough for anybody. */
+  readonly budget?: Budget;
+}
+
 /**
  * The plain bytes of a stream that is read as slowly as its consumer wants. A piece is valid until the next
  * one is asked for.
  */
 export async function* decompressStream(
   source: AsyncIterable<Uint8Array>,
-  { windowLog = ZSTD_WINDOW_LOG_MAX }: Pick<Decoding, 'windowLog'> = {},
+  { windowLog = ZSTD_WINDOW_LOG_MAX, budget = UNSHARED_BUDGET }: DecompressOptions = {},
 ): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   const held: Buffer[] = [];
@@ -127,7 +144,7 @@ export async function* decompressStream(
   };
   const compression = detectCompression(Buffer.concat(held));
   if (compression === 'none') yield* givenBack(rest());
-  else if (compression === 'xz') yield* decodedXz(rest());
+  else if (compression === 'xz') yield* decodedXz(rest(), budget);
   else yield* decoded(Readable.from(rest(), { objectMode: false }), { compression, windowLog });
 }
 

@@ -67,6 +67,25 @@ test('whatever an archive is compressed with, however far it looks back', async 
   assert.deepEqual(temporary(fix), []);
 });
 
+test('a later part that looks back far is refused where the first one does not, and decoded where it may', async (t) => {
+  const fix = await fixture(t);
+  const far = await lookingBackFar(PLAIN);
+  const isRefusal = (error: unknown): boolean =>
+    isEngineError(error, 'invalidArgument') && /later part that looks back further/.test(error.message);
+  await assert.rejects(plainOf(fix, Buffer.concat([zstdCompressSync(PLAIN), far])), isRefusal);
+  if (existsSync('/usr/bin/xz')) {
+    const [empty, small, big] = [
+      xz(Buffer.alloc(0), '8MiB'),
+      xz(PLAIN.subarray(0, MIB), '8MiB'),
+      xz(PLAIN, '64MiB'),
+    ];
+    await assert.rejects(plainOf(fix, Buffer.concat([small, big])), isRefusal);
+    assert.ok((await plainOf(fix, Buffer.concat([empty, big]))).equals(PLAIN));
+    assert.ok((await plainOf(fix, Buffer.concat([small, small]))).length === 2 * MIB);
+  }
+  assert.deepEqual(temporary(fix), []);
+});
+
 test('one that looks back far leaves nothing when it is cut off, damaged, or not read to its end', async (t) => {
   const fix = await fixture(t);
   const far = await lookingBackFar(PLAIN);
