@@ -6,7 +6,13 @@ import { systemClock } from '#base/clock.ts';
 import type { JsonObject } from '#base/json.ts';
 import { createLog, type Log } from '#base/log.ts';
 import type { ContainerService, StreamClient } from '#container/container-service.ts';
-import type { ContainerDeps, ContainerEvent, OutputFrame, TaskHandlers } from '#container/ports.ts';
+import type {
+  ContainerDeps,
+  ContainerEvent,
+  OutputFrame,
+  RootTreePort,
+  TaskHandlers,
+} from '#container/ports.ts';
 import { createContainerService } from '#container/service.ts';
 import { createKernel, packageRoot } from '#host/real.ts';
 import type { ImageService } from '#image/image-service.ts';
@@ -116,6 +122,15 @@ function limitOf(path: string, file: { controller: string; v1: string; v2: strin
   return value?.trim() ?? '';
 }
 
+function treeThat(hang: Engine['hang']): RootTreePort {
+  const tree = createRootTree(kernel.files);
+  const readFile: RootTreePort['readFile'] = async (...args) => {
+    await hang.until;
+    return await tree.readFile(...args);
+  };
+  return { ...tree, readFile };
+}
+
 export async function openEngine(root: string, image?: string): Promise<Engine> {
   const [dataRoot, execRoot] = [join(root, 'data'), join(root, 'exec')];
   for (const path of [dataRoot, execRoot]) mkdirSync(path, { recursive: true });
@@ -151,7 +166,6 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
   const cgroupParent = `/gantry-test-${instance.slice(0, 6)}`;
   const events: ContainerEvent[] = [];
   const hang: Engine['hang'] = {};
-  const tree = createRootTree(kernel.files);
   late.containers = createContainerService({
     ...machine({ dataRoot, execRoot, cgroupParent, runtimes }),
     images,
@@ -159,13 +173,7 @@ export async function openEngine(root: string, image?: string): Promise<Engine> 
     tasks,
     networks,
     volumes,
-    tree: {
-      ...tree,
-      readFile: async (...args) => {
-        await hang.until;
-        return await tree.readFile(...args);
-      },
-    },
+    tree: treeThat(hang),
     treeReader: storage.trees,
     clock: systemClock,
     log,
