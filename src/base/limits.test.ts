@@ -40,6 +40,7 @@ const REACHED: Readonly<Record<keyof typeof LIMITS, Reached>> = {
   archiveDocumentBytes: { by: 'src/image/archive/archive-index.test.ts' },
   archiveImages: { by: 'src/image/archive/offered-images.test.ts' },
   archiveLayersBehind: { by: 'src/image/archive/read-archive.test.ts' },
+  plainArchiveBytes: { by: 'test/integration/storage/plain-archive.test.ts', smaller: 'maxBytes' },
   partialKeepMs: { by: 'src/storage/content/file-intakes.test.ts' },
   partialKeepBytes: { by: 'src/storage/content/file-intakes.test.ts' },
   unpackWindowBytes: { by: 'src/storage/layer/window-budget.test.ts' },

@@ -88,6 +88,8 @@ export interface ImageSummary {
 export type ImageHistoryItem = ImageHistoryReply[number];
 
 export interface LoadOptions {
+  /** Ends it while its archive is still being read. */
+  readonly signal?: AbortSignal;
   readonly quiet?: boolean;
   readonly platforms?: readonly Platform[];
   readonly onProgress: (line: ImageProgress) => void;

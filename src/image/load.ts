@@ -160,7 +160,9 @@ export async function loadImages(
   options: LoadOptions,
 ): Promise<void> {
   await withLease(deps, async (lease) => {
-    const reader = new ArchiveReader({ storage: deps.storage, lease, ...arrivals(options) });
+    const { signal } = options;
+    const given = { storage: deps.storage, lease, ...(signal !== undefined && { signal }) };
+    const reader = new ArchiveReader({ ...given, ...arrivals(options) });
     try {
       const images = await wanted(await reader.read(source), options);
       await announce(deps, await registerAll(deps, { images, lease }), options);

@@ -1,5 +1,6 @@
 import { open, rm } from 'node:fs/promises';
 import { giveBack } from '#base/give-back.ts';
+import { LIMITS } from '#base/limits.ts';
 import type { Intakes } from './intake.ts';
 import { IntakeWriter } from './intake-writer.ts';
 import type { Budget } from './layer/byte-source.ts';
@@ -25,6 +26,8 @@ const SMALL_WINDOWS: Budget = {
 interface PlainOptions {
   readonly intakes: Pick<Intakes, 'openUnknown'>;
   readonly pool: Pick<WorkerPool, 'run'>;
+  /** Default: `LIMITS.plainArchiveBytes`. */
+  readonly maxBytes?: number;
 }
 
 /**
@@ -33,9 +36,9 @@ interface PlainOptions {
  * wants, and layers in it may look back as far.
  */
 export function createPlainOf(options: PlainOptions): PlainOf {
-  return async function* (source) {
+  return async function* (source, signal) {
     const { head, whole } = await withHead(source);
-    if (looksBackFar(head)) yield* fromFile(options, whole);
+    if (looksBackFar(head)) yield* fromFile(options, whole, signal);
     else yield* decompressStream(whole, { windowLog: SMALL_WINDOW_LOG, budget: SMALL_WINDOWS });
   };
 }
@@ -72,8 +75,9 @@ function looksBackFar(head: Buffer): boolean {
 }
 
 async function* fromFile(
-  { intakes, pool }: PlainOptions,
+  { intakes, pool, maxBytes = LIMITS.plainArchiveBytes }: PlainOptions,
   source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
   const stored = await intakes.openUnknown();
   const target = `${stored.file.path}-plain`;
@@ -89,9 +93,13 @@ async function* fromFile(
       await writer.stop();
     }
     stored.end();
-    await pool.run({ kind: 'decompress', path: stored.file.path, target });
+    const job = { kind: 'decompress', path: stored.file.path, target, maxBytes } as const;
+    await pool.run(job, signal === undefined ? {} : { signal });
     await stored.close();
-    yield* piecesOf(target);
+    for await (const piece of piecesOf(target)) {
+      signal?.throwIfAborted();
+      yield piece;
+    }
   } finally {
     await rm(target, { force: true });
     await stored.close();

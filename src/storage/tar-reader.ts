@@ -14,8 +14,16 @@ export interface ArchiveMember {
   readonly content: AsyncIterable<Buffer>;
 }
 
-/** Decompresses what is compressed. A piece is valid until the next one is asked for. */
-export type PlainOf = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Buffer>;
+/**
+ * Decompresses what is compressed. A piece is valid until the next one is asked for. The signal ends what
+ * goes on after the source's last byte.
+ */
+export type PlainOf = (source: AsyncIterable<Uint8Array>, signal?: AbortSignal) => AsyncIterable<Buffer>;
+
+export interface ReadArchiveOptions {
+  readonly plainOf?: PlainOf;
+  readonly signal?: AbortSignal;
+}
 
 type Step =
   | { readonly kind: 'entry'; readonly entry: TarEntry }
@@ -65,9 +73,9 @@ export function looksLikeLayer(head: Buffer): boolean {
  */
 export async function* readArchive(
   source: AsyncIterable<Uint8Array>,
-  plainOf: PlainOf = decompressStream,
+  { plainOf = (bytes) => decompressStream(bytes), signal }: ReadArchiveOptions = {},
 ): AsyncGenerator<ArchiveMember> {
-  const iterator = steps(plainOf(source));
+  const iterator = steps(plainOf(source, signal));
   try {
     for (;;) {
       const next = await iterator.next();

@@ -11,6 +11,8 @@ import { receiveLayer, type ArrivedLayer } from './arriving-layer.ts';
 export interface ReadArchiveOptions {
   readonly storage: Pick<Storage, 'content' | 'intakes' | 'snapshotter' | 'plainOf'>;
   readonly lease: Lease;
+  /** Whoever wants it is gone. */
+  readonly signal?: AbortSignal;
   readonly onProgress?: (layer: {
     /** As the archive calls it. */
     readonly path: string;
@@ -43,7 +45,9 @@ export class ArchiveReader {
 
   /** Errors: `invalidArgument`, `tooLarge`, the source's. */
   async read(source: AsyncIterable<Uint8Array>): Promise<ArchiveIndex> {
-    for await (const member of readArchive(source, this.#options.storage.plainOf)) {
+    const { storage, signal } = this.#options;
+    const how = { plainOf: storage.plainOf, ...(signal !== undefined && { signal }) };
+    for await (const member of readArchive(source, how)) {
       if (++this.#members > LIMITS.archiveMembers)
         throw new EngineError('tooLarge', `image archive has more than ${LIMITS.archiveMembers} members`);
       await this.#take(member);

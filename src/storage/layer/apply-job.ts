@@ -54,6 +54,8 @@ export interface DecompressJob {
   readonly kind: 'decompress';
   readonly path: string;
   readonly target: string;
+  /** What becomes larger is given up. */
+  readonly maxBytes: number;
 }
 
 /** What was written. */

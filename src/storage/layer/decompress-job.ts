@@ -1,16 +1,45 @@
 import { write } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { EngineError } from '#base/errors.ts';
 import type { DecompressJob } from './apply-job.ts';
+import type { ByteSource } from './byte-source.ts';
 import { StoredBytes } from './growing-source.ts';
 import { plainSource } from './plain-source.ts';
 import type { JobContext } from './unpack-archive.ts';
 
 const writeTo = promisify(write);
 
-/** Writes the plain bytes of an archive into a new file. Errors: `invalidArgument`, the kernel's. */
+interface Target {
+  readonly fd: number;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** A few bytes may become gigabytes: the signal is asked before each write, not when more is read. */
+async function copy(plain: ByteSource, { fd, maxBytes, signal }: Target): Promise<void> {
+  let position = 0;
+  for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
+    if (position + piece.length > maxBytes)
+      throw new EngineError(
+        'tooLarge',
+        `the archive is larger than ${maxBytes} bytes when it is decompressed`,
+      );
+    for (let left: Uint8Array = piece; left.length > 0; ) {
+      signal.throwIfAborted();
+      const { bytesWritten } = await writeTo(fd, left, 0, left.length, position);
+      position += bytesWritten;
+      left = left.subarray(bytesWritten);
+    }
+  }
+}
+
+/**
+ * Writes the plain bytes of an archive into a new file. Errors: `invalidArgument`, `tooLarge`, the kernel's,
+ * the signal's reason.
+ */
 export async function decompressFile(context: JobContext, job: DecompressJob): Promise<null> {
-  const { files } = context;
+  const { files, signal } = context;
   const stored = new StoredBytes({ ...context, path: job.path, progress: null, hashed: false });
   const directory = files.openRoot(dirname(job.target));
   try {
@@ -19,14 +48,7 @@ export async function decompressFile(context: JobContext, job: DecompressJob): P
     try {
       const plain = await plainSource(stored, context.budget);
       try {
-        let position = 0;
-        for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
-          for (let left: Uint8Array = piece; left.length > 0; ) {
-            const { bytesWritten } = await writeTo(fd, left, 0, left.length, position);
-            position += bytesWritten;
-            left = left.subarray(bytesWritten);
-          }
-        }
+        await copy(plain, { fd, maxBytes: job.maxBytes, signal });
       } finally {
         await plain.stop();
       }

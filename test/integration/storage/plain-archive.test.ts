@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { constants, createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib';
 import { isEngineError } from '#base/errors.ts';
+import { WorkerPool } from '../../../src/storage/layer/worker-pool.ts';
+import { createPlainOf } from '../../../src/storage/plain-archive.ts';
 import { fixture, type Fixture } from './storage-fixture.ts';
 
 const MIB = 1024 * 1024;
@@ -34,6 +37,20 @@ function skippable(bytes: number): Buffer {
   frame.writeUInt32LE(0x184d2a50);
   frame.writeUInt32LE(bytes, 4);
   return frame;
+}
+
+/** Zeros in a frame with a window of 128 MiB: 128 KiB in each block of four bytes. */
+function bomb(blocks: number): Buffer {
+  const RLE = 1;
+  const block = (isLast: boolean): number[] => {
+    const header = ((128 * 1024) << 3) | (RLE << 1) | (isLast ? 1 : 0);
+    return [header & 0xff, (header >> 8) & 0xff, header >> 16, 0];
+  };
+  const header = [0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3];
+  return Buffer.from([
+    ...header,
+    ...Array.from({ length: blocks }, (_, n) => block(n === blocks - 1)).flat(),
+  ]);
 }
 
 async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
@@ -103,5 +120,34 @@ test('one that looks back far leaves nothing when it is cut off, damaged, or not
     assert.ok(piece.length > 0);
     break;
   }
+  assert.deepEqual(temporary(fix), []);
+});
+
+test('one that becomes too large is given up there, and leaves nothing', async (t) => {
+  const fix = await fixture(t);
+  const pool = new WorkerPool({ threads: 1 });
+  t.after(() => pool.close());
+  const { intakes } = fix.storage;
+  const plain = createPlainOf({ intakes, pool, maxBytes: MIB });
+  assert.equal((await buffer(plain(pieces(bomb(8), 1000)))).length, MIB);
+  const isTooLarge = (error: unknown): boolean => isEngineError(error, 'tooLarge');
+  await assert.rejects(buffer(plain(pieces(bomb(9), 1000))), isTooLarge);
+  // Eight gigabytes: nobody waits for them.
+  await assert.rejects(buffer(plain(pieces(bomb(65_536), 100_000))), isTooLarge);
+  assert.deepEqual(temporary(fix), []);
+});
+
+test('a client that leaves ends it, in the middle of a decompression too', { timeout: 60_000 }, async (t) => {
+  const fix = await fixture(t);
+  const gone = new AbortController();
+  const reading = buffer(fix.storage.plainOf(pieces(bomb(65_536), 100_000), gone.signal));
+  reading.catch(() => undefined);
+  const plainBytes = (): number =>
+    temporary(fix)
+      .filter((name) => name.endsWith('-plain'))
+      .reduce((sum, name) => sum + statSync(join(fix.root, 'content', 'ingest', name)).size, 0);
+  while (plainBytes() === 0) await pause(5);
+  gone.abort(new Error('the client is gone'));
+  await assert.rejects(reading, /the client is gone/);
   assert.deepEqual(temporary(fix), []);
 });

@@ -94,6 +94,7 @@ async function postImagesLoad(images: ImageBackend, call: Call): Promise<void> {
   try {
     await images.load(streamedBody(call.request), {
       quiet: queryFlag(call.query, 'quiet'),
+      signal: call.signal,
       ...(platform !== undefined && { platforms: [platform] }),
       onProgress: (line) => progress.send(line),
     });
