@@ -95,7 +95,12 @@ export class Agents {
   }
 
   #generalContext(authorities: Buffer | null): Promise<SecureContext> {
-    this.#general ??= trustedContext(authorities, null);
+    this.#general ??= trustedContext(authorities, null).catch((error: unknown) => {
+      // The bundle may be a better one next time.
+      this.#general = null;
+      this.#authorities = null;
+      throw error;
+    });
     return this.#general;
   }
 }
