@@ -1,6 +1,7 @@
 /*
  * Gives back memory that the process does not need now: what is free in the C library's heaps, between other
  * things, and pages of the program itself, which the kernel has and maps again when somebody goes there.
+ * malloc_trim has each heap's lock while it walks through it: threads that allocate there wait for that long.
  */
 #define _GNU_SOURCE
 #include "addon.h"

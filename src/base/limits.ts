@@ -56,8 +56,10 @@ export const LIMITS = {
   partialKeepMs: 24 * 60 * 60 * 1000,
   partialKeepBytes: 10 * 1024 * MIB,
   /**
-   * What decoders of layers may look back at, all together: the largest window (zstd: 128 MiB) and a small
-   * one. Small ones take turns while a larger one is open or waited for, which waits for them only so long.
+   * What decoders of layers may look back at: the largest window (zstd: 128 MiB) and a small one. Small ones
+   * take turns while a larger one is open or waited for, which waits for them only so long. Then it opens
+   * beside all those that stay open because their sources have stalled: three threads have two jobs each, 128
+   * and five times 8 MiB are 168 MiB at the very most.
    */
   unpackWindowBytes: 136 * MIB,
   smallWindowBytes: 8 * MIB,

@@ -2,7 +2,8 @@
 export interface Memory {
   /**
    * Gives back what nobody needs now: holes between what is allocated, and pages of the program that were
-   * used once. Some milliseconds; others go on meanwhile.
+   * used once. Some milliseconds, in which a thread that wants memory of the heap that is being looked
+   * through has to wait for it.
    */
   release(): void;
 }

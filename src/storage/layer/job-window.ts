@@ -2,7 +2,7 @@ import type { Memory } from '#host/memory.ts';
 import type { Budget } from './byte-source.ts';
 import { isLargeWindow } from './window-budget.ts';
 
-/** How often memory is released while a large window is open: others go on beside it. */
+/** How often memory is released while a large window is open: others that work beside it leave holes. */
 const RELEASE_MS = 100;
 
 export interface JobWindowOptions {

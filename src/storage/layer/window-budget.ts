@@ -77,7 +77,7 @@ export class WindowBudget {
     const isHeldUp = large !== undefined && this.#hasRoom(large);
     if (this.#patience !== null && !isHeldUp) clearTimeout(this.#patience);
     if (!isHeldUp) this.#patience = null;
-    else this.#patience ??= setTimeout(() => this.#loosePatience(), this.#patienceMs).unref();
+    else this.#patience ??= setTimeout(() => this.#losePatience(), this.#patienceMs).unref();
   }
 
   #next(): WindowRequest | undefined {
@@ -101,7 +101,7 @@ export class WindowBudget {
   }
 
   /** Only small ones are in the way, and have been for long. */
-  #loosePatience(): void {
+  #losePatience(): void {
     this.#patience = null;
     const large = this.#firstLarge();
     if (large !== undefined) this.#give(large);
