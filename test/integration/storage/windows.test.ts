@@ -13,6 +13,8 @@ import { tar } from './archive-builder.ts';
 import { fixture } from './storage-fixture.ts';
 
 const MIB = 1024 * 1024;
+/** Who is held up waits for ever, or for `LIMITS.windowPatienceMs`, which is longer. */
+const SOON = { timeout: 25_000 };
 
 type Pack = (plain: Buffer) => Buffer | Promise<Buffer>;
 
@@ -60,7 +62,7 @@ async function stall(storage: Storage): Promise<Coming> {
   return coming;
 }
 
-test('a source that stalls in a layer with the largest window holds nobody up', async (t) => {
+test('a source that stalls in a layer with the largest window holds nobody up', SOON, async (t) => {
   const { storage } = await fixture(t);
   const stalled = await stall(storage);
   for (const pack of [gzipSync, zstdCompressSync, withLargestWindow, withLargestWindow])
@@ -68,21 +70,25 @@ test('a source that stalls in a layer with the largest window holds nobody up', 
   await finish(stalled);
 });
 
-test('layers with the largest window take turns, and others go on beside them', async (t) => {
+test('layers with the largest window, and others beside them, all come to their end', SOON, async (t) => {
   const { storage } = await fixture(t);
   const packs = [withLargestWindow, gzipSync, withLargestWindow, zstdCompressSync, withLargestWindow];
   const coming = await Promise.all(packs.map((pack) => begin(storage, pack)));
   await Promise.all(coming.map(finish));
 });
 
-test('one that is cancelled, or whose source fails, before its window is open leaves the budget whole', async (t) => {
-  const { storage } = await fixture(t);
-  const [cancelled, failed] = [await stall(storage), await stall(storage)];
-  cancelled.abort.abort(new Error('nobody wants it'));
-  cancelled.intake.fail();
-  failed.intake.fail();
-  await assert.rejects(cancelled.unpacked, /nobody wants it/);
-  await assert.rejects(failed.unpacked, (error) => isEngineError(error, 'unavailable'));
-  for (const { intake } of [cancelled, failed]) await intake.close('discard');
-  await finish(await begin(storage, withLargestWindow));
-});
+test(
+  'one that is cancelled, or whose source fails, before its window is open leaves the budget whole',
+  SOON,
+  async (t) => {
+    const { storage } = await fixture(t);
+    const [cancelled, failed] = [await stall(storage), await stall(storage)];
+    cancelled.abort.abort(new Error('nobody wants it'));
+    cancelled.intake.fail();
+    failed.intake.fail();
+    await assert.rejects(cancelled.unpacked, /nobody wants it/);
+    await assert.rejects(failed.unpacked, (error) => isEngineError(error, 'unavailable'));
+    for (const { intake } of [cancelled, failed]) await intake.close('discard');
+    await finish(await begin(storage, withLargestWindow));
+  },
+);
