@@ -170,8 +170,8 @@ export class HttpClient {
       this.#idle.delete(socket);
       socket.destroy();
     };
-    socket.on('end', leave);
-    socket.on('close', leave);
+    // Its end is seen only while it is read.
+    socket.on('end', leave).on('close', leave).resume();
   }
 
   #replace(ended: Socket): void {

@@ -241,6 +241,13 @@ describe('sizes are bounded', () => {
     assert.ok(answer.milliseconds > 0.9 * LIMITS.headerTimeoutMs, `${answer.milliseconds} ms`);
   });
 
+  test('a connection on which nothing is asked is ended without an answer', async () => {
+    const waitMs = 1.8 * LIMITS.headerTimeoutMs;
+    const answer = await sendRaw(daemon.socket, { parts: [], waitMs });
+    assert.ok(answer.closed, `still open after ${waitMs} ms`);
+    assert.equal(answer.text, '');
+  });
+
   test('all descriptors are back', () => descriptorsBack(daemon, baseline));
 });
 

@@ -6,6 +6,7 @@ import {
   type Server,
 } from 'node:http';
 import type { ServerOptions as TlsOptions } from 'node:https';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorMessage } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
@@ -190,7 +191,9 @@ function callOf(incoming: Incoming, parts: CallParts): Call {
 }
 
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  // Whoever has asked nothing would take an answer for that of its first request (Go's clients connect ahead).
+  const hasAsked = !(socket instanceof Socket) || socket.bytesRead > 0;
+  if (!hasAsked || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
   socket.end(
