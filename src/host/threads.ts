@@ -10,8 +10,8 @@ export interface Threads {
   /**
    * For the main thread, while threads of ours take all processors: whenever it has something to do, it does
    * that before anybody of ordinary priority, and V8's threads, which it waits for, come next; until the
-   * answer is called. Does not go to children or new threads either. It can be asked for several times, after
-   * `favourMain`.
+   * answer is called. Not for long without need: everybody on the machine waits for it. Does not go to
+   * children or new threads either. It can be asked for several times, after `favourMain`.
    */
   mainFirst(): () => void;
 }

@@ -69,7 +69,8 @@ function defaultWorkers(): number {
 
 function poolOf({ workers, workerEntry, kernel }: StorageOptions): WorkerPool {
   return new WorkerPool({
-    mainFirst: () => kernel.threads.mainFirst(),
+    // With one processor alone it would be containers' and everybody else's.
+    ...(availableParallelism() > 1 && { mainFirst: () => kernel.threads.mainFirst() }),
     threads: workers ?? defaultWorkers(),
     ...(workerEntry !== undefined && { entry: workerEntry }),
   });

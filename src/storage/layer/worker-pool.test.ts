@@ -45,3 +45,15 @@ test('nor does it end the process where its thread was to start in a later turn'
   assert.ok(second?.status === 'rejected' && isRefusal(second.reason));
   assert.deepEqual(third, { status: 'fulfilled', value: { ...JOB, path: 'third' } });
 });
+
+test('the main thread goes first while there is a job', async (t) => {
+  const told: string[] = [];
+  const mainFirst = (): (() => void) => {
+    told.push('first');
+    return () => void told.push('calm');
+  };
+  const pool = new WorkerPool({ threads: 1, entry: ANSWERING, mainFirst });
+  t.after(() => pool.close());
+  await pool.run(JOB);
+  assert.deepEqual(told, ['first', 'calm']);
+});

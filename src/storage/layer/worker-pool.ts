@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, errorMessage } from '#base/errors.ts';
 import type { LayerJob, LayerJobFailure, LayerJobMessage, LayerJobReply, ResultOf } from './apply-job.ts';
+import { Urgency } from './urgency.ts';
 import { WindowBudget } from './window-budget.ts';
 
 export interface JobOptions {
@@ -13,6 +14,7 @@ interface Task {
   readonly id: number;
   readonly job: LayerJob;
   readonly options: JobOptions;
+  readonly urgency: Urgency;
   readonly resolve: (result: ResultOf<LayerJob>) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,7 +31,10 @@ export interface WorkerPoolOptions {
   readonly entry?: URL;
   /** A thread without work ends after this time: it costs about ten megabytes. */
   readonly idleMs?: number;
-  /** Asked with each job, until its answer is called: has the calling thread go before those of the pool. */
+  /**
+   * Asked while a job gets on, until its answer is called: has the calling thread go before those of the
+   * pool.
+   */
   readonly mainFirst?: () => () => void;
 }
 
@@ -75,19 +80,21 @@ export class WorkerPool {
     const id = this.#nextId++;
     const cancel = (): void => this.#cancel(id);
     signal?.addEventListener('abort', cancel, { once: true });
-    const calm = this.#options.mainFirst?.();
+    const { mainFirst = () => () => undefined } = this.#options;
+    const urgency = new Urgency({ mainFirst });
+    urgency.gotOn();
     try {
       return await new Promise<ResultOf<J>>((resolve, reject) => {
         // A thread answers what its job's kind says.
         const settle = resolve as (result: ResultOf<LayerJob>) => void;
-        this.#queue.push({ id, job, options, resolve: settle, reject });
+        this.#queue.push({ id, job, options, urgency, resolve: settle, reject });
         this.#dispatch();
       });
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
     } finally {
-      calm?.();
+      urgency.end();
       signal?.removeEventListener('abort', cancel);
     }
   }
@@ -129,6 +136,7 @@ export class WorkerPool {
     if (thread.idleTimer !== null) clearTimeout(thread.idleTimer);
     thread.idleTimer = null;
     thread.tasks.set(task.id, task);
+    task.urgency.gotOn();
     thread.worker.ref();
     thread.worker.postMessage({ id: task.id, job: task.job } satisfies LayerJobMessage);
   }
@@ -167,6 +175,7 @@ export class WorkerPool {
   #answered(thread: Thread, reply: LayerJobReply): void {
     const task = thread.tasks.get(reply.id);
     if (task === undefined) return;
+    task.urgency.gotOn();
     if ('readBytes' in reply) {
       task.options.onRead?.(reply.readBytes);
       return;
@@ -185,8 +194,10 @@ export class WorkerPool {
 
   #window(thread: Thread, task: Task, bytes: number): void {
     if (bytes === 0) return this.#windows.giveBack(task);
-    const onGiven = (): void =>
+    const onGiven = (): void => {
+      task.urgency.gotOn();
       thread.worker.postMessage({ id: task.id, window: true } satisfies LayerJobMessage);
+    };
     this.#windows.ask({ holder: task, bytes, onGiven });
     for (const other of this.#threads) if (this.#threads.size > this.#limit()) this.#retire(other);
   }
