@@ -191,7 +191,7 @@ function callOf(incoming: Incoming, parts: CallParts): Call {
 }
 
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Whoever has asked nothing would take an answer for that of its first request (Go's clients connect ahead).
+  // Who has asked nothing would take it for the answer to its first request: Go clients connect ahead.
   const hasAsked = !(socket instanceof Socket) || socket.bytesRead > 0;
   if (!hasAsked || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const status =
