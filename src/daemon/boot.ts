@@ -28,6 +28,9 @@ export interface BootOptions {
   readonly kernel?: Kernel;
 }
 
+/** Whoever waited for the daemon has asked by then. */
+const QUIET_AFTER_MS = 1000;
+
 function reload(next: DaemonConfig, to: Pick<BootOptions, 'live' | 'log'> & { engine: Engine }): void {
   checkSupported(next);
   for (const key of to.live.replace(next))
@@ -89,6 +92,7 @@ export async function boot({
     kernel.threads.favourMain();
     // A daemon that is killed would leave its compiled code unsaved.
     setImmediate(flushCompileCache);
+    setTimeout(() => engine.rehearse(), QUIET_AFTER_MS).unref();
     return {
       reload: (next) => reload(next, { live, log, engine }),
       async stop() {

@@ -44,6 +44,8 @@ export interface Engine {
   restore(): Promise<void>;
   /** Starts what its restart policy wants to run. Does not wait. */
   startByPolicy(): void;
+  /** Does once, at a quiet time, what would hold up the first pull. */
+  rehearse(): void;
   /** An event for whoever listens. */
   tellReload(attributes: Readonly<Record<string, string>>): void;
   /** Lets go of everything; containers run on. */
@@ -180,6 +182,7 @@ export async function wire(options: WireOptions): Promise<Engine> {
     startByPolicy: () => startByPolicy(containers, log),
     tellReload: (attributes) =>
       events.emit({ type: 'daemon', action: 'reload', id: instance, attributes, timeNanos: nowNanos() }),
+    rehearse: () => storage.rehearse(),
     async close() {
       await containers.close();
       await tasks.close();

@@ -57,6 +57,8 @@ export interface Storage {
   readonly archives: LayerArchives;
   /** For archives that come from somewhere: what decompresses them, in bounded memory. */
   readonly plainOf: PlainOf;
+  /** At a quiet time: see `WorkerPool.rehearse`. */
+  rehearse(): void;
   close(): Promise<void>;
 }
 
@@ -135,5 +137,6 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const trees = createTreeReader({ snapshotter, content, threads });
   const archives = createLayerArchives({ content, pool });
   const plainOf = createPlainOf({ intakes, pool });
-  return { content, intakes, snapshotter, leases, trees, archives, plainOf, close };
+  const rehearse = (): void => pool.rehearse();
+  return { content, intakes, snapshotter, leases, trees, archives, plainOf, rehearse, close };
 }

@@ -46,6 +46,13 @@ test('nor does it end the process where its thread was to start in a later turn'
   assert.deepEqual(third, { status: 'fulfilled', value: { ...JOB, path: 'third' } });
 });
 
+test('a rehearsal takes no job, and fails none', async (t) => {
+  const pool = poolOf(t, [REFUSED, ANSWERING, ANSWERING]);
+  pool.rehearse();
+  pool.rehearse();
+  assert.deepEqual(await pool.run(JOB), JOB);
+});
+
 test('the main thread goes first while there is a job', async (t) => {
   const told: string[] = [];
   const mainFirst = (): (() => void) => {

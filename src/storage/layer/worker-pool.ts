@@ -107,6 +107,22 @@ export class WorkerPool {
       if (thread.tasks.has(id)) thread.worker.postMessage({ id, cancel: true } satisfies LayerJobMessage);
   }
 
+  /**
+   * What the first start of a thread has to compile, and to read of the program, stops the calling thread for
+   * 6 to 10 ms, and for as long as the disk takes: better at a quiet time than in a pull. The thread ends
+   * before it runs anything.
+   */
+  rehearse(): void {
+    if (this.#closed || this.#threads.size > 0) return;
+    try {
+      const worker = this.#worker();
+      worker.on('error', () => undefined);
+      void worker.terminate();
+    } catch {
+      // A job for which none can be started says so.
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const task of this.#queue.splice(0)) task.reject(closing());
@@ -162,14 +178,18 @@ export class WorkerPool {
   }
 
   #start(): void {
-    const worker = new Worker(this.#options.entry ?? new URL('./apply-worker.ts', import.meta.url), {
-      resourceLimits: RESOURCE_LIMITS,
-    });
+    const worker = this.#worker();
     const thread: Thread = { worker, tasks: new Map(), idleTimer: null };
     this.#threads.add(thread);
     worker.on('message', (reply: LayerJobReply) => this.#answered(thread, reply));
     worker.on('error', (error: Error) => this.#lost(thread, error));
     worker.on('exit', () => this.#lost(thread, null));
+  }
+
+  #worker(): Worker {
+    return new Worker(this.#options.entry ?? new URL('./apply-worker.ts', import.meta.url), {
+      resourceLimits: RESOURCE_LIMITS,
+    });
   }
 
   #answered(thread: Thread, reply: LayerJobReply): void {
