@@ -30,9 +30,19 @@ struct job {
   /* The thread is of no use to others afterwards: it gets one of its own, which ends with it. */
   bool spoils_thread;
   napi_deferred deferred;
-  napi_threadsafe_function done;
+  struct answers *answers;
   struct job *next;
 };
+
+/*
+ * The way back of an environment's jobs: made with the first one, NULL when that fails. A job is expected
+ * before its thread gets it, and is answered by that thread, which must not touch it any more.
+ */
+struct answers *answers_of(napi_env env);
+void expect_answer(struct answers *answers, struct job *job);
+/* On the environment's own thread: no thread was found for the job. */
+void expect_no_answer(struct job *job);
+void answer(struct job *job);
 
 /*
  * Hands the job to a thread; takes the job in every case. Returns the promise, or NULL with an exception

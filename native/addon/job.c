@@ -16,12 +16,6 @@
 
 enum { STACK_BYTES = 256 * 1024, RESTING_THREADS = 4 };
 
-/* How results come back to one JavaScript environment; it keeps the event loop alive while jobs are on. */
-struct answers {
-  napi_threadsafe_function done;
-  size_t pending;
-};
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /*
  * One for each job in the queue. A condition would not do: who signals it may wait, for milliseconds, for a
@@ -35,31 +29,9 @@ __attribute__((constructor)) static void prepare(void) {
   sem_init(&handed, 0, 0);
 }
 
-static void finish(napi_env env, napi_value callback, void *context, void *data) {
-  struct job *job = data;
-  struct answers *answers = context;
-  (void)callback;
-  if (env != NULL) {
-    napi_value value = job->result(env, job);
-    if (value != NULL) {
-      napi_resolve_deferred(env, job->deferred, value);
-    }
-    answers->pending--;
-    if (answers->pending == 0) {
-      napi_unref_threadsafe_function(env, answers->done);
-    }
-  }
-  job->release(env, job);
-}
-
 static void perform(struct job *job) {
-  napi_threadsafe_function done = job->done;
   job->run(job);
-  if (napi_call_threadsafe_function(done, job, napi_tsfn_nonblocking) != napi_ok) {
-    job->release(NULL, job);
-    return;
-  }
-  napi_release_threadsafe_function(done, napi_tsfn_release);
+  answer(job);
 }
 
 /*
@@ -142,49 +114,17 @@ static bool hand_over(struct job *job) {
   return taken;
 }
 
-static void forget(napi_env env, void *data, void *hint) {
-  (void)env;
-  (void)hint;
-  free(data);
-}
-
-/* The environment's way back, made with its first job. */
-static struct answers *answers_of(napi_env env) {
-  struct answers *answers = NULL;
-  napi_value name;
-  if (napi_get_instance_data(env, (void **)&answers) == napi_ok && answers != NULL) {
-    return answers;
-  }
-  answers = calloc(1, sizeof *answers);
-  if (answers == NULL ||
-      napi_create_string_utf8(env, "gantry jobs", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, answers, finish,
-                                      &answers->done) != napi_ok) {
-    free(answers);
-    return NULL;
-  }
-  napi_unref_threadsafe_function(env, answers->done);
-  napi_set_instance_data(env, answers, forget, NULL);
-  return answers;
-}
-
 napi_value start_job(napi_env env, struct job *job) {
   napi_value promise;
   struct answers *answers = answers_of(env);
-  if (answers == NULL || napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
-      napi_acquire_threadsafe_function(answers->done) != napi_ok) {
+  if (answers == NULL || napi_create_promise(env, &job->deferred, &promise) != napi_ok) {
     job->release(env, job);
     return fail(env, "cannot prepare a job");
   }
-  job->done = answers->done;
   job->next = NULL;
-  if (answers->pending == 0) {
-    napi_ref_threadsafe_function(env, answers->done);
-  }
-  answers->pending++;
+  expect_answer(answers, job);
   if (!hand_over(job) && start_thread(job) != 0) {
-    answers->pending--;
-    napi_release_threadsafe_function(job->done, napi_tsfn_release);
+    expect_no_answer(job);
     job->release(env, job);
     return fail(env, "cannot start a thread");
   }

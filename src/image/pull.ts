@@ -111,6 +111,15 @@ async function allTags({ repository, options }: Pull, reference: Reference): Pro
 
 /** See `ImageService.pull`. */
 export async function pullImage(deps: ImageDeps, asked: Reference, options: PullOptions): Promise<void> {
+  const calm = deps.storage.hurry();
+  try {
+    await pullNamed(deps, asked, options);
+  } finally {
+    calm();
+  }
+}
+
+async function pullNamed(deps: ImageDeps, asked: Reference, options: PullOptions): Promise<void> {
   const { credentials, all = false, onProgress } = options;
   const repository = deps.registry.repository(asked, {
     actions: 'pull',

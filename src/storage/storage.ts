@@ -16,6 +16,7 @@ import type { LayerTrees } from './layer/layer-trees.ts';
 import { LayerUnpacker } from './layer/layer-unpacker.ts';
 import { Tombstones } from './layer/tombstones.ts';
 import { TreeThreads } from './layer/tree-threads.ts';
+import { Urgency } from './layer/urgency.ts';
 import { WorkerPool } from './layer/worker-pool.ts';
 import { Leases } from './lease.ts';
 import { OverlayLayout } from './overlay/overlay-layout.ts';
@@ -57,6 +58,11 @@ export interface Storage {
   readonly archives: LayerArchives;
   /** For archives that come from somewhere: what decompresses them, in bounded memory. */
   readonly plainOf: PlainOf;
+  /**
+   * Layers will come: has the calling thread go first as while they are unpacked, until its answer is called,
+   * or for as long as `Urgency` lets it without news.
+   */
+  hurry(): () => void;
   /** At a quiet time: see `WorkerPool.rehearse`. */
   rehearse(): void;
   close(): Promise<void>;
@@ -69,10 +75,16 @@ function defaultWorkers(): number {
   return Math.min(MOST_WORKERS, Math.max(2, availableParallelism()));
 }
 
-function poolOf({ workers, workerEntry, kernel }: StorageOptions): WorkerPool {
+type MainFirst = () => () => void;
+
+/** With one processor alone it would be containers' and everybody else's. */
+function mainFirstOn({ kernel }: StorageOptions): MainFirst {
+  return availableParallelism() > 1 ? () => kernel.threads.mainFirst() : () => () => undefined;
+}
+
+function poolOf({ workers, workerEntry }: StorageOptions, mainFirst: MainFirst): WorkerPool {
   return new WorkerPool({
-    // With one processor alone it would be containers' and everybody else's.
-    ...(availableParallelism() > 1 && { mainFirst: () => kernel.threads.mainFirst() }),
+    mainFirst,
     threads: workers ?? defaultWorkers(),
     ...(workerEntry !== undefined && { entry: workerEntry }),
   });
@@ -104,7 +116,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const directory = driver === 'overlay2' ? join(root, 'overlay2') : join(root, 'vfs', 'dir');
   await mkdir(directory, { recursive: true, mode: 0o710 });
   const leases = new Leases();
-  const pool = poolOf(options);
+  const mainFirst = mainFirstOn(options);
+  const pool = poolOf(options, mainFirst);
   const { content, intakes } = await openBlobs(root, { files, pool });
   const tombstones = await Tombstones.open(join(directory, '.removed'), files, log);
   const records = await LayerRecords.open(join(root, 'layers', driver), log);
@@ -137,6 +150,11 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const trees = createTreeReader({ snapshotter, content, threads });
   const archives = createLayerArchives({ content, pool });
   const plainOf = createPlainOf({ intakes, pool });
+  const hurry = (): (() => void) => {
+    const urgency = new Urgency({ mainFirst });
+    urgency.gotOn();
+    return () => urgency.end();
+  };
   const rehearse = (): void => pool.rehearse();
-  return { content, intakes, snapshotter, leases, trees, archives, plainOf, rehearse, close };
+  return { content, intakes, snapshotter, leases, trees, archives, plainOf, hurry, rehearse, close };
 }

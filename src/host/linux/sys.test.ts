@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { createKernel } from '../real.ts';
 import { errnoNumber } from './errno.ts';
 import { loadNative } from './native.ts';
@@ -172,5 +173,41 @@ test('many jobs at once, then more on the threads that stayed', async () => {
   for (let round = 0; round < 3; round++) {
     const all = Array.from({ length: 100 }, () => sys.later(one(undefined, 'fchmod', -1, 0)));
     for (const result of await Promise.allSettled(all)) assert.equal(result.status, 'rejected');
+  }
+});
+
+const source = (of: string): string => JSON.stringify(import.meta.resolve(of));
+
+/** Has a call that hangs, and short ones all the time. */
+const BUSY_WORKER = `
+  const { parentPort, workerData } = await import('node:worker_threads');
+  const { loadNative } = await import(${source('./native.ts')});
+  const { one, Sys } = await import(${source('./sys.ts')});
+  const sys = new Sys(loadNative());
+  sys.later(one(undefined, 'read', workerData, Buffer.alloc(1), 1), 60_000).catch(() => 0);
+  const again = () => sys.later(one(undefined, 'fchmod', -1, 0)).catch(() => void setImmediate(again));
+  for (let i = 0; i < 8; i++) again();
+  setTimeout(() => parentPort.postMessage('busy'), 10);`;
+
+test('a worker that ends in the middle of its calls waits for them: they use its memory', async () => {
+  const sys = new Sys(loadNative());
+  for (let round = 0; round < 10; round++) {
+    const fds = new Int32Array(2);
+    sys.call(undefined, 'socketpair', 1, 1, 0, fds);
+    const [near = -1, far = -1] = fds;
+    const url = new URL(`data:text/javascript,${encodeURIComponent(BUSY_WORKER)}`);
+    const worker = new Worker(url, { workerData: near });
+    await new Promise((resolve) => worker.once('message', resolve));
+    let written = false;
+    setTimeout(() => {
+      written = true;
+      sys.raw('write', far, Buffer.from('x'), 1);
+    }, 20);
+    await worker.terminate();
+    assert.ok(written);
+    const all = Array.from({ length: 20 }, () => sys.later(one(undefined, 'fchmod', -1, 0)));
+    for (const result of await Promise.allSettled(all)) assert.equal(result.status, 'rejected');
+    sys.raw('close', near);
+    sys.raw('close', far);
   }
 });
