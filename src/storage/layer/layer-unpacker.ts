@@ -55,7 +55,9 @@ export class LayerUnpacker {
 
   async #run(request: LayerUnpack, staged: string | null): Promise<UnpackResult> {
     const { trees, pool } = this.#options;
-    const { signal, onProgress } = request;
+    const { signal, onProgress, bytes } = request;
+    // What a registry sends has a digest, and what does not come from there is given up.
+    const isSent = 'growing' in bytes && bytes.digest === null;
     const tree = staged === null ? null : await trees.stage(staged, null);
     const job: UnpackJob = {
       kind: 'unpack',
@@ -67,6 +69,7 @@ export class LayerUnpacker {
     return pool.run(job, {
       ...(signal !== undefined && { signal }),
       ...(onProgress !== undefined && { onRead: onProgress }),
+      isSent,
     });
   }
 

@@ -12,6 +12,14 @@ const ANSWERING = new URL(
     import { parentPort } from 'node:worker_threads';
     parentPort.on('message', ({ id, job }) => setTimeout(() => parentPort.postMessage({ id, result: job }), 50));`)}`,
 );
+/** Answers as that one; jobs of a client that sends nothing when they are cancelled. */
+const STALLING = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ id, job, cancel }) => {
+      if (cancel || job.path !== 'stalled') parentPort.postMessage({ id, result: job ?? null });
+    });`)}`,
+);
 /** `new Worker` throws at once, as it does where the kernel gives no more threads. */
 const REFUSED = new URL('https://registry.example/worker.js');
 
@@ -63,4 +71,19 @@ test('the main thread goes first while there is a job', async (t) => {
   t.after(() => pool.close());
   await pool.run(JOB);
   assert.deepEqual(told, ['first', 'calm']);
+});
+
+test('jobs of clients that send nothing leave a place to others, and their own wait', async (t) => {
+  const pool = new WorkerPool({ threads: 2, entry: STALLING });
+  t.after(() => pool.close());
+  const stop = new AbortController();
+  const stalled = Array.from({ length: 4 }, () =>
+    pool.run({ ...JOB, path: 'stalled' }, { isSent: true, signal: stop.signal }).catch(() => 'stopped'),
+  );
+  const sent = pool.run({ ...JOB, path: 'sent' }, { isSent: true });
+  const first = await Promise.race([pool.run(JOB).then(() => 'another'), sent.then(() => 'sent')]);
+  assert.equal(first, 'another');
+  stop.abort();
+  assert.deepEqual(await sent, { ...JOB, path: 'sent' });
+  await Promise.all(stalled);
 });

@@ -8,6 +8,8 @@ export interface JobOptions {
   readonly signal?: AbortSignal;
   /** Bytes of the job's source that were read, some times a second. */
   readonly onRead?: (readBytes: number) => void;
+  /** A client sends what it reads, and may never go on: such jobs leave a place to others. */
+  readonly isSent?: boolean;
 }
 
 interface Task {
@@ -130,7 +132,7 @@ export class WorkerPool {
   }
 
   #dispatch(): void {
-    for (let task = this.#queue[0]; task !== undefined; task = this.#queue[0]) {
+    for (let task = this.#next(); task !== undefined; task = this.#next()) {
       const limit = this.#limit();
       const idlestFirst = [...this.#threads].sort((a, b) => a.tasks.size - b.tasks.size);
       // Threads above the limit get nothing more.
@@ -138,9 +140,17 @@ export class WorkerPool {
       const isIdle = least !== undefined && least.tasks.size === 0;
       if (!isIdle && this.#threads.size < limit) return this.#startSoon();
       if (least === undefined || least.tasks.size >= JOBS_PER_THREAD) return;
-      this.#queue.shift();
+      this.#queue.splice(this.#queue.indexOf(task), 1);
       this.#give(task, least);
     }
+  }
+
+  /** The first that may have a place. */
+  #next(): Task | undefined {
+    const running = [...this.#threads].flatMap(({ tasks }) => [...tasks.values()]);
+    const sent = running.filter(({ options }) => options.isSent === true).length;
+    const isFull = sent >= this.#limit() * JOBS_PER_THREAD - 1;
+    return this.#queue.find(({ options }) => !isFull || options.isSent !== true);
   }
 
   #limit(): number {
@@ -163,17 +173,19 @@ export class WorkerPool {
     this.#isStarting = true;
     setImmediate(() => {
       this.#isStarting = false;
-      if (this.#queue.length > 0 && this.#threads.size < this.#limit()) this.#startForNext();
+      const next = this.#next();
+      if (next !== undefined && this.#threads.size < this.#limit()) this.#startFor(next);
       this.#dispatch();
     });
   }
 
-  #startForNext(): void {
+  #startFor(task: Task): void {
     try {
       this.#start();
     } catch (error) {
       const why = `a layer thread cannot be started: ${errorMessage(error)}`;
-      this.#queue.shift()?.reject(new EngineError('internal', why, { cause: error }));
+      this.#queue.splice(this.#queue.indexOf(task), 1);
+      task.reject(new EngineError('internal', why, { cause: error }));
     }
   }
 
