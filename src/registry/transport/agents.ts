@@ -4,6 +4,7 @@ import type { SecureContext } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import type { RegistrySettings } from '../endpoints.ts';
 import { proxyFor, proxyProblem } from './proxy.ts';
+import { bySocks, isSocks } from './socks.ts';
 import { hostCertificates, systemAuthorities } from './tls-files.ts';
 import { trustedContext } from './trusted-context.ts';
 
@@ -20,7 +21,11 @@ interface Kept {
 }
 
 function proxyOptions(proxy: string | null): http.AgentOptions {
-  return proxy === null ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+  return proxy === null || isSocks(proxy) ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+}
+
+function by<A extends http.Agent>(proxy: string | null, agent: A): A {
+  return proxy !== null && isSocks(proxy) ? bySocks(agent, proxy) : agent;
 }
 
 /**
@@ -47,7 +52,7 @@ export class Agents {
     const kept = this.#kept.get(key);
     if (kept !== undefined && this.#clock.nowMs() - kept.checkedMs < CERTIFICATES_MS) return kept.agent;
     if (url.protocol === 'http:')
-      return this.#keep(key, new http.Agent({ ...SOCKETS, ...proxyOptions(proxy) }));
+      return this.#keep(key, by(proxy, new http.Agent({ ...SOCKETS, ...proxyOptions(proxy) })));
     const own = await hostCertificates(settings.certsDirs, url.host);
     const certificates = own === null ? '' : JSON.stringify([own.authorities, own.pairs].map(String));
     if (kept?.certificates === certificates) {
@@ -65,7 +70,7 @@ export class Agents {
       secureContext,
       rejectUnauthorized: !skipVerify,
     });
-    return this.#keep(key, agent, certificates);
+    return this.#keep(key, by(proxy, agent), certificates);
   }
 
   /** Why the proxy for this address cannot be used, or null. */

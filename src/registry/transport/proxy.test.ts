@@ -35,9 +35,15 @@ test('exceptions: names, subdomains, ports, addresses, networks', () => {
 });
 
 test('a proxy that cannot be used is said, without what its address holds', () => {
-  for (const proxy of ['http://p:1', 'HTTPS://u:p%40w@p', 'http://[fd00::1]:3128/'])
+  for (const proxy of [
+    'http://p:1',
+    'HTTPS://u:p%40w@p',
+    'http://[fd00::1]:3128/',
+    'socks5://p',
+    'socks5h://p',
+  ])
     assert.equal(proxyProblem(proxy), null, proxy);
-  assert.equal(proxyProblem('socks5://u:secret@p:1'), 'unsupported protocol scheme "socks5"');
+  assert.equal(proxyProblem('socks4://u:secret@p:1'), 'unsupported protocol scheme "socks4"');
   for (const proxy of ['http://', 'http://u:secret%zz@p', 'http://u:secret@p:x'])
     assert.match(proxyProblem(proxy) ?? '', /^the address of the proxy [a-z ]+$/, proxy);
 });

@@ -12,6 +12,7 @@ export interface ProxySettings {
   readonly no: string;
 }
 
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'socks5', 'socks5h']);
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
 function isLoopback(host: string): boolean {
@@ -44,7 +45,7 @@ function matches(entry: string, host: string, port: string): boolean {
  */
 export function proxyProblem(proxy: string): string | null {
   const scheme = /^([^:/]*):\/\//.exec(proxy)?.[1]?.toLowerCase() ?? '';
-  if (scheme !== 'http' && scheme !== 'https') return `unsupported protocol scheme ${JSON.stringify(scheme)}`;
+  if (!SCHEMES.has(scheme)) return `unsupported protocol scheme ${JSON.stringify(scheme)}`;
   try {
     const { username, password, hostname } = new URL(proxy);
     decodeURIComponent(username + password);

@@ -91,6 +91,38 @@ registryTest(
   },
 );
 
+registryTest(
+  'a SOCKS proxy: for TLS and without, with a password, names are its to look up',
+  {
+    ...{ hosts: { [BEHIND]: [OPEN_REGISTRY] }, images: [image] },
+    daemon: {
+      etc: hosts(),
+      config: {
+        proxies: {
+          'http-proxy': `socks5h://pro:s3cr3t%40x@${OUTSIDE}:${PORT}`,
+          'https-proxy': `socks5://pro:s3cr3t%40x@${OUTSIDE}:${PORT}`,
+        },
+        'insecure-registries': [PLAIN],
+        debug: true,
+      },
+    },
+  },
+  async ({ daemon, ground }) => {
+    await using proxy = await startProxy(daemon, { ...AT, kind: 'socks5' });
+    const options = { hosts: { [PLAIN]: [OPEN_REGISTRY] }, tls: 'none', images: [other] } as const;
+    await using _plain = await startStandin(daemon, ground, options);
+    await daemon.mustDocker(['pull', `${BEHIND}/team/app:v`]);
+    await daemon.mustDocker(['tag', `${BEHIND}/team/app:v`, `${BEHIND}/team/app:w`]);
+    await daemon.mustDocker(['push', `${BEHIND}/team/app:w`]);
+    const tunnels = await proxy.ledger();
+    assert.deepEqual(kinds(tunnels), [`SOCKS ${BEHIND}:443`]);
+    assert.ok(tunnels.every(({ proxyAuthorization }) => proxyAuthorization === USER));
+    await daemon.mustDocker(['pull', `${PLAIN}/team/app:v`]);
+    assert.deepEqual(kinds(await proxy.ledger()), [`SOCKS ${PLAIN}`]);
+    await noSecretIsShown(daemon);
+  },
+);
+
 /** Whether a registry is asked by way of the proxy, where `no-proxy` says what stands here. */
 const NO_PROXY = 'direct.example, .suffix.example,ported.example:5443,198.18.0.1,198.19.0.0/16';
 const WAYS: Readonly<Record<string, boolean>> = {
@@ -177,8 +209,12 @@ const BROKEN: Readonly<Record<string, readonly [proxy: string, text: string]>> =
   ],
   'one that knows others': [`http://pro:s3cr3t@${OUTSIDE}:${PORT}`, 'Proxy Authentication Required'],
   'one of another kind': [
+    'socks4://pro:s3cr3t@198.18.0.1:1',
+    'proxyconnect tcp: unsupported protocol scheme "socks4"',
+  ],
+  'a SOCKS proxy that is away': [
     'socks5://pro:s3cr3t@198.18.0.1:1',
-    'proxyconnect tcp: unsupported protocol scheme "socks5"',
+    'proxyconnect tcp: dial tcp 198.18.0.1:1: connect: connection refused',
   ],
   'no address': [
     'http://pro:s3cr3t%zz@198.18.0.1:1',

@@ -8,6 +8,8 @@ export interface ProxyPlan {
   readonly leadTo: string;
   /** `name:password`; others are refused. */
   readonly user?: string;
+  /** Default: `http`. */
+  readonly kind?: 'http' | 'socks5';
 }
 
 /** One request, as the proxy saw it: of a tunnel only its beginning. */
