@@ -43,6 +43,8 @@ void expect_answer(struct answers *answers, struct job *job);
 /* On the environment's own thread: no thread was found for the job. */
 void expect_no_answer(struct job *job);
 void answer(struct job *job);
+/* While it runs: nobody waits for it, and the buffers that it was given are gone. */
+bool is_spoilt(const struct job *job);
 
 /*
  * Hands the job to a thread; takes the job in every case. Returns the promise, or NULL with an exception

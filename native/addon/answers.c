@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct uv_async_s;
@@ -42,6 +43,8 @@ struct answers {
   /* Written to by the environment's end alone: no thread ever waits for another one here. */
   pthread_rwlock_t ending;
   bool ended;
+  /* The memory that its jobs were given is gone. */
+  atomic_bool spoilt;
 };
 
 static struct uv_handle_s *handle_of(struct answers *answers) {
@@ -130,18 +133,36 @@ static void on_closed(struct uv_handle_s *handle) {
 
 /*
  * Calls of a worker that ends still read and write its buffers, whose memory goes with it. One that hangs in
- * a dead file system is not waited for to the end: the process must be able to. The process's own thread
- * waits for none: nothing is left that could be spoiled.
+ * a dead file system is not waited for to the end: the process must be able to end, and with many workers in
+ * a row. What that call does to memory cannot be helped then; the rest of its job is not done. The process's
+ * own thread waits for none: nothing is left that could be spoiled.
  */
-enum { LAST_CALLS_MS = 5000 };
+enum { LAST_CALLS_MS = 5000, NEXT_LAST_CALLS_MS = 100 };
+static atomic_bool waited_in_vain;
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void await_calls(struct answers *answers) {
   if (syscall(SYS_gettid) == getpid()) {
     return;
   }
-  for (int waited = 0; atomic_load(&answers->holders) > 1 && waited < LAST_CALLS_MS; waited++) {
+  int64_t until = now_ms() + (atomic_load(&waited_in_vain) ? NEXT_LAST_CALLS_MS : LAST_CALLS_MS);
+  while (atomic_load(&answers->holders) > 1) {
+    if (now_ms() >= until) {
+      atomic_store(&waited_in_vain, true);
+      atomic_store(&answers->spoilt, true);
+      return;
+    }
     usleep(1000);
   }
+}
+
+bool is_spoilt(const struct job *job) {
+  return atomic_load(&job->answers->spoilt);
 }
 
 static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *data) {
@@ -152,6 +173,7 @@ static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *dat
   pthread_rwlock_unlock(&answers->ending);
   await_calls(answers);
   abandon(answers);
+  napi_async_destroy(answers->env, answers->context);
   uv_close(handle_of(answers), on_closed);
 }
 
@@ -166,6 +188,10 @@ static bool open_answers(napi_env env, struct answers *answers) {
       napi_create_string_utf8(env, "gantry jobs", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_async_init(env, NULL, name, &answers->context) != napi_ok ||
       uv_async_init(loop, answers->async, on_woken) != 0) {
+    if (answers->context != NULL) {
+      napi_async_destroy(env, answers->context);
+    }
+    pthread_rwlock_destroy(&answers->ending);
     free(answers->async);
     return false;
   }

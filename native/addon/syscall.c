@@ -164,6 +164,7 @@ static void run_batch(struct job *job) {
   bool failed = false;
   for (uint32_t i = 0; i < batch->count; i++) {
     struct call *call = &batch->calls[i];
+    failed = failed || is_spoilt(job);
     bool skipped = failed && call->number != SYS_close;
     if (skipped || !fill_results(batch, i)) {
       batch->results[i] = -ECANCELED;

@@ -92,10 +92,11 @@ export async function boot({
     kernel.threads.favourMain();
     // A daemon that is killed would leave its compiled code unsaved.
     setImmediate(flushCompileCache);
-    setTimeout(() => engine.rehearse(), QUIET_AFTER_MS).unref();
+    const rehearsal = setTimeout(() => engine.rehearse(), QUIET_AFTER_MS).unref();
     return {
       reload: (next) => reload(next, { live, log, engine }),
       async stop() {
+        clearTimeout(rehearsal);
         await listeners.close();
         await engine.close();
         await release();

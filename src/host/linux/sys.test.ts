@@ -189,6 +189,17 @@ const BUSY_WORKER = `
   for (let i = 0; i < 8; i++) again();
   setTimeout(() => parentPort.postMessage('busy'), 10);`;
 
+/** Has a batch whose first call waits for somebody who writes to a pipe; it uses no memory of the worker. */
+const HANGING_WORKER = `
+  const { parentPort, workerData } = await import('node:worker_threads');
+  const { loadNative } = await import(${source('./native.ts')});
+  const { Sys } = await import(${source('./sys.ts')});
+  const calls = function* () {
+    return yield [['openat', -100, workerData.fifo, 0, 0], ['write', workerData.far, Buffer.from('x'), 1]];
+  };
+  new Sys(loadNative()).later(calls(), 60_000).catch(() => 0);
+  setTimeout(() => parentPort.postMessage('hangs'), 50);`;
+
 test('a worker that ends in the middle of its calls waits for them: they use its memory', async () => {
   const sys = new Sys(loadNative());
   for (let round = 0; round < 10; round++) {
@@ -210,4 +221,30 @@ test('a worker that ends in the middle of its calls waits for them: they use its
     sys.raw('close', near);
     sys.raw('close', far);
   }
+});
+
+test('a call that hangs for longer is given up with its worker; the rest of its batch is not done', async () => {
+  const sys = new Sys(loadNative());
+  const directory = mkdtempSync(join(tmpdir(), 'gantry-hangs-'));
+  const fifo = join(directory, 'fifo');
+  sys.call(fifo, 'mknodat', -100, Buffer.from(`${fifo}\0`), 0o010_600, 0);
+  const fds = new Int32Array(2);
+  sys.call(undefined, 'socketpair', 1, 1, 0, fds);
+  const [near = -1, far = -1] = fds;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(HANGING_WORKER)}`);
+  const worker = new Worker(url, { workerData: { fifo, far } });
+  await new Promise((resolve) => worker.once('message', resolve));
+  const began = performance.now();
+  await worker.terminate();
+  const tookMs = performance.now() - began;
+  assert.ok(tookMs > 4000 && tookMs < 20_000, `${tookMs} ms`);
+  // The open ends now; what would be written after it would be heard.
+  closeSync(openSync(fifo, 'r+'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const MSG_DONTWAIT = 0x40;
+  const heard = sys.raw('recvfrom', near, Buffer.alloc(8), 8, MSG_DONTWAIT, 0, 0);
+  assert.equal(heard, -errnoNumber('EAGAIN'));
+  sys.raw('close', near);
+  sys.raw('close', far);
+  rmSync(directory, { recursive: true });
 });

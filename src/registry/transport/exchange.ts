@@ -90,17 +90,19 @@ function watch(request: http.ClientRequest, url: URL, timings: Timings): Waiting
     headers: () => phase('headers', timings.firstByteMs),
   };
   request.once('socket', (socket) => {
-    socket.once('lookup', () => {
-      isNamed = false;
-    });
     const secure = socket as TLSSocket & { secureConnecting?: boolean };
     const connected = (): void => {
       waiting.ends = endsOf(socket);
       if (secure.secureConnecting === true) phase('handshake', timings.connectMs);
       else waiting.headers();
     };
-    if (socket.connecting) socket.once('connect', connected);
-    else connected();
+    // A kept connection has no more of these events: listeners would pile up.
+    if (socket.connecting) {
+      socket.once('lookup', () => {
+        isNamed = false;
+      });
+      socket.once('connect', connected);
+    } else connected();
     if (secure.secureConnecting !== true) return;
     socket.once('secureConnect', waiting.headers);
     // A certificate that is refused is gone with its connection: it is looked at before Node judges it.
@@ -215,7 +217,7 @@ class Broken extends Error {
   }
 }
 
-const PROXY_HINT = 'Proxies are named as http://host:port or https://host:port.';
+const PROXY_HINT = 'Proxies are named as http://host:port, https://host:port or socks5://host:port.';
 
 async function send(wire: Wire, out: Outgoing): Promise<Answer> {
   const problem = wire.agents.problemOf(out.url);

@@ -115,7 +115,7 @@ export class WorkerPool {
    * before it runs anything.
    */
   rehearse(): void {
-    if (this.#closed || this.#threads.size > 0) return;
+    if (this.#closed || this.#isStarting || this.#threads.size > 0) return;
     try {
       const worker = this.#worker();
       worker.on('error', () => undefined);
