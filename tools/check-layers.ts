@@ -5,7 +5,7 @@ import { CLIENT_IMPORTERS, LAYERS, PACKAGES, PUBLIC_FOLDERS, type Room } from '.
 import { findCycles } from './source/cycles.ts';
 import { finish, readSources, type SourceFile } from './source/files.ts';
 import { importsOf, isBarrel } from './source/imports.ts';
-import { pathCalls } from './source/tree-calls.ts';
+import { TreeCalls } from './source/tree-calls.ts';
 
 export interface LayerTable {
   readonly rooms: Readonly<Record<string, Room>>;
@@ -76,6 +76,7 @@ export function checkLayers(files: readonly SourceFile[], table: LayerTable): st
   const violations: string[] = [];
   const paths = new Set(files.map((file) => file.path));
   const graph = new Map<string, string[]>();
+  const trees = new TreeCalls(files);
   for (const file of files) {
     const place = {
       room: roomOf(file.path),
@@ -86,7 +87,7 @@ export function checkLayers(files: readonly SourceFile[], table: LayerTable): st
       violations.push(`${file.path}: belongs to no room of src/layers.ts`);
     if (/(^|\/)index\.ts$/.test(file.path) || isBarrel(file))
       violations.push(`${file.path}: a barrel: import from where a name is defined`);
-    violations.push(...pathCalls(file));
+    violations.push(...trees.in(file));
     const edges: string[] = [];
     for (const { specifier, line } of importsOf(file)) {
       const target = resolved(specifier, place);
