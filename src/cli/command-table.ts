@@ -10,6 +10,8 @@ export interface FlagDefinition {
   readonly default?: string;
   readonly hidden?: boolean;
   readonly deprecated?: boolean;
+  /** What it does, in our words. */
+  readonly words?: string;
 }
 
 export interface CommandDefinition {
@@ -21,6 +23,8 @@ export interface CommandDefinition {
   /** False where the first argument ends the flags: what follows belongs to the container's command. */
   readonly interspersed: boolean;
   readonly flags: readonly FlagDefinition[];
+  /** The verb shows its help itself. */
+  readonly hasOwnHelp?: boolean;
 }
 
 export type CommandTable = readonly CommandDefinition[];

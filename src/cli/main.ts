@@ -7,12 +7,22 @@ import type { CommandDefinition, CommandTable } from './command-table.ts';
 import { ExitWith } from './context.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
 import { COMMANDS as REFERENCE_COMMANDS } from './generated/table.ts';
+import { groupHelpFor } from './groups.ts';
 import { commandHelp, programHelp } from './help.ts';
 import { OWN_COMMANDS } from './own-commands.ts';
 import { VERBS } from './verbs.ts';
 
 const USAGE_EXIT = 125;
-const COMMANDS: CommandTable = [...REFERENCE_COMMANDS, ...OWN_COMMANDS];
+const COMMANDS: CommandTable = [...REFERENCE_COMMANDS, ...OWN_COMMANDS].map(withHelp);
+
+/** Every command has `--help`, and `-h` where that is nothing else. */
+function withHelp(command: CommandDefinition): CommandDefinition {
+  const { flags } = command;
+  const rest = flags.filter(({ long }) => long !== 'help');
+  const given = flags.find(({ long }) => long === 'help') ?? { long: 'help', type: 'bool', hidden: true };
+  const isFree = rest.every(({ short }) => short !== 'h');
+  return { ...command, flags: [...rest, { ...given, ...(isFree && { short: 'h' }) }] };
+}
 
 /** The definition of the program itself: its flags stand before the command. */
 function programOf(table: CommandTable): CommandDefinition {
@@ -33,7 +43,8 @@ export function chooseCommand(table: CommandTable, words: readonly string[]): Ch
     const command = table.find((c) => (c.name === name || c.aliases.includes(name)) && c.name !== '');
     if (command !== undefined && words.length >= length) return { command, words: words.slice(length) };
   }
-  throw new UsageError(`unknown command: gantry ${words[0] ?? ''}`);
+  const name = `gantry ${words[0] ?? ''}`;
+  throw new ExitWith(1, `gantry: unknown command: ${name}\n\nRun 'gantry --help' for more information`);
 }
 
 function checkArguments(command: CommandDefinition, count: number): void {
@@ -91,11 +102,14 @@ async function runCommandLine(words: readonly string[]): Promise<number> {
     print('gantry version 0.1.0\n');
     return 0;
   }
-  if (global.args.length === 0 || global.flags.bool('help')) {
-    print(programHelp(program, COMMANDS));
+  const typed = global.args[0] === 'help' ? [...global.args.slice(1), '--help'] : global.args;
+  const isForProgram = typed.length === 0 || typed[0] === '--help' || global.flags.bool('help');
+  const help = isForProgram ? programHelp(program, COMMANDS) : groupHelpFor(COMMANDS, typed);
+  if (help !== undefined) {
+    print(help);
     return 0;
   }
-  const { command, words: rest } = chooseCommand(COMMANDS, global.args);
+  const { command, words: rest } = chooseCommand(COMMANDS, typed);
   let parsed: ReturnType<typeof parseFlags>;
   try {
     parsed = parseFlags(command, rest);
@@ -105,7 +119,7 @@ async function runCommandLine(words: readonly string[]): Promise<number> {
       `${error.message}\n\nUsage:  ${command.usage}\n\nRun 'gantry ${command.name} --help' for more information`,
     );
   }
-  if (parsed.flags.has('help')) {
+  if (parsed.flags.bool('help') && command.hasOwnHelp !== true) {
     print(commandHelp(command));
     return 0;
   }

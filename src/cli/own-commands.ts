@@ -5,8 +5,11 @@ import type { CommandTable, FlagDefinition } from './command-table.ts';
  * here as far as they are needed for what is new in them.
  */
 
-const FORMAT: FlagDefinition = { long: 'format', type: 'string' };
-const HELP: FlagDefinition = { long: 'help', type: 'bool' };
+const FORMAT: FlagDefinition = {
+  ...{ long: 'format', type: 'string', shown: 'json|TEMPLATE' },
+  words: "JSON, or what a template such as '{{json .}}' makes of it",
+};
+const HELP: FlagDefinition = { long: 'help', type: 'bool', words: 'Print this text' };
 
 export const OWN_COMMANDS: CommandTable = [
   {
@@ -15,7 +18,7 @@ export const OWN_COMMANDS: CommandTable = [
     usage: 'gantry image explain [OPTIONS] IMAGE',
     arguments: { minimum: 1, maximum: 1 },
     interspersed: true,
-    flags: [FORMAT, HELP, { long: 'no-trunc', type: 'bool' }],
+    flags: [FORMAT, HELP, { long: 'no-trunc', type: 'bool', words: 'Shorten nothing' }],
   },
   {
     name: 'image diff',
@@ -32,11 +35,12 @@ export const OWN_COMMANDS: CommandTable = [
     arguments: { minimum: 0, maximum: 0 },
     interspersed: true,
     flags: [
+      { long: 'all', short: 'a', type: 'bool', words: 'All that no container uses, not just dangling ones' },
+      { long: 'dry-run', type: 'bool', words: 'Show what would be removed' },
+      { long: 'filter', type: 'filter', words: 'Only these, such as until=24h' },
+      { long: 'force', short: 'f', type: 'bool', words: 'Do not ask' },
+      { ...FORMAT, words: `With --dry-run: ${FORMAT.words}` },
       HELP,
-      { long: 'all', short: 'a', type: 'bool' },
-      { long: 'dry-run', type: 'bool' },
-      { long: 'filter', type: 'filter' },
-      { long: 'force', short: 'f', type: 'bool' },
     ],
   },
   {
@@ -46,10 +50,12 @@ export const OWN_COMMANDS: CommandTable = [
     arguments: { minimum: 1, maximum: 1 },
     interspersed: true,
     flags: [
+      { long: 'all-tags', short: 'a', type: 'bool', words: 'Every tag of the repository' },
+      { ...FORMAT, words: `With --plan: ${FORMAT.words}` },
       HELP,
-      { long: 'plan', type: 'bool' },
-      { long: 'platform', type: 'string' },
-      { long: 'quiet', short: 'q', type: 'bool' },
+      { long: 'plan', type: 'bool', words: 'Show what would be fetched' },
+      { long: 'platform', type: 'string', words: 'Of an image for several platforms this one' },
+      { long: 'quiet', short: 'q', type: 'bool', words: 'Print only what was pulled' },
     ],
   },
   {
@@ -58,8 +64,10 @@ export const OWN_COMMANDS: CommandTable = [
     usage: 'gantry registry serve [OPTIONS]',
     arguments: { minimum: 0, maximum: 0 },
     interspersed: true,
+    hasOwnHelp: true,
     flags: [
-      HELP,
+      { long: 'help', short: 'h', type: 'bool' },
+      { long: 'version', short: 'v', type: 'bool' },
       { long: 'addr', type: 'string' },
       { long: 'auth', type: 'string' },
       { long: 'cache-size', type: 'string' },

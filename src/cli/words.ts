@@ -1,3 +1,11 @@
+/** Words that only stand before other commands. */
+export const GROUP_WORDS: Readonly<Record<string, string>> = {
+  container: 'Work with containers',
+  image: 'Work with images',
+  registry: 'Serve images to other machines',
+  system: 'See what the engine is and does',
+};
+
 /** What each command does, in our words. */
 export const WORDS: Readonly<Record<string, string>> = {
   attach: "Connect this terminal with a running container's streams",

@@ -135,3 +135,113 @@ test('version, info, help, and no daemon', { timeout: 60_000 }, async () => {
     [1, 'Cannot connect to the Docker daemon at unix:///nonexistent.sock. Is the docker daemon running?\n'],
   );
 });
+
+test('words that stand before other commands show these, and every command its flags', async () => {
+  const call = (...args: string[]): Promise<CommandResult> => run(GANTRY, args);
+  for (const group of ['image', 'container', 'registry', 'system']) {
+    const alone = await call(group);
+    assert.deepEqual([alone.exit, alone.stderr], [0, ''], group);
+    assert.match(alone.stdout, new RegExp(`^Usage:  gantry ${group} COMMAND\n\n.+\n\nCommands:\n  [a-z]+ `));
+    for (const asked of [
+      [group, '--help'],
+      [group, '-h'],
+      ['help', group],
+    ])
+      assert.deepEqual(await call(...asked), alone, asked.join(' '));
+  }
+  assert.match((await call('registry')).stdout, /\n {2}serve {3}Be a registry of images/);
+  assert.match(
+    (await call('image', '--help')).stdout,
+    /\n {2}explain .+\n(?:.+\n)* {2}ls .+\n(?:.+\n)* {2}prune /,
+  );
+  for (const asked of ['--help', '-h']) {
+    const { exit, stdout, stderr } = await call('registry', 'serve', asked);
+    assert.deepEqual([exit, stderr], [0, '']);
+    assert.match(stdout, /Usage: .*gantry registry serve \[OPTION/);
+    assert.match(stdout, /--cache-size SIZE/);
+  }
+  const version = await call('registry', 'serve', '--version');
+  assert.equal(version.exit, 0);
+  assert.match(version.stdout, /^gantry-registry version \d+\.\d+\.\d+\n$/);
+  assert.match((await call('attach', '--help')).stdout, /^Usage: {2}gantry attach /);
+  assert.match((await call('images', '-h')).stdout, /^Usage: {2}gantry images /);
+  assert.match((await call('help')).stdout, /^Usage: {2}gantry \[OPTIONS\] COMMAND\n/);
+});
+
+test('commands and forms that there are not are refused, on standard error', async () => {
+  const refused = async (exit: number, text: RegExp, ...args: string[]): Promise<void> => {
+    const result = await run(GANTRY, args);
+    assert.deepEqual([result.exit, result.stdout], [exit, ''], args.join(' '));
+    assert.match(result.stderr, text);
+  };
+  await refused(1, /^gantry: unknown command: gantry nosuch\n/, 'nosuch');
+  await refused(1, /^gantry: unknown command: gantry registry nosuch\n/, 'registry', 'nosuch');
+  await refused(125, /^unknown flag: --nosuch\n/, 'registry', '--nosuch');
+  const forms: string[][] = [
+    ['image', 'explain', 'x'],
+    ['image', 'diff', 'x', 'y'],
+  ];
+  forms.push(['pull', '--plan', 'x'], ['image', 'prune', '--dry-run']);
+  for (const words of forms) {
+    for (const form of ['yaml', 'table {{.Id}}'])
+      await refused(
+        125,
+        /^invalid argument ".+" for "--format" flag: must be json or /,
+        ...words,
+        '--format',
+        form,
+      );
+    await refused(125, /^template parsing error: /, ...words, '--format', '{{.Id');
+    assert.match(
+      (await run(GANTRY, [...words, '--help'])).stdout,
+      /--format json\|TEMPLATE {3}.*JSON, or what a/,
+    );
+  }
+  await refused(125, /^--format goes with --plan\n/, 'pull', '--format', 'json', 'x');
+  await refused(125, /^--format goes with --dry-run\n/, 'image', 'prune', '--format', 'json');
+  await refused(1, /^tag can't be used with --all-tags\/-a\n/, 'pull', '-a', 'x:1');
+});
+
+test('image explain, diff and a planned prune in every form', { timeout: 90_000 }, async () => {
+  await using daemon = await startDaemon();
+  const { call, must } = gantryFor(daemon);
+  await must('load', '-i', await imageArchive('busybox'));
+  await must('import', '-c', 'CMD ["true"]', await imageArchive('rootfs'), 'flat:1');
+  const id = await must('inspect', '-f', '{{.Id}}', 'busybox');
+  assert.equal(await must('image', 'explain', '--format', '{{.Id}}', 'busybox'), id);
+  const explained = await must('image', 'explain', '--format', 'json', 'busybox');
+  assert.equal(await must('image', 'explain', '--format', '{{json .}}', 'busybox'), explained);
+  assert.equal((JSON.parse(explained) as { Id: string }).Id, id);
+  assert.equal(await must('image', 'diff', '--format', '{{.Before.Id}}', 'busybox', 'flat:1'), id);
+  assert.match(
+    await must('image', 'diff', 'busybox', 'busybox'),
+    /\nNo difference in configuration or files\.$/,
+  );
+  const unknown = await call(['image', 'explain', '--format', '{{.Nope}}', 'busybox']);
+  assert.deepEqual([unknown.exit, unknown.stdout], [125, '']);
+
+  const names = [
+    'busybox:latest',
+    ...[1, 2, 3, 4, 5].map((n) => `registry.example/team/sub/app:version-${n}`),
+  ];
+  for (const name of names.slice(1)) await must('tag', 'busybox', name);
+  const plan = await must('image', 'prune', '--dry-run', '-a');
+  const lines = plan.split('\n');
+  assert.ok(
+    lines.every((line) => line.length <= 80),
+    plan,
+  );
+  for (const name of [...names, 'flat:1'])
+    assert.equal(lines.filter((line) => line.split(' ')[0] === name).length, 1, `${name} in\n${plan}`);
+  assert.equal(plan.split(id.slice('sha256:'.length, 'sha256:'.length + 12)).length, 2, plan);
+  const facts = JSON.parse(await must('image', 'prune', '--dry-run', '-a', '--format', 'json')) as {
+    Images: { Id: string; Names: string[] }[];
+    SpaceReclaimed: number;
+  };
+  assert.deepEqual(facts.Images.find((image) => image.Id === id)?.Names.toSorted(), names.toSorted());
+  assert.equal(
+    await must('image', 'prune', '--dry-run', '-a', '--format', '{{.SpaceReclaimed}}'),
+    String(facts.SpaceReclaimed),
+  );
+  assert.equal(await must('image', 'prune', '--dry-run'), 'Would reclaim: 0B');
+});

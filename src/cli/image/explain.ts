@@ -1,6 +1,12 @@
-import type { ConfigDifference, FileDifference, ImageExplanation } from '#api/gantry-images.ts';
+import type {
+  ConfigDifference,
+  FileDifference,
+  ImageDifference,
+  ImageExplanation,
+} from '#api/gantry-images.ts';
 import * as images from '#api/client/image.ts';
 import type { CliContext } from '../context.ts';
+import { compileFormat } from '../output/format.ts';
 import { renderTable } from '../output/table.ts';
 import { humanSize } from '../values.ts';
 
@@ -55,9 +61,10 @@ function explanationText(explanation: ImageExplanation, noTrunc: boolean): strin
 }
 
 export async function explainCommand({ client, flags, args, print }: CliContext): Promise<number> {
-  const explanation = await images.explain(client, args[0] ?? '');
-  if (flags.text('format') === 'json') print(`${JSON.stringify(explanation)}\n`);
-  else print(explanationText(explanation, flags.bool('no-trunc')));
+  const show = compileFormat(flags.text('format'), (explanation: ImageExplanation) =>
+    explanationText(explanation, flags.bool('no-trunc')),
+  );
+  print(show(await images.explain(client, args[0] ?? '')));
   return 0;
 }
 
@@ -69,17 +76,20 @@ function fileLine({ Kind, Path, Size }: FileDifference): string {
   return `${'CAD'.charAt(Kind)} ${Path}${Size === 0 ? '' : ` (${humanSize(Size)})`}\n`;
 }
 
+function differenceText({ Before, After, SharedLayers, Config, Files }: ImageDifference): string {
+  const files = Files ?? [];
+  const layers = `${SharedLayers} layer${SharedLayers === 1 ? '' : 's'} shared`;
+  return [
+    `${short(Before.Id)} (${humanSize(Before.Size)}) -> ${short(After.Id)} (${humanSize(After.Size)}), ${layers}\n`,
+    Config.length > 0 ? `Config:\n${Config.map(configLine).join('')}` : '',
+    ...files.map(fileLine),
+    Config.length === 0 && files.length === 0 ? 'No difference in configuration or files.\n' : '',
+  ].join('');
+}
+
 export async function imageDiffCommand({ client, flags, args, print }: CliContext): Promise<number> {
   const [before = '', after = ''] = args;
-  const difference = await images.diff(client, before, after);
-  if (flags.text('format') === 'json') {
-    print(`${JSON.stringify(difference)}\n`);
-    return 0;
-  }
-  const { Before, After, SharedLayers, Config, Files } = difference;
-  print(`${short(Before.Id)} (${humanSize(Before.Size)}) -> ${short(After.Id)} (${humanSize(After.Size)}), `);
-  print(`${SharedLayers} layer${SharedLayers === 1 ? '' : 's'} shared\n`);
-  if (Config.length > 0) print(`Config:\n${Config.map(configLine).join('')}`);
-  for (const file of Files ?? []) print(fileLine(file));
+  const show = compileFormat(flags.text('format'), differenceText);
+  print(show(await images.diff(client, before, after)));
   return 0;
 }

@@ -1,6 +1,9 @@
 import type { PullPlan } from '#api/gantry-images.ts';
 import * as images from '#api/client/image.ts';
+import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts';
 import { type CliContext, ExitWith } from '../context.ts';
+import { UsageError } from '../flags.ts';
+import { compileFormat } from '../output/format.ts';
 import { renderTable } from '../output/table.ts';
 import { humanSize } from '../values.ts';
 
@@ -24,18 +27,36 @@ function planText(plan: PullPlan): string {
   ].join('');
 }
 
-export async function pullCommand({ client, flags, args, print }: CliContext): Promise<number> {
-  const [reference = ''] = args;
-  const platform = flags.text('platform');
-  if (flags.bool('plan')) {
-    print(planText(await images.planPull(client, { reference, platform })));
-    return 0;
+async function planCommand({ client, flags, args, print }: CliContext): Promise<number> {
+  if (flags.bool('all-tags')) throw new UsageError('--all-tags does not go with --plan');
+  const show = compileFormat(flags.text('format'), planText);
+  const asked = { reference: args[0] ?? '', platform: flags.text('platform') };
+  print(show(await images.planPull(client, asked)));
+  return 0;
+}
+
+/** Without a tag `latest` is meant; the engine would bring every tag. */
+function pulledReference({ flags, args, print }: CliContext): Reference {
+  const given = parseReference(args[0] ?? '');
+  const isNameOnly = given.tag === null && given.digest === null;
+  if (flags.bool('all-tags')) {
+    if (!isNameOnly) throw new ExitWith(1, "tag can't be used with --all-tags/-a");
+    return given;
   }
-  for await (const line of images.pull(client, { fromImage: reference, platform })) {
+  if (isNameOnly && !flags.bool('quiet')) print('Using default tag: latest\n');
+  return withDefaultTag(given);
+}
+
+export async function pullCommand(context: CliContext): Promise<number> {
+  const { client, flags, print } = context;
+  if (flags.bool('plan')) return planCommand(context);
+  if (flags.has('format')) throw new UsageError('--format goes with --plan');
+  const fromImage = formatReference(pulledReference(context));
+  for await (const line of images.pull(client, { fromImage, platform: flags.text('platform') })) {
     if (line.error !== undefined) throw new ExitWith(1, line.error);
     if (flags.bool('quiet') || line.progressDetail?.total !== undefined) continue;
     print(`${line.id === undefined ? '' : `${line.id}: `}${line.status ?? ''}\n`);
   }
-  if (flags.bool('quiet')) print(`${reference}\n`);
+  print(`${fromImage}\n`);
   return 0;
 }
