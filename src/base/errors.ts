@@ -18,8 +18,12 @@ export type ErrorKind =
 
 export interface EngineErrorOptions {
   readonly cause?: unknown;
-  /** One sentence that says what to do. */
+  /** One sentence that says what to do. Default: the cause's. */
   readonly hint?: string;
+}
+
+function hintOf(cause: unknown): string | undefined {
+  return cause instanceof EngineError ? cause.hint : undefined;
 }
 
 /** An error that a client may see: `kind` decides the HTTP status, `message` is its text. */
@@ -31,7 +35,7 @@ export class EngineError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'EngineError';
     this.kind = kind;
-    this.hint = options.hint;
+    this.hint = options.hint ?? hintOf(options.cause);
   }
 }
 

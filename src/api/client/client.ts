@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { negotiateVersion } from '../version.ts';
 import { connect, parseEndpoint, type Endpoint, type TlsFiles } from './endpoint.ts';
-import { ApiError, ClientError } from './errors.ts';
+import { ApiError, ClientError, type ErrorAnswer } from './errors.ts';
 import { encodeHead, readBody, readResponseHead, SocketReader, type ResponseHead } from './wire.ts';
 
 export type QueryValue = string | number | boolean | readonly string[] | undefined;
@@ -69,15 +69,18 @@ async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The message of an error answer: `{"message": …}`, or plain text from old daemons and proxies. */
-function errorText(status: number, answer: string): string {
+/** An error answer: `{"message": …, "hint": …}`, or plain text from old daemons and proxies. */
+function errorAnswer(status: number, answer: string): ErrorAnswer {
   try {
     const parsed: unknown = JSON.parse(answer);
-    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed) return String(parsed.message);
+    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed) {
+      const hint = 'hint' in parsed ? { hint: String(parsed.hint) } : {};
+      return { message: String(parsed.message), ...hint };
+    }
   } catch {
     // Plain text: used as it is.
   }
-  return answer.trim() === '' ? `the daemon answered with status ${status}` : answer.trim();
+  return { message: answer.trim() === '' ? `the daemon answered with status ${status}` : answer.trim() };
 }
 
 /** A typed conversation with one daemon. The per-noun files beside this one know paths and bodies. */
@@ -163,7 +166,7 @@ export class EngineClient {
   async call(method: string, path: string, call: CallOptions = {}): Promise<ApiResponse> {
     const response = await this.raw(method, path, call);
     if (response.status < STATUS_ERROR) return response;
-    throw new ApiError(response.status, errorText(response.status, await readText(response.body)));
+    throw new ApiError(response.status, errorAnswer(response.status, await readText(response.body)));
   }
 
   async json<T>(method: string, path: string, call: CallOptions = {}): Promise<T> {
@@ -198,7 +201,7 @@ export class EngineClient {
     if (head.status !== STATUS_UPGRADED && head.status >= STATUS_ERROR) {
       const answer = await readText(readBody(reader, head, method));
       socket.destroy();
-      throw new ApiError(head.status, errorText(head.status, answer));
+      throw new ApiError(head.status, errorAnswer(head.status, answer));
     }
     return {
       status: head.status,

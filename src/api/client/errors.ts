@@ -22,12 +22,20 @@ function connectionText(host: string, cause: NodeJS.ErrnoException): string {
   return `error during connect: ${host}: ${cause.message}`;
 }
 
+/** What a daemon says of an error; `hint` says what to do, and only this engine's has it. */
+export interface ErrorAnswer {
+  readonly message: string;
+  readonly hint?: string;
+}
+
 /** The daemon answered with an error. `message` is its text. */
 export class ApiError extends ClientError {
   readonly status: number;
+  readonly hint: string | undefined;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, { message, hint }: ErrorAnswer) {
     super(message);
     this.status = status;
+    this.hint = hint;
   }
 }

@@ -13,7 +13,7 @@ export interface ProgressLine {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
   readonly aux?: unknown;
   readonly error?: string;
-  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+  readonly errorDetail?: { readonly code?: number; readonly message?: string; readonly hint?: string };
 }
 
 /** Slashes of a reference stay: they are part of the path. */

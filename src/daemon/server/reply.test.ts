@@ -62,3 +62,13 @@ test('the error is the last line of a stream that has begun', async () => {
   assert.equal(status, 200);
   assert.deepEqual(lines.at(-1), { errorDetail: { message: 'it is gone' }, error: 'it is gone' });
 });
+
+test('what to do stands beside the message, where clients that know nothing of it see no difference', async () => {
+  const error = new EngineError('notFound', 'it is gone', { hint: 'Pull it again.' });
+  const { lines } = await answered((progress) => {
+    progress.send({ status: 'Pulling' });
+    progress.fail(error);
+  });
+  const errorDetail = { message: 'it is gone', hint: 'Pull it again.' };
+  assert.deepEqual(lines.at(-1), { errorDetail, error: 'it is gone' });
+});

@@ -1,19 +1,33 @@
 import type { ServerResponse } from 'node:http';
-import { EngineError, errorMessage } from '#base/errors.ts';
+import { EngineError, errorMessage, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import { NO_CONTENT, OK, statusOf } from './http-status.ts';
 
 export const JSON_TYPE = 'application/json';
 
+export interface ReplyOptions {
+  /** Of every answer. */
+  readonly headers?: readonly (readonly [string, string])[];
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** `message` is what clients know; `hint`, where there is one, is ours: one sentence that says what to do. */
+function errorBody(error: unknown): { readonly message: string; readonly hint?: string } {
+  const hint = isEngineError(error) ? error.hint : undefined;
+  return { message: errorMessage(error), ...(hint !== undefined && { hint }) };
+}
+
 /** Writes answers: whole ones, and streams that go on until the client leaves. */
 export class Reply {
   readonly #response: ServerResponse;
   readonly #headers: Map<string, string>;
+  /** Told of errors that travel in the middle of an answer. */
+  readonly onFailure: (error: unknown) => void;
 
-  /** `headers`: of every answer. */
-  constructor(response: ServerResponse, headers: readonly (readonly [string, string])[] = []) {
+  constructor(response: ServerResponse, options: ReplyOptions = {}) {
     this.#response = response;
-    this.#headers = new Map(headers);
+    this.#headers = new Map(options.headers);
+    this.onFailure = options.onFailure ?? (() => undefined);
   }
 
   get isStarted(): boolean {
@@ -48,7 +62,7 @@ export class Reply {
   error(error: unknown): void {
     const status = statusOf(error);
     if (status === 304) return this.empty(status);
-    this.json(status, { message: errorMessage(error) });
+    this.json(status, errorBody(error));
   }
 
   /** Sends status and headers now; the body follows in chunks. */
@@ -138,8 +152,9 @@ export class ProgressStream {
   /** An error after the first line travels as a line; `always` also before it. */
   fail(error: unknown, always = false): void {
     if (!this.#reply.isStarted && !always) throw error;
-    const message = errorMessage(error);
-    this.send({ errorDetail: { message }, error: message });
+    this.#reply.onFailure(error);
+    const errorDetail = errorBody(error);
+    this.send({ errorDetail, error: errorDetail.message });
     this.end();
   }
 

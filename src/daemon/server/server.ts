@@ -8,7 +8,7 @@ import {
 import type { ServerOptions as TlsOptions } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { errorMessage } from '#base/errors.ts';
+import { errorMessage, isEngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
 import { pageNotFound } from '#api/messages.ts';
@@ -94,7 +94,8 @@ export class ApiServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse, transport: Transport): Promise<void> {
     if (!this.#isNext(request, response)) return void request.socket.destroy();
-    const reply = new Reply(response, this.#headers);
+    const onFailure = (error: unknown): void => this.#report(request, error);
+    const reply = new Reply(response, { headers: this.#headers, onFailure });
     response.on('error', () => undefined);
     try {
       await this.#dispatch({ request, response, upgrade: null }, reply, transport);
@@ -108,7 +109,7 @@ export class ApiServer {
 
   /** Requests with `Upgrade`: those that do not hijack are answered as if it had not been there. */
   async #upgrade(parts: UpgradeParts, transport: Transport): Promise<void> {
-    const reply = new Reply(responseFor(parts), this.#headers);
+    const reply = new Reply(responseFor(parts), { headers: this.#headers });
     parts.socket.on('error', () => undefined);
     try {
       await this.#dispatch({ request: parts.request, response: null, upgrade: parts }, reply, transport);
@@ -147,8 +148,9 @@ export class ApiServer {
     const what = { method: request.method ?? '', path: request.url ?? '' };
     const { log } = this.#options;
     if (request.socket?.destroyed ?? true) return log.debug('the client left before its answer', what);
-    const fields = { ...what, status, error: errorMessage(error) };
-    if (status < INTERNAL) log.debug('request refused', fields);
+    const hint = isEngineError(error) ? error.hint : undefined;
+    const fields = { ...what, status, error: errorMessage(error), ...(hint !== undefined && { hint }) };
+    if (status < INTERNAL) log[hint === undefined ? 'debug' : 'info']('request refused', fields);
     else log.error('request failed', { ...fields, ...stackOf(error) });
   }
 }

@@ -161,6 +161,12 @@ function hintOf(reason: string): string | undefined {
     return 'If this registry has no TLS, name it in insecure-registries.';
   if (reason.includes('unknown authority'))
     return 'Put its CA into certs.d/<host>/ca.crt, or name it in insecure-registries.';
+  if (reason.includes('certificate has expired'))
+    return 'The registry needs a new certificate, unless the clock of this host is wrong.';
+  if (/certificate is (?:not )?valid for/.test(reason))
+    return 'The registry has a certificate for other names: use one of these, or ask for another certificate.';
+  if (reason.includes('connection refused'))
+    return 'Nobody listens there: check the name and the port, and whether the registry runs.';
   if (/no such host|lookup .*: i\/o timeout/.test(reason))
     return 'Check the name, and the resolver of this host.';
   return undefined;
