@@ -1,4 +1,5 @@
 import type { EngineClient } from '#api/client/client.ts';
+import { ApiError } from '#api/client/errors.ts';
 import type { CommandDefinition } from './command-table.ts';
 import type { FlagValues } from './flags.ts';
 
@@ -26,6 +27,11 @@ export class ExitWith extends Error {
   }
 }
 
+/** What went wrong, and below it what to do, where the daemon says so. */
+export function withHint(message: string, hint: string | undefined): string {
+  return hint === undefined ? message : `${message}\n${hint}`;
+}
+
 /** Applies a verb to each argument; failures are printed and the others go on, as the reference does. */
 export async function forEachArgument(
   context: CliContext,
@@ -38,9 +44,9 @@ export async function forEachArgument(
       if (line !== undefined) context.print(`${line}\n`);
     } catch (error) {
       failed = true;
-      context.complain(
-        `Error response from daemon: ${error instanceof Error ? error.message : String(error)}\n`,
-      );
+      const text = error instanceof Error ? error.message : String(error);
+      const hint = error instanceof ApiError ? error.hint : undefined;
+      context.complain(`Error response from daemon: ${withHint(text, hint)}\n`);
     }
   }
   return failed ? 1 : 0;

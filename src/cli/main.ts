@@ -4,7 +4,7 @@ import { EngineClient } from '#api/client/client.ts';
 import { DEFAULT_HOST, tlsFilesBelow, type TlsFiles } from '#api/client/endpoint.ts';
 import { ApiError, ConnectionError } from '#api/client/errors.ts';
 import type { CommandDefinition, CommandTable } from './command-table.ts';
-import { ExitWith } from './context.ts';
+import { ExitWith, withHint } from './context.ts';
 import { type FlagValues, parseFlags, UsageError } from './flags.ts';
 import { COMMANDS as REFERENCE_COMMANDS } from './generated/table.ts';
 import { groupHelpFor } from './groups.ts';
@@ -152,7 +152,7 @@ function report(error: unknown): number {
     say(error.message);
     return USAGE_EXIT;
   }
-  if (error instanceof ApiError) say(`Error response from daemon: ${error.message}`);
+  if (error instanceof ApiError) say(`Error response from daemon: ${withHint(error.message, error.hint)}`);
   else if (error instanceof ConnectionError) say(error.message);
   else say(error instanceof Error ? error.message : String(error));
   return error instanceof ConnectionError && ['run'].includes(process.argv[2] ?? '') ? USAGE_EXIT : 1;

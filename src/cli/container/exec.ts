@@ -1,7 +1,7 @@
 import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
 import * as execs from '#api/client/exec.ts';
-import { type CliContext, ExitWith } from '../context.ts';
+import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { exitCodeOf } from './run.ts';
 import { runSession } from './stream.ts';
 
@@ -46,6 +46,9 @@ export async function execCommand(context: CliContext): Promise<number> {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const code = exitCodeOf(error.message);
-    throw new ExitWith(code === 125 ? 1 : code, `Error response from daemon: ${error.message}`);
+    throw new ExitWith(
+      code === 125 ? 1 : code,
+      `Error response from daemon: ${withHint(error.message, error.hint)}`,
+    );
   }
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
-import { type CliContext, ExitWith } from '../context.ts';
+import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { UsageError } from '../flags.ts';
 import { attachSession } from './attached-session.ts';
 import { createRequest } from './create-body.ts';
@@ -9,6 +9,7 @@ import { exitStatus } from './exit-status.ts';
 import { forwardSignals } from './signals.ts';
 
 const PULL_POLICIES = ['always', 'missing', 'never'];
+const NOT_FOUND = 404;
 const HELP = "\n\nRun 'gantry run --help' for more information";
 
 /**
@@ -27,18 +28,46 @@ export function exitCodeOf(message: string): number {
   return 125;
 }
 
-async function create(context: CliContext): Promise<string> {
-  const { flags, args, environment } = context;
-  const policy = flags.text('pull') || 'missing';
+type Created = Awaited<ReturnType<typeof containers.create>>;
+
+/** Of an image that is not here; what else may be missing has other texts. */
+function isImageMissing(error: unknown): boolean {
+  return error instanceof ApiError && error.status === NOT_FOUND && error.message.startsWith('No such image');
+}
+
+/** Brings the image as `--pull` has it: before, never, or when the engine does not know it. */
+async function createWith(context: CliContext, create: () => Promise<Created>): Promise<Created> {
+  const { client, flags, args, complain } = context;
+  const policy = flags.text('pull');
   if (!PULL_POLICIES.includes(policy)) {
     throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
   }
+  const say = flags.bool('quiet') ? () => undefined : complain;
+  const bring = async (): Promise<void> => {
+    const reference = withDefaultTag(parseReference(args[0] ?? ''));
+    if (policy === 'missing') say(`Unable to find image '${familiarReference(reference)}' locally\n`);
+    await pullImage(client, { reference, platform: flags.text('platform'), say });
+  };
+  if (policy === 'always') await bring();
+  try {
+    return await create();
+  } catch (error) {
+    if (policy !== 'missing' || !isImageMissing(error)) throw error;
+  }
+  await bring();
+  return create();
+}
+
+async function create(context: CliContext): Promise<string> {
+  const { flags, args, environment } = context;
   const [image = '', ...command] = args;
   const request = createRequest({ flags, image, command, environment });
-  const answer = await containers.create(context.client, request.body, {
-    ...(request.name !== '' && { name: request.name }),
-    ...(request.platform !== '' && { platform: request.platform }),
-  });
+  const answer = await createWith(context, () =>
+    containers.create(context.client, request.body, {
+      ...(request.name !== '' && { name: request.name }),
+      ...(request.platform !== '' && { platform: request.platform }),
+    }),
+  );
   for (const warning of answer.Warnings ?? []) context.complain(`WARNING: ${warning}\n`);
   if (flags.has('cidfile')) writeFileSync(flags.text('cidfile'), answer.Id, { flag: 'wx' });
   return answer.Id;
@@ -90,9 +119,10 @@ export async function runCommand(context: CliContext): Promise<number> {
     if (error instanceof ApiError)
       throw new ExitWith(
         exitCodeOf(error.message),
-        `gantry: Error response from daemon: ${error.message}${HELP}`,
+        `gantry: Error response from daemon: ${withHint(error.message, error.hint)}${HELP}`,
       );
-    if (error instanceof UsageError) throw new ExitWith(125, `gantry: ${error.message}${HELP}`);
+    if (error instanceof UsageError || error instanceof PullError)
+      throw new ExitWith(125, `gantry: ${error.message}${HELP}`);
     throw error;
   }
 }

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import type { ProgressLine } from '#api/client/image.ts';
 import * as images from '#api/client/image.ts';
-import { type CliContext, ExitWith } from '../context.ts';
+import { type CliContext, ExitWith, withHint } from '../context.ts';
 
 /** Prints what the engine says on the way; an error line ends the command. */
 async function printProgress(context: CliContext, lines: AsyncIterable<ProgressLine>): Promise<void> {
   for await (const line of lines) {
-    if (line.error !== undefined) throw new ExitWith(1, line.error);
+    if (line.error !== undefined) throw new ExitWith(1, withHint(line.error, line.errorDetail?.hint));
     if (line.stream !== undefined) context.print(line.stream);
     else if (line.status !== undefined && line.progressDetail === undefined)
       context.print(`${line.status}\n`);

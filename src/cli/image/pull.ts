@@ -1,7 +1,8 @@
 import type { PullPlan } from '#api/gantry-images.ts';
+import type { EngineClient } from '#api/client/client.ts';
 import * as images from '#api/client/image.ts';
 import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts';
-import { type CliContext, ExitWith } from '../context.ts';
+import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { UsageError } from '../flags.ts';
 import { compileFormat } from '../output/format.ts';
 import { renderTable } from '../output/table.ts';
@@ -47,16 +48,33 @@ function pulledReference({ flags, args, print }: CliContext): Reference {
   return withDefaultTag(given);
 }
 
+/** The registry's or the engine's reason, which comes after the answer has begun. */
+export class PullError extends Error {}
+
+export interface WantedImage {
+  /** With tag or digest, or else every tag is brought. */
+  readonly reference: Reference;
+  readonly platform: string;
+  readonly say: (text: string) => void;
+}
+
+/** Errors: `PullError`, `ApiError`. */
+export async function pullImage(client: EngineClient, wanted: WantedImage): Promise<void> {
+  const { reference, platform, say } = wanted;
+  for await (const line of images.pull(client, { fromImage: formatReference(reference), platform })) {
+    if (line.error !== undefined) throw new PullError(line.error);
+    if (line.progressDetail?.total !== undefined) continue;
+    say(`${line.id === undefined ? '' : `${line.id}: `}${line.status ?? ''}\n`);
+  }
+}
+
 export async function pullCommand(context: CliContext): Promise<number> {
   const { client, flags, print } = context;
   if (flags.bool('plan')) return planCommand(context);
   if (flags.has('format')) throw new UsageError('--format goes with --plan');
-  const fromImage = formatReference(pulledReference(context));
-  for await (const line of images.pull(client, { fromImage, platform: flags.text('platform') })) {
-    if (line.error !== undefined) throw new ExitWith(1, line.error);
-    if (flags.bool('quiet') || line.progressDetail?.total !== undefined) continue;
-    print(`${line.id === undefined ? '' : `${line.id}: `}${line.status ?? ''}\n`);
-  }
-  print(`${fromImage}\n`);
+  const reference = pulledReference(context);
+  const say = flags.bool('quiet') ? () => undefined : print;
+  await pullImage(client, { reference, platform: flags.text('platform'), say });
+  print(`${formatReference(reference)}\n`);
   return 0;
 }
