@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
+import { familiarReference, parseReference, withDefaultTag } from '#oci/reference.ts';
 import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { UsageError } from '../flags.ts';
+import { PullError, pullImage } from '../image/pull.ts';
 import { attachSession } from './attached-session.ts';
 import { createRequest } from './create-body.ts';
 import { exitStatus } from './exit-status.ts';

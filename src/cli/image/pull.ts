@@ -62,7 +62,7 @@ export interface WantedImage {
 export async function pullImage(client: EngineClient, wanted: WantedImage): Promise<void> {
   const { reference, platform, say } = wanted;
   for await (const line of images.pull(client, { fromImage: formatReference(reference), platform })) {
-    if (line.error !== undefined) throw new PullError(line.error);
+    if (line.error !== undefined) throw new PullError(withHint(line.error, line.errorDetail?.hint));
     if (line.progressDetail?.total !== undefined) continue;
     say(`${line.id === undefined ? '' : `${line.id}: `}${line.status ?? ''}\n`);
   }
