@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
-import { familiarReference, parseReference, withDefaultTag } from '#oci/reference.ts';
+import { isEngineError } from '#base/errors.ts';
+import { familiarReference, parseAnyReference, withDefaultTag } from '#oci/reference.ts';
 import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { UsageError } from '../flags.ts';
 import { PullError, pullImage } from '../image/pull.ts';
@@ -45,8 +46,11 @@ async function createWith(context: CliContext, create: () => Promise<Created>): 
     throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
   }
   const say = flags.bool('quiet') ? () => undefined : complain;
+  const asked = parseAnyReference(args[0] ?? '');
+  // No registry is asked for an image by its id.
+  if (asked.kind === 'digest') return create();
+  const reference = withDefaultTag(asked.reference);
   const bring = async (): Promise<void> => {
-    const reference = withDefaultTag(parseReference(args[0] ?? ''));
     if (policy === 'missing') say(`Unable to find image '${familiarReference(reference)}' locally\n`);
     await pullImage(client, { reference, platform: flags.text('platform'), say });
   };
@@ -123,7 +127,7 @@ export async function runCommand(context: CliContext): Promise<number> {
         exitCodeOf(error.message),
         `gantry: Error response from daemon: ${withHint(error.message, error.hint)}${HELP}`,
       );
-    if (error instanceof UsageError || error instanceof PullError)
+    if (error instanceof UsageError || error instanceof PullError || isEngineError(error))
       throw new ExitWith(125, `gantry: ${error.message}${HELP}`);
     throw error;
   }

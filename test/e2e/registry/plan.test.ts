@@ -84,3 +84,40 @@ registryTest(
     assert.match(plan, /\n127\.0\.0\.1:5000\/team\/one:v2\n/);
   },
 );
+
+registryTest(
+  'a container whose image is not here: pulled, never, or always',
+  {
+    hosts: HOSTS,
+    tls: 'none',
+    images: [{ repository: 'team/one', tags: ['latest'], layers: smallLayers('1') }],
+  },
+  async ({ daemon }) => {
+    const env = { ...daemon.clientEnv(), GANTRY_HOST: daemon.host };
+    const create = (...args: string[]) => run(GANTRY, ['create', ...args], { env });
+    const image = `${HOST}/team/one`;
+    const never = await create('--pull', 'never', image, 'sh');
+    assert.deepEqual([never.exit, never.stdout], [1, '']);
+    assert.match(never.stderr, /No such image: 127\.0\.0\.1:5000\/team\/one:latest\n$/);
+    const pulled = await create(image, 'sh');
+    assert.equal(pulled.exit, 0, pulled.stderr);
+    assert.match(pulled.stdout, /^[0-9a-f]{64}\n$/);
+    assert.ok(pulled.stderr.startsWith(`Unable to find image '${image}:latest' locally\n`), pulled.stderr);
+    assert.match(pulled.stderr, /\nStatus: Downloaded newer image for /);
+    const again = await create(image, 'sh');
+    assert.deepEqual([again.exit, again.stderr], [0, '']);
+    const always = await create('--pull', 'always', image, 'sh');
+    assert.equal(always.exit, 0);
+    assert.match(always.stderr, /^latest: Pulling from team\/one\n(?:.*\n)*Status: Image is up to date for /);
+    const id = await daemon.mustDocker(['images', '-q', '--no-trunc']);
+    await daemon.mustDocker(['rmi', '-f', id]);
+    const byId = await create(id, 'sh');
+    assert.deepEqual([byId.exit, byId.stderr], [1, `Error response from daemon: No such image: ${id}\n`]);
+    const bad = await run(GANTRY, ['run', 'UPPER'], { env });
+    assert.equal(bad.exit, 125);
+    assert.match(bad.stderr, /^gantry: invalid reference format: repository name .+ must be lowercase\n/);
+    const none = await run(GANTRY, ['run', `${HOST}/team/none`], { env });
+    assert.deepEqual([none.exit, none.stdout], [125, '']);
+    assert.match(none.stderr, /\ngantry: .*team\/none.*\n/);
+  },
+);
