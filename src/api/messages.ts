@@ -186,9 +186,17 @@ export const remotePlugin = (mediaType: string): string =>
 export const manifestWithoutType = (): string => 'missing or empty Content-Type header';
 export const expectedIndex = (): string => 'index: expected index but found manifest';
 export const expectedManifest = (): string => 'ocimanifest: expected manifest but found index';
+/** The media types of the two formats differ in whether a document must name its own. */
+export const otherMediaType = (wanted: string, stated: string): string => {
+  const isOci = wanted.startsWith('application/vnd.oci.');
+  const kind = !/\.(?:list|index)\./.test(wanted) ? 'manifest' : isOci ? 'image index' : 'manifest list';
+  return `${isOci ? 'if present, ' : ''}mediaType in ${kind} should be '${wanted}' not '${stated}'`;
+};
 export const configVerificationFailed = (digest: string): string =>
   `image config verification failed for digest ${digest}`;
 export const layersMismatch = (): string => "layers from manifest don't match image configuration";
+export const noRootfsInPulled = (): string => 'invalid rootfs in image configuration';
+export const noRootfsInLoaded = (): string => 'invalid image JSON, no RootFS key';
 export const foreignSystem = (os: string): string =>
   `image operating system "${os}" cannot be used on this platform: operating system is not supported`;
 export const registerLayerFailed = (why: string): string => `failed to register layer: ${why}`;

@@ -28,6 +28,7 @@ const DEEPEST = 1000;
 
 function shown(char: string): string {
   if (char === "'") return `'\\''`;
+  if (char === '\ufeff') return `'\\ufeff'`;
   return char < ' ' ? `'\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}'` : `'${char}'`;
 }
 
@@ -148,6 +149,20 @@ export function scanJson(text: string): JsonScan {
     if (error instanceof Mistake) return { error: error.message, end: error.at };
     throw error;
   }
+}
+
+/** Of one value and nothing else; null: it is well-formed. */
+export function jsonMistake(text: string): string | null {
+  const { error, end } = scanJson(text);
+  if (error !== null) return error.endsWith('EOF') ? 'unexpected end of JSON input' : error;
+  const after = /[^ \t\n\r]/.exec(text.slice(end))?.[0];
+  return after === undefined ? null : `invalid character ${shown(after)} after top-level value`;
+}
+
+/** Of the first value of a stream: what ends before it is complete ends unexpectedly. */
+export function firstJson(text: string): JsonScan {
+  const scan = scanJson(text);
+  return scan.error === null || /[^ \t\n\r]/.test(text) ? scan : { ...scan, error: 'EOF' };
 }
 
 /** Line and column, both from 1. */

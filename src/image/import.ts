@@ -1,4 +1,3 @@
-import { EngineError } from '#base/errors.ts';
 import { giveBack } from '#base/give-back.ts';
 import type { Digest } from '#oci/digest.ts';
 import { EMPTY_DEFAULTS } from '#oci/image-config.ts';
@@ -37,20 +36,15 @@ export async function importTar(
   const platform = options.platform ?? hostPlatform();
   const { storage } = deps;
   return withLease(deps, async (lease) => {
-    let sizeBytes = 0;
-    const { arrived } = await receiveLayer(
-      counted(source, (bytes) => (sizeBytes += bytes)),
-      {
-        storage,
-        lease,
-        digest: null,
-        signal: new AbortController().signal,
-        ...(options.onReceived !== undefined && { onProgress: options.onReceived }),
-      },
-    );
+    const { arrived } = await receiveLayer(givenBack(source), {
+      storage,
+      lease,
+      digest: null,
+      signal: new AbortController().signal,
+      ...(options.onReceived !== undefined && { onProgress: options.onReceived }),
+    });
     const { blob, unpacked } = await arrived;
     try {
-      if (sizeBytes === 0) throw new EngineError('invalidArgument', 'unexpected EOF');
       const created = nowText(deps);
       const asked = options.message ?? '';
       const comment = asked === '' ? `Imported from ${options.from ?? '-'}` : asked;
@@ -74,12 +68,8 @@ export async function importTar(
   });
 }
 
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  count: (bytes: number) => void,
-): AsyncGenerator<Uint8Array> {
+async function* givenBack(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
-    count(chunk.length);
     yield chunk;
     giveBack(chunk);
   }

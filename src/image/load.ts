@@ -2,9 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { checkJsonWeight } from '#base/json-weight.ts';
 import { LIMITS } from '#base/limits.ts';
+import { noRootfsInLoaded } from '#api/messages.ts';
 import { chainIds } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
-import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
+import { parseNewImageConfig, type ImageConfig, type NewConfigTexts } from '#oci/image-config.ts';
 import { platformMatches } from '#oci/platform.ts';
 import { familiarReference, type Reference } from '#oci/reference.ts';
 import type { ArchiveIndex, ArchiveLayer } from './archive/archive-index.ts';
@@ -21,6 +22,12 @@ import { nowText } from './tag.ts';
 
 /** At most so often, but for the last line of a layer. */
 const INTERVAL_MS = 100;
+
+const CONFIG_TEXTS: NewConfigTexts = {
+  noRootfs: noRootfsInLoaded(),
+  badDiffId: (layer, text, problem) =>
+    `invalid diffID for layer ${layer}: ${JSON.stringify(text)}: ${problem}`,
+};
 
 /** Lines about layers on their way, by what the archive calls them. */
 function arrivals({ quiet, onProgress }: LoadOptions): Pick<ReadArchiveOptions, 'onProgress'> {
@@ -69,7 +76,7 @@ async function wanted(index: ArchiveIndex, options: LoadOptions): Promise<readon
     // A config may take a while: others have their turn between two.
     await setImmediate();
     await checkJsonWeight(image.config, 'image config');
-    const config = parseImageConfig(image.config);
+    const config = parseNewImageConfig(image.config, CONFIG_TEXTS);
     if (checkPlatform(config, options)) images.push({ ...image, diffIds: config.diffIds });
   }
   return images;

@@ -8,6 +8,7 @@ import {
   withDefaultTag,
   type Reference,
 } from '#oci/reference.ts';
+import { BadDigest } from '#oci/manifest.ts';
 import type { Repository } from '#registry/client.ts';
 import type { Lease } from '#storage/lease.ts';
 import type { ImageDeps } from './deps.ts';
@@ -81,6 +82,7 @@ async function pullOne(pull: Pull, reference: Reference): Promise<Pulled> {
   const id = reference.digest === null ? (reference.tag ?? '') : familiarReference(reference);
   const begin = (): void => onProgress({ status: `Pulling from ${reference.path}`, id });
   const root = await resolveRoot(source, reference).catch((error: unknown) => {
+    if (error instanceof BadDigest) begin();
     if (!isOtherManifest(error)) throw error;
     begin();
     throw new EngineError('invalidArgument', error.reason, { cause: error });

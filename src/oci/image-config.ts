@@ -1,8 +1,10 @@
 import { EngineError } from '#base/errors.ts';
-import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '#base/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '#base/json.ts';
 import { LIMITS } from '#base/limits.ts';
 import { malformed, property, stringMap, textProperty } from './descriptor.ts';
-import { parseDigest, type Digest } from './digest.ts';
+import { digestProblem, isDigest, parseDigest, type Digest } from './digest.ts';
+import { imageShape } from './document-shapes.ts';
+import { memberValues, readJson, readShaped } from './go-json.ts';
 
 /** Times in nanoseconds, as Go writes durations. */
 export interface Healthcheck {
@@ -175,11 +177,43 @@ function parseDiffIds(rootfs: JsonValue | undefined): Digest[] {
  * Unknown members are ignored; wrong types of known ones are refused. Errors: `invalidArgument`, `tooLarge`.
  */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
+  checkSize(bytes);
+  const value = readJson(bytes, { what: WHAT });
+  if (!isJsonObject(value)) throw malformed(WHAT, 'not a JSON object');
+  return configOf(value);
+}
+
+export interface NewConfigTexts {
+  readonly noRootfs: string;
+  readonly badDiffId: (layer: number, text: string, problem: string) => string;
+}
+
+/**
+ * Of an image that is not here yet: every member that the reference knows has its type, and there are layers
+ * to speak of. Errors: `JsonMistake`, `invalidArgument`, `tooLarge`.
+ */
+export function parseNewImageConfig(bytes: Uint8Array, texts: NewConfigTexts): ImageConfig {
+  checkSize(bytes);
+  const value = memberValues(readShaped(bytes, { what: WHAT, shape: imageShape }));
+  const rootfs = property(value, 'rootfs');
+  if (!isJsonObject(rootfs)) throw new EngineError('invalidArgument', texts.noRootfs);
+  const diffIds = property(rootfs, 'diff_ids');
+  for (const [i, id] of Array.isArray(diffIds) ? diffIds.entries() : [])
+    if (!isDigest(id))
+      throw new EngineError(
+        'invalidArgument',
+        texts.badDiffId(i, typeof id === 'string' ? id : '', digestProblem(id)),
+      );
+  return configOf(value);
+}
+
+function checkSize(bytes: Uint8Array): void {
   if (bytes.length > LIMITS.imageConfigBytes) {
     throw new EngineError('tooLarge', `image config is larger than ${LIMITS.imageConfigBytes} bytes`);
   }
-  const value = parseJson(new TextDecoder().decode(bytes), WHAT);
-  if (!isJsonObject(value)) throw malformed(WHAT, 'not a JSON object');
+}
+
+function configOf(value: JsonObject): ImageConfig {
   const created = textProperty(value, 'created') ?? '';
   return {
     created: created === '' || Number.isNaN(Date.parse(created)) ? null : created,

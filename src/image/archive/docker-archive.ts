@@ -1,6 +1,8 @@
 import { EngineError } from '#base/errors.ts';
-import { isJsonObject, parseJson, type JsonValue } from '#base/json.ts';
+import { isJsonObject, type JsonValue } from '#base/json.ts';
 import { LIMITS } from '#base/limits.ts';
+import { archiveListShape } from '#oci/document-shapes.ts';
+import { readShaped } from '#oci/go-json.ts';
 import type { Reference } from '#oci/reference.ts';
 import { parseReference } from '#oci/reference.ts';
 import type { ArchiveIndex, ArchiveLayer } from './archive-index.ts';
@@ -44,7 +46,9 @@ export function checkImageCount(count: number): void {
  */
 export function readDockerArchive(index: ArchiveIndex): OfferedImage[] {
   const bytes = index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
-  const manifest = parseJson(bytes.toString('utf8'), DOCKER_MANIFEST);
+  const reading = { what: DOCKER_MANIFEST, isStream: true, shape: archiveListShape };
+  const manifest = readShaped(bytes, reading);
+  if (manifest === null) throw invalid('invalid manifest, manifest cannot be null (but can be [])');
   if (!Array.isArray(manifest)) throw invalid('invalid manifest: it is not a list');
   checkImageCount(manifest.length);
   const images = new Map<Buffer, OfferedImage & { readonly names: Reference[] }>();

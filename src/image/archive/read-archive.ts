@@ -79,6 +79,11 @@ export class ArchiveReader {
     const pieces = content[Symbol.asyncIterator]();
     const head = await readHead(pieces);
     const isSmall = sizeBytes <= LIMITS.imageConfigBytes;
+    if (sizeBytes === 0 && mayBeLayer(path)) {
+      // Nothing is a tree without files as well as a document without text.
+      this.#index.addDocument(path, Buffer.alloc(0));
+      return this.#takeLayer(path, { digest, sizeBytes, content: rest(head, pieces) });
+    }
     if (isSmall && (isNamedDocument(path) || !looksLikeLayer(head))) {
       await this.#takeDocument(path, { digest, sizeBytes, content: rest(head, pieces) });
     } else if (digest === null || !(await this.#isKnown(path, digest))) {
@@ -171,6 +176,10 @@ async function readHead(pieces: AsyncIterator<Buffer>): Promise<Buffer> {
 async function* rest(head: Buffer, pieces: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   if (head.length > 0) yield head;
   for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;
+}
+
+function mayBeLayer(path: string): boolean {
+  return BLOB_PATH.test(path) || path.endsWith('.tar');
 }
 
 function isNamedDocument(path: string): boolean {

@@ -8,7 +8,11 @@ import { checkImageManifest, parseSaying, readDocument } from './documents.ts';
 
 const descriptor = (mediaType: string) => ({ mediaType, digest: digestOf('x'), size: 1 });
 const manifest = {
-  ...{ schemaVersion: 2, config: descriptor(MEDIA_TYPES.dockerConfig) },
+  ...{
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.dockerManifest,
+    config: descriptor(MEDIA_TYPES.dockerConfig),
+  },
   layers: [descriptor(MEDIA_TYPES.dockerLayer)],
 };
 const index = { schemaVersion: 2, manifests: [] };
@@ -21,6 +25,11 @@ function read(mediaType: string, body: unknown): ReturnType<typeof readDocument>
 const REFUSED = [
   ['', manifest, 'missing or empty Content-Type header'],
   ['text/plain', manifest, 'unsupported media type text/plain'],
+  [
+    'text/html',
+    '<html>',
+    "error unmarshalling content: invalid character '<' looking for beginning of value",
+  ],
   [MEDIA_TYPES.ociIndex, manifest, 'index: expected index but found manifest'],
   [MEDIA_TYPES.ociManifest, index, 'ocimanifest: expected manifest but found index'],
   [MEDIA_TYPES.dockerManifest, { ...manifest, ...index }, /both a manifest and an index/],

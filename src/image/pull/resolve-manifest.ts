@@ -1,9 +1,9 @@
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
-import { foreignSystem, layersMismatch } from '#api/messages.ts';
+import { foreignSystem, layersMismatch, noRootfsInPulled } from '#api/messages.ts';
 import { chainIds, type ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
-import { parseImageConfig, type ImageConfig } from '#oci/image-config.ts';
+import { parseNewImageConfig, type ImageConfig } from '#oci/image-config.ts';
 import type { ImageIndex, Manifest } from '#oci/manifest.ts';
 import type { Platform } from '#oci/platform.ts';
 import type { Reference } from '#oci/reference.ts';
@@ -102,7 +102,9 @@ export async function resolveImageIn(
   const manifest = await resolveManifest(source, root, platform);
   checkImageManifest(manifest.content);
   const configBytes = await fetchConfig(source, manifest.content);
-  const config = await parseSaying(configBytes, parseImageConfig);
+  const config = await parseSaying(configBytes, (bytes) =>
+    parseNewImageConfig(bytes, { noRootfs: noRootfsInPulled(), badDiffId: layersMismatch }),
+  );
   if (config.os !== '' && config.os !== 'linux')
     throw new EngineError('invalidArgument', foreignSystem(config.os));
   if (config.diffIds.length !== manifest.content.layers.length)

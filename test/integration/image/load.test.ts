@@ -121,7 +121,7 @@ test('broken archives are refused and leave nothing', async (t) => {
   await refused(fix.load(endless), 'tooLarge', /^image config: JSON of more than 16384 values$/);
   const counted = tar([
     { name: 'l.tar', content: layer },
-    { name: 'c.json', content: '{"os":"linux"}' },
+    { name: 'c.json', content: '{"os":"linux","rootfs":{"type":"layers"}}' },
     { name: 'manifest.json', content: manifest },
   ]);
   await refused(
