@@ -29,6 +29,11 @@ for (const kind of ['gantry', 'docker-registry'] as const) {
     assert.equal(named, JSON.stringify([`${R}/user/web@${digest}`]));
     assert.equal(await daemon.mustDocker(['run', '--rm', target, 'echo', 'it runs']), 'it runs');
     assert.match(await daemon.mustDocker(['logout', R]), /Removing login credentials/);
-    assert.equal((await daemon.docker(['pull', target])).exit, 1);
+    const manifest = `Head "http://${R}/v2/user/web/manifests/test"`;
+    const after = await daemon.docker(['pull', target]);
+    assert.deepEqual(
+      [after.exit, after.stderr],
+      [1, `Error response from daemon: ${manifest}: no basic auth credentials\n`],
+    );
   });
 }

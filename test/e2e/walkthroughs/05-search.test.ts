@@ -25,6 +25,8 @@ registryTest(
     assert.equal(found.length, 25);
     assert.equal((await rows('--limit', '3', `${R}/db`)).length, 4);
     assert.equal((await rows('-f=stars=5000', `${R}/db`)).length, 1);
+    assert.equal((await rows(`${R}/db`, '-f=stars=5000')).length, 1, 'a flag after the argument');
+    assert.equal((await rows(`${R}/db`, '-f=stars=9')).length, 26);
     const { entries } = await standin.ledger();
     assert.ok(
       entries.some(({ url }) => url.startsWith('/v1/search?q=db&n=3')),
@@ -38,11 +40,19 @@ registryTest(
 e2e('05: search at a registry of ours', {}, async (daemon) => {
   const enter = ['nsenter', `--net=/run/netns/${daemon.network}`, '--'];
   await using registry = await startRegistry({ kind: 'gantry', address: R, enter });
-  for (const name of names.slice(0, 4)) {
+  for (const name of names) {
     await daemon.mustDocker(['tag', 'busybox', `${registry.address}/${name}`]);
     await daemon.mustDocker(['push', '-q', `${registry.address}/${name}`]);
   }
-  const found = (await daemon.mustDocker(['search', '--limit', '3', `${R}/db`])).split('\n');
-  assert.equal(found.length, 4);
-  assert.match(found[1] ?? '', /^team\/db0/);
+  const found = async (...args: string[]): Promise<string[]> => {
+    const [header = '', ...rows] = (await daemon.mustDocker(['search', ...args])).split('\n');
+    assert.match(header, /^NAME +DESCRIPTION +STARS +OFFICIAL/);
+    return rows.map((row) => row.split(' ')[0] ?? '');
+  };
+  assert.deepEqual(await found(`${R}/db`), names.slice(0, 25));
+  assert.deepEqual(await found('--limit', '3', `${R}/db`), names.slice(0, 3));
+  assert.deepEqual(await found(`${R}/db`, '--limit=100'), names);
+  // Nobody gives stars to images there.
+  assert.deepEqual(await found(`${R}/db`, '-f=stars=1'), []);
+  assert.deepEqual(await found(`${R}/db`, '-f=stars=0'), names.slice(0, 25));
 });
