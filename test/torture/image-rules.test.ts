@@ -41,6 +41,25 @@ test('caught: a layer that was here whole, and is fetched again', () => {
   assert.match(texts(twoRuns(SIZE, SIZE, from(0))), /it was here whole/);
 });
 
+test('caught: a second request of the same run, for what the first one was sent', () => {
+  const part = (offset: number, sentBytes: number) => ({ digest: LAYER, offset, sentBytes });
+  const run = (...gets: PullPhase['gets']): string => texts([{ had: new Map<string, number>(), gets }]);
+  assert.match(run(part(0, SIZE), part(0, SIZE)), /again in the same run, when all was sent/);
+  assert.match(run(part(0, 2_000_000), part(0, SIZE)), /2000000 bytes were sent twice in the same run/);
+  assert.equal(run(part(0, 2_000_000), part(1_900_000, SIZE - 1_900_000)), '');
+  const second = [part(2_000_000, 3_000_000), part(2_000_000, 4_000_000)];
+  assert.match(texts(twoRuns(2_000_000, 2_000_000, second)), /3000000 bytes were sent twice in the same run/);
+  // Whatever it had: a small blob that is fetched twice.
+  const other = new Map([[LAYER, 1000]]);
+  const phase = { had: new Map<string, number>(), gets: [part(0, 1000), part(0, 1000)] };
+  assert.match(
+    resumed([phase], other)
+      .violations.map(({ text }) => text)
+      .join(),
+    /when all was sent/,
+  );
+});
+
 test('caught: a third run that loses what the first one had', () => {
   const [first, second] = twoRuns(2_000_000, 2_000_000, [
     { digest: LAYER, offset: 2_000_000, sentBytes: 500_000 },

@@ -31,27 +31,29 @@ export interface Resumed {
 
 /**
  * No byte that was on the disk is sent again, and of what had been sent only the last bytes: the first
- * request of each blob begins where its file ends, and not long before the last one of the run before.
+ * request of each blob begins where its file ends, and not long before the last one of the run before. Nor
+ * does a later request of the same run take again what the ones before it were sent.
  */
 export function resumed(phases: readonly PullPhase[], sizes: ReadonlyMap<string, number>): Resumed {
   const violations: Violation[] = [];
   let mostAgain = 0;
   for (const [index, phase] of phases.entries()) {
     const before = phases[index - 1];
-    if (before === undefined) continue;
     for (const [digest, sizeBytes] of sizes) {
       const had = phase.had.get(digest) ?? 0;
-      const [first] = phase.gets.filter((get) => get.digest === digest);
-      const reached = Math.max(0, ...endsOf(before, digest), before.had.get(digest) ?? 0);
+      const gets = phase.gets.filter((get) => get.digest === digest);
       const say = (text: string): void =>
         void violations.push({
           rule: 'resume',
           text: `${digest.slice(7, 19)} (${sizeBytes} bytes): ${text}`,
         });
-      if (had >= sizeBytes && first !== undefined) say(`asked for again, and it was here whole`);
-      if (first !== undefined && first.offset !== had)
-        say(`asked for from ${first.offset}, ${had} bytes were here`);
-      const again = first === undefined ? 0 : reached - first.offset;
+      for (const text of repeated(gets, sizeBytes)) say(text);
+      const [first] = gets;
+      if (first === undefined) continue;
+      if (had >= sizeBytes) say(`asked for again, and it was here whole`);
+      if (first.offset !== had) say(`asked for from ${first.offset}, ${had} bytes were here`);
+      if (before === undefined) continue;
+      const again = Math.max(0, ...endsOf(before, digest), before.had.get(digest) ?? 0) - first.offset;
       mostAgain = Math.max(mostAgain, again);
       if (again > TAIL_BYTES) say(`${again} bytes were sent twice`);
     }
@@ -59,6 +61,23 @@ export function resumed(phases: readonly PullPhase[], sizes: ReadonlyMap<string,
   return { violations, mostAgain };
 }
 
+/** What is wrong with the requests for one blob in one run, each held against those before it. */
+function repeated(gets: readonly BlobGet[], sizeBytes: number): string[] {
+  const wrong: string[] = [];
+  let reached = 0;
+  for (const [index, get] of gets.entries()) {
+    const again = reached - get.offset;
+    if (index > 0 && reached >= sizeBytes) wrong.push('asked for again in the same run, when all was sent');
+    else if (index > 0 && again > TAIL_BYTES) wrong.push(`${again} bytes were sent twice in the same run`);
+    reached = Math.max(reached, endOf(get));
+  }
+  return wrong;
+}
+
+function endOf({ offset, sentBytes }: BlobGet): number {
+  return offset + sentBytes;
+}
+
 function endsOf({ gets }: PullPhase, digest: string): number[] {
-  return gets.filter((get) => get.digest === digest).map(({ offset, sentBytes }) => offset + sentBytes);
+  return gets.filter((get) => get.digest === digest).map(endOf);
 }
