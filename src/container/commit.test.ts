@@ -27,6 +27,8 @@ const CONTAINER: ImageDefaults = {
 test('what a request leaves out comes from the container', () => {
   assert.deepEqual(mergeDefaults(EMPTY_DEFAULTS, CONTAINER), CONTAINER);
   assert.deepEqual(mergeDefaults(CONTAINER, CONTAINER), CONTAINER);
+  const without = mergeDefaults({ ...EMPTY_DEFAULTS, env: [] }, { ...CONTAINER, env: [] });
+  assert.equal(without.env, null);
 });
 
 test('what it has is kept, lists are joined', () => {

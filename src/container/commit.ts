@@ -67,13 +67,14 @@ function mergedCheck(own: Healthcheck | null, other: Healthcheck | null): Health
 export function mergeDefaults(own: ImageDefaults, container: ImageDefaults): ImageDefaults {
   const names = new Set((own.env ?? []).map((entry) => entry.split('=')[0]));
   const env = (container.env ?? []).filter((entry) => !names.has(entry.split('=')[0]));
+  const all = [...(own.env ?? []), ...env];
   const hasEntrypoint = (own.entrypoint ?? []).length > 0;
   const takesCommand = !hasEntrypoint && (own.cmd ?? []).length === 0;
   return {
     ...own,
     user: own.user || container.user,
     exposedPorts: union(own.exposedPorts, container.exposedPorts),
-    env: own.env === null && container.env === null ? null : [...(own.env ?? []), ...env],
+    env: all.length === 0 ? null : all,
     labels: own.labels === null ? container.labels : { ...container.labels, ...own.labels },
     cmd: takesCommand ? container.cmd : own.cmd,
     argsEscaped: takesCommand ? container.argsEscaped : own.argsEscaped,

@@ -1,52 +1,81 @@
-/** A JSON list of strings, or null when the text is none (then it is a line for the shell). */
-export function jsonForm(text: string): string[] | null {
-  if (!text.startsWith('[')) return null;
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : null;
-  } catch {
-    return null;
-  }
-}
+import { EngineError } from '#base/errors.ts';
+import { quote } from '#api/messages.ts';
 
-/** Splits at white space; quotes group, a backslash takes the next character as it is. */
-export function splitWords(text: string): string[] {
-  const words: string[] = [];
-  let word = '';
-  let inWord = false;
-  let quote = '';
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charAt(i);
-    if (quote === '' && /\s/.test(c)) {
-      if (inWord) words.push(word);
-      word = '';
-      inWord = false;
-      continue;
-    }
-    inWord = true;
-    if (c === '\\' && quote !== "'" && i + 1 < text.length) word += text.charAt(++i);
-    else if (quote === '' && (c === '"' || c === "'")) quote = c;
-    else if (c === quote) quote = '';
-    else word += c;
-  }
-  if (inWord) words.push(word);
-  return words;
+/** White space between arguments. */
+export const WHITE = /[\t\v\f\r ]+/;
+const SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+/** White space around things: more of it counts. */
+export const TRIMMED = { start: new RegExp(`^${SPACE}+`), end: new RegExp(`${SPACE}+$`) } as const;
+const ONE_SPACE = new RegExp(`^${SPACE}$`);
+
+export function isSpace(c: string): boolean {
+  return ONE_SPACE.test(c);
 }
 
 /**
- * `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+set}` from `KEY=value` entries; `\$` stays a dollar sign.
+ * A JSON list of strings, or null when the text is no JSON list (then it is a line for the shell). Errors:
+ * `invalidArgument` for a list of something else.
  */
-export function expandVariables(text: string, env: readonly string[]): string {
-  const lookup = (name: string): string =>
-    env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-  const pattern =
-    /\\\$|'[^']*'|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])([^}]*))?\})/g;
-  return text.replace(pattern, (all: string, ...groups: (string | undefined)[]) => {
-    const [plain, braced, how, other = ''] = groups;
-    if (all.startsWith('\\') || all.startsWith("'")) return all;
-    const value = lookup(plain ?? braced ?? '');
-    if (how === '-') return value === '' ? other : value;
-    if (how === '+') return value === '' ? '' : other;
-    return value;
+export function jsonForm(text: string): string[] | null {
+  if (!text.startsWith('[')) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!Array.isArray(value)) return null;
+  if (value.every((item) => typeof item === 'string')) return value;
+  throw new EngineError(
+    'invalidArgument',
+    'when using JSON array syntax, arrays must be comprised of strings only',
+  );
+}
+
+/** Splits at white space outside of quotes. Quotes and what escapes stay: `expand` takes them away. */
+export function quotedWords(text: string, escape: string): string[] {
+  const words: string[] = [];
+  let word = '';
+  let open = '';
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charAt(i);
+    if (open === '' && isSpace(c)) {
+      if (word !== '') words.push(word);
+      word = '';
+      continue;
+    }
+    if (c === escape && open !== "'") {
+      // At the very end it escapes nothing.
+      if (i + 1 < text.length) word += c + text.charAt(++i);
+      continue;
+    }
+    if (open === '' && (c === '"' || c === "'")) open = c;
+    else if (c === open) open = '';
+    word += c;
+  }
+  if (word !== '') words.push(word);
+  return words;
+}
+
+/** `k=v k2="v 2"`, or the old form `k the rest`; still with quotes and variables. Errors: `invalidArgument`. */
+export function nameValues(of: {
+  readonly instruction: string;
+  readonly text: string;
+  readonly escape: string;
+}): [name: string, value: string][] {
+  const { instruction, text, escape } = of;
+  const words = quotedWords(text, escape);
+  const [first] = words;
+  if (first === undefined) return [];
+  const bad = (message: string): EngineError => new EngineError('invalidArgument', message);
+  if (!first.includes('=')) {
+    const space = WHITE.exec(text);
+    if (space === null) throw bad(`${instruction} must have two arguments`);
+    return [[text.slice(0, space.index), text.slice(space.index + space[0].length)]];
+  }
+  return words.map((word) => {
+    const at = word.indexOf('=');
+    if (at < 0) throw bad(`Syntax error - can't find = in ${quote(word)}. Must be of the form: name=value`);
+    return [word.slice(0, at), word.slice(at + 1)];
   });
 }

@@ -1,5 +1,9 @@
 import { EngineError } from '#base/errors.ts';
 import type { Healthcheck } from '#oci/image-config.ts';
+import { badInteger, quote } from '#api/messages.ts';
+import { goDuration } from './change-duration.ts';
+import { parseFlags } from './change-flags.ts';
+import type { Statement } from './change-statements.ts';
 import { jsonForm } from './change-words.ts';
 
 /*
@@ -14,88 +18,45 @@ const NONE: Healthcheck = {
   startIntervalNs: 0,
   retries: 0,
 };
-const OPTIONS: ReadonlySet<string> = new Set([
-  'interval',
-  'timeout',
-  'start-period',
-  'start-interval',
-  'retries',
-]);
-const UNITS: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  μs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
+const OPTIONS = ['interval', 'timeout', 'start-period', 'start-interval', 'retries'] as const;
 const MINIMUM_NS = 1e6;
 
 function invalid(message: string): EngineError {
   return new EngineError('invalidArgument', message);
 }
 
-/** Go's durations: `1h30m`, `1.5s`, `-2ms`, `0`. Errors: `invalidArgument`. */
-function nanoseconds(text: string): number {
-  const match = /^([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text);
-  if (match === null) {
-    const lacksUnit = /^[-+]?(?:\d+\.?\d*|\.\d+)$/.test(text);
-    throw invalid(`time: ${lacksUnit ? 'missing unit in' : 'invalid'} duration ${JSON.stringify(text)}`);
-  }
-  let sum = 0;
-  for (const [, count, unit = ''] of (match[2] ?? '').matchAll(/([\d.]+)(ns|us|µs|μs|ms|s|m|h)/g))
-    sum += Number(count) * (UNITS[unit] ?? 0);
-  return Math.round(match[1] === '-' ? -sum : sum);
-}
-
 function interval(options: ReadonlyMap<string, string>, name: string): number {
   const text = options.get(name) ?? '';
-  const value = text === '' ? 0 : nanoseconds(text);
+  const value = text === '' ? 0 : goDuration(text);
   if (value !== 0 && value < MINIMUM_NS) throw invalid(`Interval "${name}" cannot be less than 1ms`);
   return value;
 }
 
 function retriesOf(text: string): number {
   if (text === '') return 0;
-  if (!/^[-+]?\d+$/.test(text) || Math.abs(Number(text)) > 2 ** 31 - 1)
-    throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  if (Number(text) < 0) throw invalid(`--retries cannot be negative (${Number(text)})`);
-  return Number(text);
+  const value = Number(text);
+  if (!/^[-+]?\d+$/.test(text)) throw invalid(badInteger('ParseInt', text));
+  if (value < -(2 ** 31) || value > 2 ** 31 - 1)
+    throw invalid(`strconv.ParseInt: parsing ${quote(text)}: value out of range`);
+  if (value < 0) throw invalid(`--retries cannot be negative (${value})`);
+  return value;
 }
 
-/** `--name=value` at the beginning, and what follows. */
-function splitOptions(text: string): { options: ReadonlyMap<string, string>; rest: string } {
-  const options = new Map<string, string>();
-  let rest = text.trim();
-  for (;;) {
-    const match = /^--([^\s=]*)(?:=(\S*))?(?:\s+|$)/.exec(rest);
-    if (match?.[1] === undefined) return { options, rest };
-    if (match[1] === '' && match[2] === undefined) return { options, rest: rest.slice(match[0].length) };
-    const [, name, value] = match;
-    if (!OPTIONS.has(name)) throw invalid(`unknown flag: --${name}`);
-    if (value === undefined) throw invalid(`missing a value on flag: --${name}`);
-    if (options.has(name)) throw invalid(`duplicate flag specified: --${name}`);
-    options.set(name, value);
-    rest = rest.slice(match[0].length);
-  }
-}
-
-/** Errors: `invalidArgument`. */
-export function healthcheckChange(text: string): Healthcheck {
-  const { options, rest } = splitOptions(text);
-  const match = /^(\S+)\s*([^]*)$/.exec(rest);
+/** `NONE` takes options without looking at them. Errors: `invalidArgument`. */
+export function healthcheckChange({ text, flags }: Pick<Statement, 'text' | 'flags'>): Healthcheck {
+  const match = /^(\S+)\s*([^]*)$/.exec(text);
   if (match?.[1] === undefined) throw invalid('HEALTHCHECK requires at least one argument');
   const type = match[1].toUpperCase();
-  const line = (match[2] ?? '').trim();
+  const line = match[2] ?? '';
+  const list = jsonForm(line);
+  const isEmpty = line === '' || list?.length === 0;
   if (type === 'NONE') {
-    if (line !== '') throw invalid('HEALTHCHECK NONE takes no arguments');
+    if (!isEmpty) throw invalid('HEALTHCHECK NONE takes no arguments');
     return NONE;
   }
-  if (type !== 'CMD') throw invalid(`Unknown type ${JSON.stringify(type)} in HEALTHCHECK (try CMD)`);
-  const list = jsonForm(line);
-  if (line === '' || list?.length === 0) throw invalid('Missing command after HEALTHCHECK CMD');
+  const options = parseFlags(flags, OPTIONS);
+  if (type !== 'CMD') throw invalid(`Unknown type ${quote(type)} in HEALTHCHECK (try CMD)`);
+  if (isEmpty) throw invalid('Missing command after HEALTHCHECK CMD');
   return {
     test: list === null ? ['CMD-SHELL', line] : ['CMD', ...list],
     intervalNs: interval(options, 'interval'),

@@ -100,6 +100,7 @@ export class LayerWriter implements TarHandler {
     }
     if (this.#options.whiteouts === 'merge') this.#written.add(path);
     this.#inodes++;
+    if (entry.type === 'symlink') this.#sizeBytes += entry.linkPath.length;
     if (entry.type === 'directory') this.#directories.set(path, entry);
     const kind = this.#options.batched === false ? null : batchKind(entry);
     if (kind === null) {

@@ -75,8 +75,10 @@ function copyEntry(copy: Copy, place: Place, name: Buffer): void {
   if (stat.links > 1) copy.seen.set(stat.inode, path);
   copy.inodes++;
   if (stat.type === 'file') copyContent(copy, place, name);
-  else if (stat.type === 'symlink') files.symlink(files.readLink(place.source, name), place.target, name);
-  else if (stat.type !== 'unknown') {
+  else if (stat.type === 'symlink') {
+    files.symlink(files.readLink(place.source, name), place.target, name);
+    copy.sizeBytes += stat.sizeBytes;
+  } else if (stat.type !== 'unknown') {
     files.mknod(place.target, name, {
       type: stat.type,
       mode: stat.mode,

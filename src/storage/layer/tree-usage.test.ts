@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -43,5 +43,19 @@ test('what goes while it is counted is no error', (t) => {
   };
   const root = files.openRoot(path);
   assert.deepEqual(treeUsage(hasty, root), { sizeBytes: 2, inodes: 3 });
+  files.close(root);
+});
+
+test('a symbolic link counts with its length, an inode once, a directory with nothing', (t) => {
+  const path = mkdtempSync(join(tmpdir(), 'usage-'));
+  t.after(() => rmSync(path, { recursive: true }));
+  mkdirSync(join(path, 'd'));
+  writeFileSync(join(path, 'file'), '12345');
+  symlinkSync('abcdefghijkl', join(path, 'symbolic'));
+  symlinkSync('é', join(path, 'd', 'symbolic'));
+  linkSync(join(path, 'file'), join(path, 'd', 'hard'));
+  linkSync(join(path, 'symbolic'), join(path, 'd', 'hard symbolic'));
+  const root = files.openRoot(path);
+  assert.deepEqual(treeUsage(files, root), { sizeBytes: 5 + 12 + 2, inodes: 4 });
   files.close(root);
 });

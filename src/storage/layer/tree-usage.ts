@@ -16,8 +16,8 @@ interface Count {
 }
 
 /**
- * Sum of file sizes and number of inodes below a directory; names of one inode count once. What a container
- * removes meanwhile does not count.
+ * Sum of the sizes of files and symbolic links (the length of what they say), and number of inodes below a
+ * directory; names of one inode count once. What a container removes meanwhile does not count.
  */
 export function treeUsage(files: Files, root: number): TreeSize {
   const count: Count = { files, seen: new Set(), sizeBytes: 0, inodes: 0 };
@@ -49,7 +49,7 @@ function countEntry(count: Count, at: { directory: number; level: number }, name
     seen.add(stat.inode);
   }
   count.inodes++;
-  if (stat.type === 'file') count.sizeBytes += stat.sizeBytes;
+  if (stat.type !== 'directory') count.sizeBytes += stat.sizeBytes;
   if (stat.type !== 'directory' || at.level === LEVELS) return;
   countDirectory(count, files.open(at.directory, name, { directory: true, noFollow: true }), at.level + 1);
 }
