@@ -42,12 +42,8 @@ export function createLayerArchives({
     formOf: async (blob) => {
       await content.stat(blob);
       const head = await headOf(content.pathOf(blob));
-      try {
-        const form = detectCompression(head);
-        return form === 'none' || form === 'gzip' || form === 'zstd' ? form : 'other';
-      } catch {
-        return 'other';
-      }
+      const form = detectCompression(head);
+      return form === 'none' || form === 'gzip' || form === 'zstd' ? form : 'other';
     },
     compress: (blob, { lease, signal }) => {
       const path = content.pathOf(blob);

@@ -12,8 +12,8 @@ export interface LayerCommit {
   /** Of the uncompressed archive; verified. */
   readonly diffId: Digest;
   /**
-   * The archive in the content store: plain, gzip or zstd, told apart by its first bytes. It is kept as long
-   * as the layer.
+   * The archive in the content store: plain, gzip, zstd, xz or bzip2, told apart by its first bytes. It is
+   * kept as long as the layer.
    */
   readonly blob: Digest;
   /** Unpacks even if the layer is there: for one that was found damaged. */

@@ -51,12 +51,7 @@ async function* steps(source: AsyncIterable<Buffer>): AsyncGenerator<Step> {
  * Whether these may be the first bytes (at least 512, if there are so many) of an archive, compressed or not.
  */
 export function looksLikeLayer(head: Buffer): boolean {
-  try {
-    if (detectCompression(head) !== 'none') return true;
-  } catch {
-    // Compressed with something that is told when it is unpacked.
-    return true;
-  }
+  if (detectCompression(head) !== 'none') return true;
   if (head.length < BLOCK) return false;
   if (isZeroBlock(head)) return true;
   try {

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
 
 const FOLDER = join(import.meta.dirname, '../reference/archives');
@@ -14,6 +19,11 @@ interface Saved {
 }
 
 const FIRST_LAYER = 'sha256:53c76d046323c78e1adda1eea03e43ac005a23acd239d0673798582155418172';
+const DOCKER = {
+  reference: 'hello:saved',
+  id: 'sha256:1a4e5c7c6c1a738ed50e024cac0115b5c630b0918c575b256d53ad686280bb1e',
+  layers: [FIRST_LAYER, 'sha256:965e6b5ff526d876a9c7ac7c16c20ee80f01f75ab9ccc6522570136754e1e47d'],
+};
 const PODMAN = {
   reference: 'localhost/hello:saved',
   id: 'sha256:7877f41248309777753fe9c3c01fc495c59680138e9cf47db9969971aa420293',
@@ -21,13 +31,8 @@ const PODMAN = {
 };
 
 const SAVED: readonly Saved[] = [
-  {
-    file: 'docker-save.tar',
-    by: 'docker save',
-    reference: 'hello:saved',
-    id: 'sha256:1a4e5c7c6c1a738ed50e024cac0115b5c630b0918c575b256d53ad686280bb1e',
-    layers: [FIRST_LAYER, 'sha256:965e6b5ff526d876a9c7ac7c16c20ee80f01f75ab9ccc6522570136754e1e47d'],
-  },
+  { file: 'docker-save.tar', by: 'docker save', ...DOCKER },
+  { file: 'docker-save.tar.bz2', by: 'docker save and bzip2', ...DOCKER },
   { file: 'podman-oci-archive.tar', by: 'podman save --format oci-archive', ...PODMAN },
   { file: 'podman-docker-archive.tar', by: 'podman save --format docker-archive', ...PODMAN },
 ];
@@ -43,3 +48,75 @@ for (const { file, by, reference, id, layers } of SAVED) {
     if (process.arch === 'x64') assert.equal(await daemon.mustDocker(['run', '--rm', reference]), 'hello');
   });
 }
+
+/** Any archive is a file system, one of an image too. */
+async function importedLayer(daemon: TestDaemon, reference: string): Promise<void> {
+  const plain = await readFile(join(FOLDER, 'docker-save.tar'));
+  const diffId = `sha256:${createHash('sha256').update(plain).digest('hex')}`;
+  const format = '{{json .RootFS.Layers}}';
+  const inspected = await daemon.mustDocker(['image', 'inspect', '-f', format, reference]);
+  assert.equal(inspected, JSON.stringify([diffId]), reference);
+}
+
+const SERVER = `
+const bytes = require('node:fs').readFileSync(process.argv[1]);
+const server = require('node:http').createServer((request, response) => response.end(bytes));
+server.listen(8080, '198.18.0.1', () => console.log('ready'));
+`;
+
+/** One file, in the daemon's network. */
+async function serve(daemon: TestDaemon, file: string): Promise<AsyncDisposable> {
+  const command = [`--net=/run/netns/${daemon.network}`, '--', process.execPath, '-e', SERVER, file];
+  const child = spawn('nsenter', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return {
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(child, 'close');
+      child.kill('SIGKILL');
+      await closed;
+    },
+  };
+}
+
+e2e(
+  'an archive packed with bzip2 is imported from a file, stdin and a URL',
+  { images: [] },
+  async (daemon) => {
+    const path = join(FOLDER, 'docker-save.tar.bz2');
+    const packed = await readFile(path);
+    await daemon.mustDocker(['import', path, 'from:file']);
+    await importedLayer(daemon, 'from:file');
+    await daemon.mustDocker(['import', '-', 'from:stdin'], { input: packed });
+    await importedLayer(daemon, 'from:stdin');
+    await using _server = await serve(daemon, path);
+    await daemon.mustDocker(['import', 'http://198.18.0.1:8080/layer.tar.bz2', 'from:url']);
+    await importedLayer(daemon, 'from:url');
+    // Few readers know bzip2: it is saved in another form, and loads again.
+    const saved = join(daemon.root, 'saved.tar');
+    await daemon.mustDocker(['save', '-o', saved, 'from:file']);
+    await daemon.mustDocker(['rmi', 'from:file', 'from:stdin', 'from:url']);
+    await daemon.mustDocker(['load', '-i', saved]);
+    await importedLayer(daemon, 'from:file');
+  },
+);
+
+e2e('an archive packed with bzip2 that is cut or damaged is refused', { images: [] }, async (daemon) => {
+  const packed = await readFile(join(FOLDER, 'docker-save.tar.bz2'));
+  const path = join(daemon.root, 'bad.tar.bz2');
+  const damaged = Buffer.from(packed).fill(0xa5, 2000, 2064);
+  for (const [bad, message] of [
+    [packed.subarray(0, -20), /unexpected EOF/],
+    [damaged, /damaged compressed archive/],
+  ] as const) {
+    await writeFile(path, bad);
+    for (const args of [
+      ['load', '-i', path],
+      ['import', path, 'bad:1'],
+    ]) {
+      const { exit, stderr } = await daemon.docker(args);
+      assert.equal(exit, 1);
+      assert.match(stderr, message);
+    }
+  }
+  assert.equal(await daemon.mustDocker(['images', '-qa']), '');
+});

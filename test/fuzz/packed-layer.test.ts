@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -25,7 +25,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'gantry-fuzz-packed-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
 const hasXz = spawnSync('xz', ['--version']).status === 0;
-/** One member each, in every form; made once. */
+/** In every form; made once. */
 const PLAIN = tar(
   Array.from({ length: 30 }, (_, i) => ({ name: `d/f${i}`, content: `file ${i} `.repeat(20 * i) })),
 );
@@ -34,6 +34,7 @@ const PACKED: readonly Buffer[] = [
   gzipSync(PLAIN),
   Buffer.concat([gzipSync(PLAIN.subarray(0, 4096)), gzipSync(PLAIN.subarray(4096))]),
   zstdCompressSync(PLAIN),
+  readFileSync(join(import.meta.dirname, '../reference/archives/docker-save.tar.bz2')),
   ...(hasXz
     ? [['-6'], ['--block-size=3000', '--check=sha256'], ['-0', '--check=crc32']].map((options) =>
         execFileSync('xz', ['-c', ...options], { input: PLAIN }),

@@ -2,32 +2,28 @@ import { Readable, type Transform } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EngineError } from '#base/errors.ts';
 import { giveBack } from '#base/give-back.ts';
-import type { Budget } from './byte-source.ts';
+import type { Budget, ByteSource, PlainSource } from './byte-source.ts';
+import { isBzip2 } from './bzip2-decoder.ts';
+import { Bzip2Source } from './bzip2-source.ts';
 import { UNSHARED_BUDGET } from './window-budget.ts';
 import { isXz } from './xz-decoder.ts';
 import { XzSource } from './xz-source.ts';
 import { isZstd } from './zstd-frame.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd' | 'xz';
+export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
 /** Of what node's decoders give: each piece is the next part of a buffer of this size, until it is full. */
 export const CHUNK = 256 * 1024;
 /** 128 MiB: what `zstd --long` needs at most by default; larger windows are a memory bomb. */
 export const ZSTD_WINDOW_LOG_MAX = 27;
 
-/** Tells by the first bytes. Errors: `invalidArgument` for formats that are known but not read. */
+/** Tells by the first bytes. */
 export function detectCompression(head: Uint8Array): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
   if (isZstd(head)) return 'zstd';
-  if (head[0] === 0x42 && head[1] === 0x5a && head[2] === 0x68) throw unsupported('bzip2');
   if (isXz(head)) return 'xz';
+  if (isBzip2(head)) return 'bzip2';
   return 'none';
-}
-
-function unsupported(name: string): EngineError {
-  return new EngineError('invalidArgument', `archives compressed with ${name} are not supported`, {
-    hint: 'Decompress it first, or use gzip, zstd or xz.',
-  });
 }
 
 export interface Decoding {
@@ -61,23 +57,30 @@ async function* decoded(source: Readable, decoding: Decoding): AsyncGenerator<Bu
   }
 }
 
-/** Our own decoder works on this thread: others have their turn after each piece. */
-async function* decodedXz(source: AsyncIterable<Uint8Array>, budget: Budget): AsyncGenerator<Buffer> {
+function pulled(source: AsyncIterable<Uint8Array>): { readonly source: ByteSource; end(): Promise<void> } {
   const iterator = source[Symbol.asyncIterator]();
   const next = async (): Promise<Buffer | null> => {
     const step = await iterator.next();
     return step.done === true ? null : asBuffer(step.value);
   };
-  const plain = new XzSource({ next }, budget);
+  return { source: { next }, end: async () => void (await iterator.return?.()) };
+}
+
+/** Our own decoders work on this thread: others have their turn after each piece. */
+async function* decodedHere(
+  stored: AsyncIterable<Uint8Array>,
+  decoder: (source: ByteSource) => PlainSource,
+): AsyncGenerator<Buffer> {
+  const { source, end } = pulled(stored);
+  const plain = decoder(source);
   try {
     for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
       yield piece;
-      giveBack(piece);
       await nextTurn();
     }
   } finally {
     await plain.stop();
-    await iterator.return?.();
+    await end();
   }
 }
 
@@ -144,7 +147,9 @@ export async function* decompressStream(
   };
   const compression = detectCompression(Buffer.concat(held));
   if (compression === 'none') yield* givenBack(rest());
-  else if (compression === 'xz') yield* decodedXz(rest(), budget);
+  else if (compression === 'xz')
+    yield* givenBack(decodedHere(rest(), (stored) => new XzSource(stored, budget)));
+  else if (compression === 'bzip2') yield* decodedHere(rest(), (stored) => new Bzip2Source(stored));
   else yield* decoded(Readable.from(rest(), { objectMode: false }), { compression, windowLog });
 }
 

@@ -2,6 +2,7 @@ import type { Transform } from 'node:stream';
 import { EngineError } from '#base/errors.ts';
 import { giveBack } from '#base/give-back.ts';
 import type { Budget, ByteSource, PlainSource } from './byte-source.ts';
+import { Bzip2Source } from './bzip2-source.ts';
 import { CHUNK, decodeError, decoderOf, detectCompression, ZSTD_WINDOW_LOG_MAX } from './decompress.ts';
 import { XzSource } from './xz-source.ts';
 import { ZSTD_HEAD_BYTES, zstdWindowBytes } from './zstd-frame.ts';
@@ -29,6 +30,8 @@ export async function plainSource(stored: ByteSource, budget: Budget): Promise<P
     }
     case 'xz':
       return givingBack(new XzSource(source, budget));
+    case 'bzip2':
+      return new Bzip2Source(source);
   }
 }
 
