@@ -61,14 +61,17 @@ export function importArchive(
   });
 }
 
+function authHeader(auth: string | undefined): Record<string, string> {
+  return auth === undefined ? {} : { 'x-registry-auth': auth };
+}
+
 /** `auth`: the X-Registry-Auth header, base64url. */
 export function pull(
   client: EngineClient,
   options: op.ImageCreateQuery,
   auth?: string,
 ): AsyncGenerator<ProgressLine> {
-  const headers: Record<string, string> = auth === undefined ? {} : { 'x-registry-auth': auth };
-  return client.lines('POST', '/images/create', { query: asQuery(options), headers });
+  return client.lines('POST', '/images/create', { query: asQuery(options), headers: authHeader(auth) });
 }
 
 export function save(client: EngineClient, options: op.ImageGetAllQuery): Promise<ApiResponse> {
@@ -110,6 +113,8 @@ export function planPrune(client: EngineClient, options: op.ImagePruneQuery): Pr
 export function planPull(
   client: EngineClient,
   options: { readonly reference: string; readonly platform: string },
+  auth?: string,
 ): Promise<PullPlan> {
-  return client.json('POST', '/gantry/v1/images/plan-pull', { query: asQuery(options), versioned: false });
+  const more = { headers: authHeader(auth), versioned: false };
+  return client.json('POST', '/gantry/v1/images/plan-pull', { query: asQuery(options), ...more });
 }

@@ -40,7 +40,7 @@ function isImageMissing(error: unknown): boolean {
 
 /** Brings the image as `--pull` has it: before, never, or when the engine does not know it. */
 async function createWith(context: CliContext, create: () => Promise<Created>): Promise<Created> {
-  const { client, flags, args, complain } = context;
+  const { flags, args, complain } = context;
   const policy = flags.text('pull');
   if (!PULL_POLICIES.includes(policy)) {
     throw new UsageError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
@@ -52,7 +52,7 @@ async function createWith(context: CliContext, create: () => Promise<Created>): 
   const reference = withDefaultTag(asked.reference);
   const bring = async (): Promise<void> => {
     if (policy === 'missing') say(`Unable to find image '${familiarReference(reference)}' locally\n`);
-    await pullImage(client, { reference, platform: flags.text('platform'), say });
+    await pullImage(context, { reference, platform: flags.text('platform'), say });
   };
   if (policy === 'always') await bring();
   try {

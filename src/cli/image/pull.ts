@@ -1,11 +1,11 @@
 import type { PullPlan } from '#api/gantry-images.ts';
-import type { EngineClient } from '#api/client/client.ts';
 import * as images from '#api/client/image.ts';
 import { formatReference, parseReference, type Reference, withDefaultTag } from '#oci/reference.ts';
 import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { UsageError } from '../flags.ts';
 import { compileFormat } from '../output/format.ts';
 import { renderTable } from '../output/table.ts';
+import { registryAuth } from '../registry/docker-config.ts';
 import { humanSize } from '../values.ts';
 
 const STATES: Readonly<Record<PullPlan['Layers'][number]['State'], string>> = {
@@ -28,11 +28,14 @@ function planText(plan: PullPlan): string {
   ].join('');
 }
 
-async function planCommand({ client, flags, args, print }: CliContext): Promise<number> {
+async function planCommand(context: CliContext): Promise<number> {
+  const { client, flags, args, print } = context;
   if (flags.bool('all-tags')) throw new UsageError('--all-tags does not go with --plan');
   const show = compileFormat(flags.text('format'), planText);
-  const asked = { reference: args[0] ?? '', platform: flags.text('platform') };
-  print(show(await images.planPull(client, asked)));
+  const reference = parseReference(args[0] ?? '');
+  const asked = { reference: formatReference(reference), platform: flags.text('platform') };
+  const auth = await registryAuth(reference.domain, context);
+  print(show(await images.planPull(client, asked, auth)));
   return 0;
 }
 
@@ -59,9 +62,11 @@ export interface WantedImage {
 }
 
 /** Errors: `PullError`, `ApiError`. */
-export async function pullImage(client: EngineClient, wanted: WantedImage): Promise<void> {
+export async function pullImage(context: CliContext, wanted: WantedImage): Promise<void> {
   const { reference, platform, say } = wanted;
-  for await (const line of images.pull(client, { fromImage: formatReference(reference), platform })) {
+  const auth = await registryAuth(reference.domain, context);
+  const asked = { fromImage: formatReference(reference), platform };
+  for await (const line of images.pull(context.client, asked, auth)) {
     if (line.error !== undefined) throw new PullError(withHint(line.error, line.errorDetail?.hint));
     if (line.progressDetail?.total !== undefined) continue;
     say(`${line.id === undefined ? '' : `${line.id}: `}${line.status ?? ''}\n`);
@@ -69,12 +74,12 @@ export async function pullImage(client: EngineClient, wanted: WantedImage): Prom
 }
 
 export async function pullCommand(context: CliContext): Promise<number> {
-  const { client, flags, print } = context;
+  const { flags, print } = context;
   if (flags.bool('plan')) return planCommand(context);
   if (flags.has('format')) throw new UsageError('--format goes with --plan');
   const reference = pulledReference(context);
   const say = flags.bool('quiet') ? () => undefined : print;
-  await pullImage(client, { reference, platform: flags.text('platform'), say });
+  await pullImage(context, { reference, platform: flags.text('platform'), say });
   print(`${formatReference(reference)}\n`);
   return 0;
 }

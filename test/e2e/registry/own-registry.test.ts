@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { run } from '../../support/command.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { imageArchive } from '../../support/images.ts';
@@ -11,6 +12,7 @@ import { OUTSIDE, RegistryGround } from '../../support/registry/standin.ts';
 
 /* Our registry as people set it up, with TLS and passwords, and the docker CLI with the daemon before it. */
 
+const GANTRY = join(import.meta.dirname, '../../../bin/gantry');
 const HOST = 'registry.example:5000';
 
 interface Given {
@@ -72,6 +74,12 @@ ownTest('docker at our registry: login, push, pull, lists, search, logout', asyn
   const id = await daemon.mustDocker(['image', 'inspect', '--format', '{{.Id}}', 'busybox']);
   await daemon.mustDocker(['rmi', '--force', id]);
   await daemon.mustDocker(['pull', '--quiet', `${app}@${digest}`]);
+  const gantry = (...args: string[]) =>
+    run(GANTRY, args, { env: { ...daemon.clientEnv(), GANTRY_HOST: daemon.host } });
+  const plan = await gantry('pull', '--plan', '--format', '{{.Digest}}', `${app}:v2`);
+  assert.deepEqual([plan.stdout, plan.stderr], [`${digest}\n`, '']);
+  const pulled = await gantry('pull', '--quiet', `${app}:v2`);
+  assert.deepEqual([pulled.stdout, pulled.stderr], [`${app}:v2\n`, '']);
   await daemon.mustDocker(['pull', '--quiet', '--all-tags', app]);
   const tags = await daemon.mustDocker(['image', 'ls', '--format', '{{.Tag}}', app]);
   assert.deepEqual(tags.split('\n').toSorted(), ['v1', 'v2']);
@@ -84,6 +92,7 @@ ownTest('docker at our registry: login, push, pull, lists, search, logout', asyn
   assert.deepEqual((await daemon.mustDocker(search)).split('\n').toSorted(), ['other/app', 'team/sub/app']);
   await daemon.mustDocker(['logout', HOST]);
   await fails(daemon, ['pull', `${app}:v1`], /no basic auth credentials\n$/);
+  assert.match((await gantry('pull', '--plan', `${app}:v1`)).stderr, /no basic auth credentials\n/);
 });
 
 ownTest('docker at our registry that takes nothing', async ({ daemon, serve }) => {
