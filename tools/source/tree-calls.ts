@@ -8,8 +8,14 @@ import type { SourceFile } from './files.ts';
 import { ENGINE_FILES, NAMED_TREES } from './tree-call-list.ts';
 
 /** Files that touch such trees. */
-const TREES =
-  /^src\/(storage\/(layer|overlay|vfs)\/.+|storage\/(tar-tree|layer-archives)|image\/commit|container\/(commit|export|changes))\.ts$/;
+const TREES = new RegExp(
+  `^src/(${[
+    'storage/(layer|overlay|vfs)/.+',
+    'storage/(tar-tree|layer-archives)',
+    'image/commit',
+    'container/(commit|export|changes)',
+  ].join('|')})\\.ts$`,
+);
 const ON_DESCRIPTORS = new Set([
   'closeSync',
   'fdatasyncSync',
