@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { tarOf } from '../../../tools/set-up/tar.ts';
 import {
   assertCredentialsStay,
+  nothingIsBegun,
   pull,
   registryAuth,
   type RegistryTest,
   registryTest,
+  storedIn,
 } from '../../support/registry/fixture.ts';
 import { type BuiltStandinImage, digestOf, MEDIA } from '../../support/registry/content.ts';
 import {
@@ -42,6 +44,13 @@ interface Case {
   readonly withinMs: number;
   /** No byte of the layer is sent a second time but the last ones before the break. */
   readonly isResumed?: boolean;
+  /**
+   * Of one that fails. Without it: no blob, no tree, no partial archive, no record of the pull. `begun`: the
+   * registry may do better next time, so documents, the record and what came of the archive stay; no tree.
+   */
+  readonly leaves?: 'begun';
+  /** At least so long between a refusal and the next try, by the registry's clock. */
+  readonly pausesMs?: number;
 }
 
 const once = (act: FaultAct): Case['acts'] => [{ act, times: 1 }];
@@ -87,7 +96,7 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ name: 'shorter', at: 'layer', acts: once({ kind: 'shorter', bytes: 1_000_000 }) },
-    ...{ withinMs: 60_000, error: OTHER_SIZE },
+    ...{ withinMs: 60_000, error: OTHER_SIZE, leaves: 'begun' },
   },
   {
     ...{ name: 'no-range', at: 'layer', withinMs: 60_000 },
@@ -103,7 +112,7 @@ const CASES: readonly Case[] = [
   { name: 'slow', at: 'layer', acts: always({ kind: 'slow', bytesPerSecond: 1_000_000 }), withinMs: 60_000 },
   {
     ...{ name: 'long', at: 'layer', acts: always({ kind: 'long', bytes: 5000 }), withinMs: 60_000 },
-    error: OTHER_SIZE,
+    ...{ error: OTHER_SIZE, leaves: 'begun' },
   },
   {
     ...{ name: 'corrupt', at: 'layer', acts: always({ kind: 'corrupt', at: 1_000_000 }) },
@@ -111,7 +120,7 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ name: 'endless-layer', at: 'layer', acts: always({ kind: 'endless' }) },
-    ...{ error: /the blob has \d+ bytes, the registry sends more$/, withinMs: 60_000 },
+    ...{ error: /the blob has \d+ bytes, the registry sends more$/, withinMs: 60_000, leaves: 'begun' },
   },
   {
     ...{ name: 'endless-manifest', at: 'manifest', withinMs: 60_000, error: LARGE_MANIFEST },
@@ -129,11 +138,11 @@ const CASES: readonly Case[] = [
     ),
   },
   {
-    ...{ name: 'too-many', at: 'manifest', withinMs: 60_000 },
+    ...{ name: 'too-many', at: 'manifest', withinMs: 60_000, pausesMs: 1000 },
     acts: [{ act: status(429, { 'retry-after': '1' }), times: 2 }],
   },
   {
-    ...{ name: 'unavailable', at: 'layer', withinMs: 60_000 },
+    ...{ name: 'unavailable', at: 'layer', withinMs: 60_000, pausesMs: 1000 },
     acts: [{ act: status(503, { 'retry-after': '1' }), times: 2 }],
   },
   {
@@ -156,7 +165,7 @@ const CASES: readonly Case[] = [
     error: /image config verification failed for digest sha256:/,
   },
   {
-    ...{ name: 'redirect-loop', at: 'layer', withinMs: 60_000, error: /redirect/ },
+    ...{ name: 'redirect-loop', at: 'layer', withinMs: 60_000, error: /redirect/, leaves: 'begun' },
     acts: always({ kind: 'redirect', to: '?again' }),
   },
   {
@@ -199,8 +208,10 @@ function faultsOf(one: Case, image: BuiltStandinImage): Fault[] {
   return one.acts.map((fault) => ({ method: 'GET', path, ...fault }));
 }
 
+const repositoryOf = (one: Case): string => `team/${one.name}`;
+
 async function meets({ daemon, standin }: RegistryTest, one: Case): Promise<void> {
-  const answer = await pull(daemon, `${HOST}/team/${one.name}:v`, { timeoutMs: one.withinMs + 20_000 });
+  const answer = await pull(daemon, `${HOST}/${repositoryOf(one)}:v`, { timeoutMs: one.withinMs + 20_000 });
   const told = `${one.name}: ${answer.status} ${answer.error} after ${answer.tookMs} ms`;
   assert.ok(answer.tookMs < one.withinMs, told);
   if (one.error !== undefined) {
@@ -208,45 +219,83 @@ async function meets({ daemon, standin }: RegistryTest, one: Case): Promise<void
     return;
   }
   assert.equal(answer.error, '', told);
-  const image = standin.images.find(({ repository }) => repository === `team/${one.name}`);
-  const { json } = await daemon.api(`/images/${HOST}/team/${one.name}:v/json`);
+  const image = standin.images.find(({ repository }) => repository === repositoryOf(one));
+  const { json } = await daemon.api(`/images/${HOST}/${repositoryOf(one)}:v/json`);
   assert.equal((json as { Id: string }).Id, image?.id, told);
   const { entries } = await standin.ledger();
+  if (one.pausesMs !== undefined) wasPatient(one, entries);
+  if (one.isResumed !== true) return;
   const layer = image?.layers[0];
   const sent = entries.filter(({ url, method }) => method === 'GET' && url.includes(layer?.digest ?? ''));
   const bytes = sent.reduce((sum, entry) => sum + entry.sentBytes, 0);
-  if (one.isResumed === true) {
-    const requests = sent.map((entry) => `${entry.range || 'all'}: ${entry.sentBytes}`).join(', ');
-    assert.ok(
-      sent.some(({ range }) => range !== ''),
-      `${told}: nothing was asked by range: ${requests}`,
-    );
-    const limit = (layer?.sizeBytes ?? 0) + TAIL_BYTES * (sent.length - 1);
-    assert.ok(bytes <= limit, `${told}: ${bytes} bytes were sent of ${layer?.sizeBytes}`);
+  const requests = sent.map((entry) => `${entry.range || 'all'}: ${entry.sentBytes}`).join(', ');
+  assert.ok(
+    sent.some(({ range }) => range !== ''),
+    `${told}: nothing was asked by range: ${requests}`,
+  );
+  const limit = (layer?.sizeBytes ?? 0) + TAIL_BYTES * (sent.length - 1);
+  assert.ok(bytes <= limit, `${told}: ${bytes} bytes were sent of ${layer?.sizeBytes}`);
+}
+
+/** Retry-After is kept to: by the ledger no try comes sooner after the refusal before it. */
+function wasPatient(one: Case, entries: readonly LedgerEntry[]): void {
+  const mine = entries.filter(({ url }) => url.startsWith(`/v2/${repositoryOf(one)}/`));
+  const refusals = mine.filter(({ fault }) => fault === 'status');
+  assert.equal(refusals.length, one.acts[0]?.times, one.name);
+  for (const refused of refusals) {
+    const next = mine.find(({ number, method, url }) => {
+      return number > refused.number && method === refused.method && url === refused.url;
+    });
+    const waitedMs = (next?.atMs ?? 0) - refused.atMs;
+    assert.ok(waitedMs >= (one.pausesMs ?? 0), `${one.name}: the next try came after ${waitedMs} ms`);
   }
 }
 
-/** Faults of the way, not of the content: what a broken source has brought stays for another try. */
-const RESUMABLE = ['shorter', 'long', 'endless-layer', 'redirect-loop'];
-
-async function nothingIsLeft({ daemon, standin }: RegistryTest): Promise<void> {
-  const mayStay = standin.images.filter(({ repository }) =>
-    RESUMABLE.includes(repository.slice('team/'.length)),
-  );
-  const layers = mayStay.flatMap((image) => image.layers.map(({ digest }) => digest.slice('sha256:'.length)));
-  const partial = await readdir(`${daemon.dataRoot}/content/partial`);
+/** What failed pulls have left, by case. */
+async function leftAsSaid(given: RegistryTest): Promise<void> {
+  const { blobs, trees, pulls, partial, staged } = await storedIn(given);
+  assert.deepEqual(staged, []);
+  const withoutError = CASES.filter(({ error }) => error === undefined);
+  assert.equal(trees.length, withoutError.length, 'each image has one layer, and nothing else has a tree');
+  const known = new Set<string>();
+  for (const one of CASES) {
+    const image = given.standin.images.find(({ repository }) => repository === repositoryOf(one));
+    assert.ok(image !== undefined, one.name);
+    const layer = image.layers[0]?.digest ?? '';
+    const parts = [image.id, image.digest, layer];
+    for (const part of parts) known.add(part);
+    const of = (list: readonly string[]): readonly string[] => list.filter((name) => parts.includes(name));
+    if (one.error === undefined)
+      assert.deepEqual([of(pulls), of(partial), of(blobs).length], [[], [], parts.length], one.name);
+    else if (one.leaves === 'begun')
+      assert.deepEqual([of(pulls), of(blobs).includes(layer)], [[image.digest], false], one.name);
+    else assert.deepEqual([of(pulls), of(partial), of(blobs)], [[], [], []], one.name);
+  }
   assert.deepEqual(
-    partial.filter((name) => !layers.some((hex) => name.startsWith(hex))),
+    [...blobs, ...pulls, ...partial].filter((name) => !known.has(name)),
     [],
   );
-  const records = mayStay.map(({ digest }) => `${digest.slice('sha256:'.length)}.json`);
-  const pulls = await readdir(`${daemon.dataRoot}/pulls`);
-  const left = pulls.filter((name) => !records.includes(name));
-  const repositoryOf = (name: string): string =>
-    standin.images.find(({ digest }) => digest.endsWith(name.replace(/\.json$/, '')))?.repository ?? name;
-  assert.deepEqual(left.map(repositoryOf), []);
-  const staged = (await readdir(`${daemon.dataRoot}/overlay2`)).filter((name) => name.startsWith('.staged'));
-  assert.deepEqual(staged, []);
+}
+
+/** What stays of a pull for its next try goes with that try's image, or when somebody prunes. */
+async function allOfItGoes(given: RegistryTest): Promise<void> {
+  const { daemon, standin } = given;
+  await standin.setFaults([]);
+  const begun = CASES.filter(({ leaves }) => leaves === 'begun');
+  const retried = begun.slice(0, begun.length / 2);
+  for (const one of retried)
+    assert.equal((await pull(daemon, `${HOST}/${repositoryOf(one)}:v`)).error, '', one.name);
+  const images = CASES.filter((one) => one.error === undefined || retried.includes(one));
+  await daemon.mustDocker(['rmi', ...images.map((one) => `${HOST}/${repositoryOf(one)}:v`)]);
+  const rest = standin.images.filter(({ repository }) =>
+    begun.some((one) => !retried.includes(one) && repositoryOf(one) === repository),
+  );
+  const { pulls, trees, blobs } = await storedIn(given);
+  assert.deepEqual(pulls.toSorted(), rest.map(({ digest }) => digest).toSorted());
+  assert.deepEqual(trees, []);
+  assert.deepEqual(blobs.toSorted(), rest.flatMap(({ id, digest }) => [id, digest]).toSorted());
+  await daemon.mustDocker(['image', 'prune', '-f']);
+  await nothingIsBegun(given);
 }
 
 registryTest(
@@ -269,7 +318,8 @@ registryTest(
     const results = await Promise.allSettled(CASES.map((one) => meets(given, one)));
     const failed = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
     assert.deepEqual(failed, []);
-    await nothingIsLeft(given);
+    await leftAsSaid(given);
+    await allOfItGoes(given);
   },
 );
 
@@ -306,7 +356,10 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
         ...more,
       }),
     );
-  const documents: readonly (readonly [string, Buffer, RegExp])[] = [
+  const BOTH = /invalid manifest: it is both a manifest and an index/;
+  const both = (mediaType: string): Buffer =>
+    documentOf(blobs.right, media.layers.gzip, { mediaType, manifests: [] });
+  const documents: readonly (readonly [string, Buffer, RegExp, type?: string])[] = [
     ['truncated', documentOf(blobs.truncated, media.layers.gzip), /failed to register layer: unexpected EOF/],
     [
       'window',
@@ -323,21 +376,21 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
       documentOf(blobs.right, 'application/vnd.example'),
       /unsupported media type application\/vnd.example/,
     ],
-    [
-      'both',
-      documentOf(blobs.right, media.layers.gzip, { manifests: [] }),
-      /invalid manifest: it is both a manifest and an index/,
-    ],
+    ['both', both(media.manifest), BOTH],
+    ['both-as-list', both(media.index), BOTH, media.index],
+    ['both-as-index', both(MEDIA.oci.index), BOTH, MEDIA.oci.index],
+    ['both-as-other', both(media.manifest), /both a manifest and an index|expected|media type/, media.index],
     ['arm', documentOf(blobs.right, media.layers.gzip, {}), /^$/],
   ];
-  for (const [tag, bytes] of documents) {
-    await content.document('team/wrong', { tag, mediaType: media.manifest, bytes });
+  for (const [tag, bytes, , mediaType = media.manifest] of documents) {
+    await content.document('team/wrong', { tag, mediaType, bytes });
     for (const blob of Object.values(blobs)) await content.addBlob('team/wrong', blob);
   }
   await standin.reload();
   for (const [tag, , error] of documents) {
     const answer = await pull(daemon, `${HOST}/team/wrong:${tag}`);
     assert.match(answer.error, error, `${tag}: ${answer.error}`);
+    await nothingIsBegun({ daemon });
   }
   const other = digestOf(Buffer.from('another'));
   await standin.setFaults([
@@ -348,8 +401,7 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
   assert.deepEqual(byDigest.lines[0], { status: 'Pulling from team/good', id: `${HOST}/team/good@${other}` });
   const right = await pull(daemon, `${HOST}/team/good@${good.digest}`);
   assert.equal(right.error, '');
-  assert.deepEqual(await readdir(`${daemon.dataRoot}/content/partial`), []);
-  assert.deepEqual(await readdir(`${daemon.dataRoot}/pulls`), []);
+  await nothingIsBegun({ daemon });
 });
 
 /** The large layer comes first; of the other one everything takes `SLOW_MS`. */

@@ -6,7 +6,7 @@ import { LIMITS } from '#base/limits.ts';
 import { startDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { nodeBeside } from '../../support/registry/beside.ts';
-import { pull } from '../../support/registry/fixture.ts';
+import { nothingIsBegun, pull } from '../../support/registry/fixture.ts';
 
 const ETC = {
   'resolv.conf': 'nameserver 127.0.0.53\noptions timeout:12 attempts:1\n',
@@ -40,4 +40,5 @@ test('names that nobody looks up: a clear error, in time, and the daemon goes on
   const pausesMs = LIMITS.registryTries * 4000;
   const mostMs = LIMITS.registryLookupMs + LIMITS.registryTries * LIMITS.registryConnectMs + pausesMs;
   assert.ok(tookMs < mostMs + 60_000, `${tookMs} ms`);
+  await nothingIsBegun({ daemon });
 });

@@ -6,7 +6,7 @@ import { startDaemon } from '../../support/daemon.ts';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { imageArchive } from '../../support/images.ts';
 import { nodeBeside } from '../../support/registry/beside.ts';
-import { pull, push } from '../../support/registry/fixture.ts';
+import { nothingIsBegun, pull, push } from '../../support/registry/fixture.ts';
 
 const SERVER = '127.0.0.53';
 const ETC = {
@@ -70,4 +70,5 @@ test('names that do not exist: told as the reference tells it, soon, and once', 
   const run = await daemon.docker(['run', '--rm', 'none.example/team/other']);
   assert.equal(run.exit, 125);
   assert.ok(run.stderr.includes(none), run.stderr);
+  await nothingIsBegun({ daemon });
 });

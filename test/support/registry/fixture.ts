@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TarEntry } from '../../../tools/set-up/tar.ts';
@@ -167,15 +168,58 @@ export function push(daemon: TestDaemon, reference: string, options: PullOptions
   });
 }
 
-/** That no pull has left anything half done. */
-export async function nothingIsBegun({ daemon }: Pick<RegistryTest, 'daemon'>): Promise<void> {
-  for (const folder of ['content/partial', 'content/ingest', 'pulls'])
-    assert.deepEqual(await readdir(`${daemon.dataRoot}/${folder}`), [], folder);
-  const trees = await readdir(`${daemon.dataRoot}/overlay2`).catch(() =>
-    readdir(`${daemon.dataRoot}/vfs/dir`),
+export interface Stored {
+  /** Digests in the content store. */
+  readonly blobs: readonly string[];
+  /** Finished trees of layers; those of containers are left out. */
+  readonly trees: readonly string[];
+  /** Pulls that have begun: digests of their manifests. */
+  readonly pulls: readonly string[];
+  /** Archives that are not whole: digests. */
+  readonly partial: readonly string[];
+  readonly staged: readonly string[];
+}
+
+/** What lies below the data root of what images are made of. */
+export async function storedIn({ daemon }: Pick<RegistryTest, 'daemon'>): Promise<Stored> {
+  const list = (folder: string): Promise<string[]> => readdir(`${daemon.dataRoot}/${folder}`);
+  const digests = async (folder: string): Promise<string[]> =>
+    (await list(folder)).map((name) => `sha256:${name.slice(0, 64)}`);
+  const trees = await list('overlay2').catch(() => list('vfs/dir'));
+  const containers = new Set(
+    trees.filter((name) => name.endsWith('-init')).map((name) => name.slice(0, -'-init'.length)),
   );
-  assert.deepEqual(
-    trees.filter((name) => name.startsWith('.staged')),
-    [],
-  );
+  return {
+    blobs: await digests('content/blobs/sha256'),
+    trees: trees.filter((name) => /^[0-9a-f]{64}$/.test(name) && !containers.has(name)),
+    pulls: await digests('pulls'),
+    partial: await digests('content/partial'),
+    staged: trees.filter((name) => name.startsWith('.staged')),
+  };
+}
+
+/** Chains of layers that the daemon's images stand on. */
+async function chainsOf(daemon: TestDaemon): Promise<ReadonlySet<string>> {
+  const chains = new Set<string>();
+  const { json } = await daemon.api('/images/json?all=1');
+  for (const { Id } of json as readonly { readonly Id: string }[]) {
+    const image = (await daemon.api(`/images/${Id}/json`)).json as { RootFS: { Layers?: string[] } };
+    let chain = '';
+    for (const diffId of image.RootFS.Layers ?? []) {
+      const text = `${chain} ${diffId}`;
+      chain = chain === '' ? diffId : `sha256:${createHash('sha256').update(text).digest('hex')}`;
+      chains.add(chain);
+    }
+  }
+  return chains;
+}
+
+/** That no pull has left anything half done, and no tree that no image stands on; without images, no blob. */
+export async function nothingIsBegun(given: Pick<RegistryTest, 'daemon'>): Promise<void> {
+  assert.deepEqual(await readdir(`${given.daemon.dataRoot}/content/ingest`), []);
+  const { blobs, trees, ...begun } = await storedIn(given);
+  assert.deepEqual(begun, { pulls: [], partial: [], staged: [] });
+  const chains = await chainsOf(given.daemon);
+  assert.equal(trees.length, chains.size, `${trees.length} trees for ${chains.size} layers of images`);
+  if (chains.size === 0) assert.deepEqual(blobs, []);
 }
