@@ -1,8 +1,8 @@
 import { EngineError } from '#base/errors.ts';
 
 /*
- * Patterns of `${NAME#pattern}` and its kin: `*` is any text, `?` any character, no lists in brackets. Matched
- * without going back, so that no pattern takes longer than its length times the text's.
+ * Patterns of `${NAME#pattern}` and its kin: `*` is any text, `?` any character, no lists in brackets.
+ * Matched without going back, so that no pattern takes longer than its length times the text's.
  */
 
 const ANY_TEXT = Symbol('*');

@@ -72,8 +72,8 @@ function joinLines(lines: readonly string[], escape: Escape): string[] {
 }
 
 /**
- * Words that begin with `--`, and what follows them. They are read byte by byte, as the reference does: what is
- * not ASCII in them does not survive.
+ * Words that begin with `--`, and what follows them. They are read byte by byte, as the reference does: what
+ * is not ASCII in them does not survive.
  */
 function splitFlags(text: string): { flags: string[]; rest: string } {
   const bytes = Buffer.from(text).toString('latin1');

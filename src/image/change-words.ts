@@ -57,7 +57,9 @@ export function quotedWords(text: string, escape: string): string[] {
   return words;
 }
 
-/** `k=v k2="v 2"`, or the old form `k the rest`; still with quotes and variables. Errors: `invalidArgument`. */
+/**
+ * `k=v k2="v 2"`, or the old form `k the rest`; still with quotes and variables. Errors: `invalidArgument`.
+ */
 export function nameValues(of: {
   readonly instruction: string;
   readonly text: string;

@@ -1,3 +1,4 @@
+import { EngineError } from '#base/errors.ts';
 import { giveBack } from '#base/give-back.ts';
 import type { Digest } from '#oci/digest.ts';
 import { EMPTY_DEFAULTS } from '#oci/image-config.ts';
@@ -32,8 +33,12 @@ export async function importTar(
   options: ImportOptions & ImportProgress,
 ): Promise<Digest> {
   const target = targetOf(options);
-  const defaults = applyChanges(EMPTY_DEFAULTS, options.changes ?? []);
   const platform = options.platform ?? hostPlatform();
+  if (platform.os !== 'linux')
+    throw new EngineError('invalidArgument', 'operating system is not supported', {
+      hint: 'This engine runs containers of Linux only.',
+    });
+  const defaults = applyChanges(EMPTY_DEFAULTS, options.changes ?? []);
   const { storage } = deps;
   return withLease(deps, async (lease) => {
     const { arrived } = await receiveLayer(givenBack(source), {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../support/command.ts';
 import type { TestDaemon } from '../support/daemon.ts';
@@ -205,3 +205,37 @@ e2e('with whole trees instead of layers the same', { args: ['--storage-driver', 
   assert.match(await gantry(daemon, 'image', 'diff', 'busybox', 'one:1'), /\nD \/etc\/group/);
   assert.match(await gantry(daemon, 'image', 'explain', 'one:1'), /\nWasted: +\? in files/);
 });
+
+e2e(
+  'an import says what it is for, how big it is, and takes changes over several lines',
+  {},
+  async (daemon) => {
+    const tree = `${daemon.root}/tree`;
+    await mkdir(`${tree}/d`, { recursive: true });
+    await writeFile(`${tree}/f`, '12345');
+    await symlink('abcdefghijkl', `${tree}/symbolic`);
+    await symlink('xyz', `${tree}/d/symbolic`);
+    await link(`${tree}/f`, `${tree}/hard`);
+    const file = `${daemon.root}/tree.tar`;
+    assert.equal((await run('tar', ['-C', tree, '-cf', file, 'f', 'symbolic', 'hard', 'd'])).exit, 0);
+    const lines = 'LABEL a=1 \\\n# why\n b="2 3"';
+    await daemon.mustDocker(['import', '-c', lines, '-c', 'CMD ["/f"]', file, 'small:1']);
+    const shown = '{{.Size}} {{json .Config.Labels}} {{json .Config.Env}}';
+    const of = async (image: string): Promise<string> =>
+      daemon.mustDocker(['image', 'inspect', '-f', shown, image]);
+    assert.equal(await of('small:1'), '20 {"a":"1","b":"2 3"} null');
+    await daemon.mustDocker(['create', '--name', 'c1', ...NONE, 'small:1']);
+    await daemon.mustDocker(['commit', 'c1', 'same:1']);
+    assert.equal(await of('same:1'), '20 {"a":"1","b":"2 3"} null');
+    for (const [args, message] of [
+      [['import', '--platform', 'windows/amd64', file], 'operating system is not supported'],
+      [['import', '-c', '', file], 'file with no instructions'],
+      [['commit', '-c', '# nothing', 'c1'], 'file with no instructions'],
+      [['commit', '-c', 'WORKDIR ""', 'c1'], 'cannot normalize nothing'],
+    ] as const) {
+      const refused = await daemon.docker([...args]);
+      assert.equal(refused.exit, 1);
+      assert.equal(refused.stderr.split('\n')[0], `Error response from daemon: ${message}`);
+    }
+  },
+);
