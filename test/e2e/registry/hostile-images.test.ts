@@ -11,7 +11,7 @@ import { OPEN_REGISTRY } from '../../support/registry/plan.ts';
 
 /*
  * The corpus of hostile layers, each as an image: pulled from a registry, and loaded from an archive. What is
- * refused leaves nothing, what is taken can be removed again, and nothing outside of the daemon's trees changes.
+ * refused leaves nothing, what is taken can be removed again, and nothing outside of the trees changes.
  */
 
 const HOST = '127.0.0.1:5000';

@@ -50,7 +50,7 @@ function loopsFor({ id, layers }: BuiltStandinImage): readonly Loop[] {
   ];
 }
 
-/** Times that one request is sent: with credentials there is nothing else to try, tokens are made anew twice. */
+/** Times that one request is sent: a token is made anew twice, credentials are what they are. */
 const SENDS = { basic: 2, token: 3, none: 1 } as const;
 /** Of the image below: two layers and a configuration. */
 const BLOBS = 3;
