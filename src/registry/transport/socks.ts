@@ -3,8 +3,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
 
 /*
- * Connections by way of a SOCKS5 proxy (RFC 1928), with a name and a password (RFC 1929) where its address has
- * them. As with Go's client it is the proxy that looks names up.
+ * Connections by way of a SOCKS5 proxy (RFC 1928), with a name and a password (RFC 1929) where its address
+ * has them. As with Go's client it is the proxy that looks names up.
  */
 
 const VERSION = 5;
