@@ -25,6 +25,12 @@ export const invalidFilterValue = (name: string, values: readonly string[]): str
 /** `fn` is the parser that the reference used: `Atoi`, `ParseInt`, `ParseUint`, `ParseBool`. */
 export const badInteger = (fn: string, text: string): string =>
   `strconv.${fn}: parsing ${quote(text)}: invalid syntax`;
+export const integerRange = (fn: string, text: string): string =>
+  `strconv.${fn}: parsing ${quote(text)}: value out of range`;
+export const invalidFilterReason = (
+  name: string,
+  of: { readonly value: string; readonly why: string },
+): string => `invalid filter '${name}=${of.value}': ${of.why}`;
 export const badResize = (side: 'height' | 'width', text: string): string =>
   `invalid resize ${side} ${quote(text)}: invalid syntax`;
 export const notSwarmNode = (): string =>

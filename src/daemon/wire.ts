@@ -16,7 +16,7 @@ import type { NetworkService } from '#network/service.ts';
 import { createRegistryClient } from '#registry/open.ts';
 import type { RegistryClient } from '#registry/client.ts';
 import { defaultApparmorProfile } from '#runtime/apparmor.ts';
-import { hostPlatform } from '#oci/platform.ts';
+import { hostPlatform, type Platform } from '#oci/platform.ts';
 import { readHostFacts } from '#runtime/host-facts.ts';
 import { probeVersion, Runtimes, type RuntimeVersion } from '#runtime/runtimes.ts';
 import { createTaskService, runningRoot } from '#runtime/task-service.ts';
@@ -140,7 +140,8 @@ export async function wire(options: WireOptions): Promise<Engine> {
     return later.containers;
   };
   const registry = openRegistry(options);
-  const images = await openImages({ options, storage, registry, events, containersNow });
+  const { platform } = facts;
+  const images = await openImages({ options, storage, registry, platform, events, containersNow });
   const networks = openNetworks(options, events);
   const volumes = openVolumes(options, events, userNamespaces);
   const tasks = openTasks({ options, runtimes, containersNow });
@@ -247,6 +248,7 @@ interface ImageParts {
   readonly options: WireOptions;
   readonly storage: Storage;
   readonly registry: RegistryClient;
+  readonly platform: Platform;
   readonly events: EventsService;
   readonly containersNow: () => ContainerService;
 }
@@ -255,6 +257,7 @@ function openImages({
   options,
   storage,
   registry,
+  platform,
   events,
   containersNow,
 }: ImageParts): Promise<ImageService> {
@@ -263,6 +266,7 @@ function openImages({
     storage,
     registry,
     engineVersion: ENGINE_VERSION,
+    platform,
     log: options.log.with({ room: 'image' }),
     users: {
       containersUsing: (id) =>

@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { KeyedMutex } from '#base/keyed-mutex.ts';
 import type { Log } from '#base/log.ts';
 import type { Digest } from '#oci/digest.ts';
+import type { Platform } from '#oci/platform.ts';
 import type { RegistryClient } from '#registry/client.ts';
 import type { Storage } from '#storage/storage.ts';
 import type { ImageAction, ImageEvent, ImageUsers } from './image-service.ts';
@@ -19,6 +20,8 @@ export interface ImageDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly engineVersion: string;
+  /** The machine's, with the level of its processors as variant. */
+  readonly platform: Platform;
   /** One key, `images`: held while names, records or layers change hands. */
   readonly mutex: KeyedMutex;
   /** Images that containers in the making hold. */

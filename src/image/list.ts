@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 import { checkFilterKeys, matchLabels } from '#api/filters.ts';
-import { invalidFilterValue } from '#api/messages.ts';
+import { invalidFilterName, invalidFilterValue } from '#api/messages.ts';
 import { timeFilterMs } from '#api/timestamp.ts';
 import { familiarName, familiarReference, type Reference } from '#oci/reference.ts';
 import type { ImageDeps } from './deps.ts';
@@ -17,8 +17,8 @@ const LIST_FILTERS: ReadonlySet<string> = new Set([
   'until',
 ]);
 const ZERO_TIME_SECONDS = -62_135_596_800;
-const TRUE = ['1', 't', 'T', 'true', 'TRUE', 'True'];
-const FALSE = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
+const TRUE = ['1', 'true'];
+const FALSE = ['0', 'false'];
 
 export function createdMs(image: Image): number {
   return image.config.created === null ? ZERO_TIME_SECONDS * 1000 : Date.parse(image.config.created);
@@ -29,14 +29,16 @@ export function createdSeconds(image: Image): number {
 }
 
 /**
- * The value of a filter that is true or false; undefined when it was not given. Errors: `invalidArgument`.
+ * The value of a filter that is true or false; undefined when it was not given. Other words beside one of the
+ * two are nothing. Errors: `invalidArgument`.
  */
 export function booleanFilter(filters: ImageFilters, name: string): boolean | undefined {
   const values = filters.get(name);
-  const [only] = values ?? [];
-  if (values === undefined || only === undefined) return undefined;
-  if (values.length === 1 && TRUE.includes(only)) return true;
-  if (values.length === 1 && FALSE.includes(only)) return false;
+  if (values === undefined) return undefined;
+  if (values.length === 0) throw new EngineError('invalidArgument', invalidFilterName(name));
+  const isTrue = values.some((value) => TRUE.includes(value));
+  const isFalse = values.some((value) => FALSE.includes(value));
+  if (isTrue !== isFalse) return isTrue;
   throw new EngineError('invalidArgument', invalidFilterValue(name, values));
 }
 

@@ -4,6 +4,7 @@ import { KeyedMutex } from '#base/keyed-mutex.ts';
 import { LIMITS } from '#base/limits.ts';
 import type { Log } from '#base/log.ts';
 import { TurnShare } from '#base/turn-share.ts';
+import { hostPlatform, type Platform } from '#oci/platform.ts';
 import type { RegistryClient } from '#registry/client.ts';
 import type { Storage } from '#storage/storage.ts';
 import { collectGarbage } from './collect.ts';
@@ -44,6 +45,8 @@ export interface ImageServiceOptions {
   readonly clock?: Clock;
   /** What new images carry as the version of the engine that made them. */
   readonly engineVersion: string;
+  /** The machine's; without it the most general of its architecture. */
+  readonly platform?: Platform;
 }
 
 /** Reads what is there and collects what an interrupted operation left. */
@@ -61,6 +64,7 @@ export async function openImageService(options: ImageServiceOptions): Promise<Im
     log,
     clock,
     engineVersion,
+    platform: options.platform ?? hostPlatform(),
     mutex: new KeyedMutex(),
     held: new Map(),
     registry,

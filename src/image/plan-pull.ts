@@ -38,7 +38,7 @@ export async function planPull(
   const { credentials, platform, signal } = options;
   const reference = preciseReference(asked);
   const repository = deps.registry.repository(reference, { actions: 'pull', credentials, signal });
-  const source = { repository, content: deps.storage.content };
+  const source = { repository, content: deps.storage.content, host: deps.platform };
   await repository.ping();
   const root = await resolveRoot(source, reference);
   signal.throwIfAborted();

@@ -1,9 +1,12 @@
 import { EngineError } from '#base/errors.ts';
 import { LIMITS } from '#base/limits.ts';
+import { platformMismatch } from '#api/messages.ts';
 import type { Digest } from '#oci/digest.ts';
+import { configPlatform, formatPlatform, type Platform } from '#oci/platform.ts';
 import {
   familiarName,
   familiarReference,
+  formatReference,
   repositoryName,
   withDefaultTag,
   type Reference,
@@ -73,12 +76,15 @@ interface Pulled {
   readonly id: Digest;
   /** The name stands for something new now. */
   readonly isNew: boolean;
+  readonly name: Reference;
+  /** What it is for where that is another platform than the one that was asked for. */
+  readonly otherPlatform: Platform | null;
 }
 
 async function pullOne(pull: Pull, reference: Reference): Promise<Pulled> {
   const { deps, repository, options } = pull;
   const { signal, onProgress, platform } = options;
-  const source = { repository, content: deps.storage.content };
+  const source = { repository, content: deps.storage.content, host: deps.platform };
   const id = reference.digest === null ? (reference.tag ?? '') : familiarReference(reference);
   const begin = (): void => onProgress({ status: `Pulling from ${reference.path}`, id });
   const root = await resolveRoot(source, reference).catch((error: unknown) => {
@@ -97,7 +103,8 @@ async function pullOne(pull: Pull, reference: Reference): Promise<Pulled> {
     for (const { digest } of layers) await deps.notes.isIn(digest, repositoryName(reference));
     onProgress({ status: `Digest: ${root.digest}` });
     const isNew = await nameImage(deps, { reference, digest: root.digest, image });
-    return { id: image.id, isNew };
+    const otherPlatform = image.fits ? null : configPlatform(image.config);
+    return { id: image.id, isNew, name: reference, otherPlatform };
   });
 }
 
@@ -142,9 +149,26 @@ async function pullNamed(deps: ImageDeps, asked: Reference, options: PullOptions
   }
   const isNew = pulled.some((each) => each.isNew);
   onProgress({ status: `Status: ${isNew ? 'Downloaded newer image' : 'Image is up to date'} for ${name}` });
+  warnOfPlatform(pull, asked, pulled);
   const [first] = pulled;
   const labels = first === undefined ? null : deps.store.get(first.id)?.config.defaults.labels;
   deps.onEvent({ action: 'pull', id: name, attributes: { ...labels, name: familiarName(asked) } });
+}
+
+/**
+ * A single image is taken whatever it is for, with a warning, which as with the reference looks at `latest`
+ * where every tag was pulled.
+ */
+function warnOfPlatform({ options }: Pull, asked: Reference, pulled: readonly Pulled[]): void {
+  const { all = false, platform, onProgress } = options;
+  const found = pulled.find(({ name }) => !all || name.tag === 'latest');
+  if (platform === undefined || found === undefined || found.otherPlatform === null) return;
+  const text = platformMismatch({
+    name: all ? repositoryName(asked) : formatReference(found.name),
+    actual: formatPlatform(found.otherPlatform),
+    wanted: formatPlatform(platform),
+  });
+  onProgress({ status: `WARNING: ${text}` });
 }
 
 /** A digest says it all: a tag beside it would be a claim that nobody has checked. */

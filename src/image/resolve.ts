@@ -1,7 +1,7 @@
 import { EngineError } from '#base/errors.ts';
 import { noSuchImage, platformMismatch } from '#api/messages.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
-import { formatPlatform, platformMatches, type Platform } from '#oci/platform.ts';
+import { configPlatform, formatPlatform, platformRuns, type Platform } from '#oci/platform.ts';
 import { familiarReference, parseAnyReference, withDefaultTag } from '#oci/reference.ts';
 import type { Image } from './image-service.ts';
 import type { ImageStore } from './store/image-store.ts';
@@ -34,9 +34,8 @@ export function resolveImage(store: ImageStore, nameOrId: string, platform?: Pla
   const image = store.get(findId(store, nameOrId));
   if (image === null) throw new EngineError('notFound', noSuchImage(nameOrId));
   if (platform === undefined) return image;
-  const { os, architecture, variant } = image.config;
-  const actual: Platform = { os, architecture, ...(variant === '' ? {} : { variant }) };
-  if (!platformMatches(platform, actual)) {
+  const actual = configPlatform(image.config);
+  if (!platformRuns(platform, actual)) {
     const text = { name: nameOrId, actual: formatPlatform(actual), wanted: formatPlatform(platform) };
     throw new EngineError('notFound', platformMismatch(text));
   }

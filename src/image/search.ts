@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 import { checkFilterKeys } from '#api/filters.ts';
-import { invalidFilterValue } from '#api/messages.ts';
+import { badInteger, integerRange, invalidFilterReason } from '#api/messages.ts';
 import type { RegistryClient, SearchResult } from '#registry/client.ts';
 import type { ImageFilters, SearchOptions } from './image-service.ts';
 import { booleanFilter } from './list.ts';
@@ -20,16 +20,25 @@ export function splitTerm(text: string): { readonly index: string; readonly term
   return { index: '', term: text.replace(/^library\//, '') };
 }
 
-function mostStars(filters: ImageFilters): number {
-  const values = (filters.get('stars') ?? []).map((value) => {
-    if (!/^\d{1,15}$/.test(value))
-      throw new EngineError('invalidArgument', invalidFilterValue('stars', [value]));
-    return Number(value);
-  });
-  return Math.max(0, ...values);
+const LARGEST = 2n ** 63n;
+
+/** As Go's `Atoi` reads it, on 64 bits. */
+function starsOf(text: string): number {
+  const refuse = (why: string): EngineError =>
+    new EngineError('invalidArgument', invalidFilterReason('stars', { value: text, why }));
+  if (!/^[+-]?\d+$/.test(text)) throw refuse(badInteger('Atoi', text));
+  const value = BigInt(text.replace('+', ''));
+  if (value >= LARGEST || value < -LARGEST) throw refuse(integerRange('Atoi', text));
+  return Number(value);
 }
 
-/** See `ImageService.search`. Errors: `invalidArgument` for a filter. */
+/** Null: any number will do, even one below zero. */
+function fewestStars(filters: ImageFilters): number | null {
+  const values = filters.get('stars');
+  return values === undefined ? null : Math.max(0, ...values.map(starsOf));
+}
+
+/** See `ImageService.search`. Nothing is built automatically any more, as far as clients are told. Errors: `invalidArgument` for a filter. */
 export async function searchImages(
   registry: Pick<RegistryClient, 'search'>,
   text: string,
@@ -37,15 +46,14 @@ export async function searchImages(
 ): Promise<readonly SearchResult[]> {
   const { filters, limit, credentials } = options;
   checkFilterKeys(filters, SEARCH_FILTERS);
-  const isAutomated = booleanFilter(filters, 'is-automated');
+  if (booleanFilter(filters, 'is-automated') === true) return [];
   const isOfficial = booleanFilter(filters, 'is-official');
-  const stars = mostStars(filters);
+  const stars = fewestStars(filters);
   const { index, term } = splitTerm(text);
   const found = await registry.search(index, { term, limit, credentials });
-  return found.filter(
-    (result) =>
-      (isAutomated === undefined || result.isAutomated === isAutomated) &&
-      (isOfficial === undefined || result.isOfficial === isOfficial) &&
-      result.starCount >= stars,
-  );
+  return found.flatMap((result) => {
+    if (isOfficial !== undefined && result.isOfficial !== isOfficial) return [];
+    if (stars !== null && result.starCount < stars) return [];
+    return [{ ...result, isAutomated: false }];
+  });
 }

@@ -61,8 +61,15 @@ export function parsePlatformObject(value: JsonValue | undefined): Platform | un
   const os = textProperty(value, 'os');
   const architecture = textProperty(value, 'architecture');
   if (os === undefined || architecture === undefined) return undefined;
-  const variant = textProperty(value, 'variant');
-  return variant === undefined || variant === '' ? { os, architecture } : { os, architecture, variant };
+  const [variant = '', osVersion = ''] = [textProperty(value, 'variant'), textProperty(value, 'os.version')];
+  const features = property(value, 'os.features');
+  const osFeatures = Array.isArray(features) ? features.filter((one) => typeof one === 'string') : [];
+  return {
+    ...{ os, architecture },
+    ...(variant !== '' && { variant }),
+    ...(osVersion !== '' && { osVersion }),
+    ...(osFeatures.length > 0 && { osFeatures }),
+  };
 }
 
 /** Errors: `invalidArgument`. */

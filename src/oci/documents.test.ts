@@ -117,7 +117,15 @@ test('keys that mean something to JavaScript are keys like any other', () => {
 test('platforms are written in many ways', () => {
   assert.equal(formatPlatform(parsePlatform('linux/x86_64')), 'linux/amd64');
   assert.equal(formatPlatform(parsePlatform('arm64')), 'linux/arm64');
-  assert.equal(formatPlatform(parsePlatform('linux/arm')), 'linux/arm/v7');
+  assert.equal(formatPlatform(parsePlatform('linux/arm')), 'linux/arm');
+  assert.equal(formatPlatform(parsePlatform('linux/arm64/v8')), 'linux/arm64/v8');
+  assert.equal(formatPlatform(parsePlatform('linux(1+g+f)/amd64')), 'linux(1+f+g)/amd64');
+  assert.equal(formatPlatform({ os: '', architecture: 'amd64' }), 'unknown');
+  assert.equal(formatPlatform({ os: 'linux', architecture: '' }), 'linux');
+  assert.throws(() => parsePlatform('l!x/amd64'), {
+    message:
+      /^"l!x" is an invalid OS component of "l!x\/amd64": OSAndVersion specifier component must match "/,
+  });
   assert.throws(() => parsePlatform('a/b/c/d'), {
     message: '"a/b/c/d": cannot parse platform specifier: invalid argument',
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { platformRuns } from './platform.ts';
+import { parsePlatform, platformRank, platformRuns } from './platform.ts';
 
 test('a machine runs its own architecture, not beyond its level', () => {
   const host = { os: 'linux', architecture: 'amd64', variant: 'v3' };
@@ -15,3 +15,36 @@ test('a machine runs its own architecture, not beyond its level', () => {
     true,
   );
 });
+
+test('an image that does not say its variant is for every machine of its architecture', () => {
+  const v6 = parsePlatform('linux/arm/v6');
+  assert.equal(platformRuns(v6, { os: 'linux', architecture: 'arm' }), true);
+  assert.equal(platformRuns(v6, { os: 'linux', architecture: 'arm', variant: 'v7' }), false);
+  assert.equal(platformRuns(v6, { os: '', architecture: 'arm' }), true, 'the system is Linux');
+  assert.equal(platformRuns(v6, { os: 'linux', architecture: '' }), false);
+});
+
+/** Best first, as containerd's platforms order them. */
+const RANKS = [
+  ['linux/amd64', ['linux/amd64', 'linux/386'], ['linux/amd64/v2', 'linux/arm64']],
+  ['linux/amd64/v3', ['linux/amd64/v3', 'linux/amd64/v2', 'linux/amd64', 'linux/386'], ['linux/amd64/v4']],
+  ['linux/arm', ['linux/arm/v7', 'linux/arm/v6', 'linux/arm/v5'], ['linux/arm/v8', 'linux/arm64']],
+  ['linux/arm64', ['linux/arm64/v8', 'linux/arm/v8', 'linux/arm/v7', 'linux/arm/v5'], ['linux/arm64/v9']],
+  ['linux/arm64/v8.1', ['linux/arm64/v8.1', 'linux/arm64', 'linux/arm/v8'], ['linux/arm64/v8.2']],
+  ['linux/arm64/v9', ['linux/arm64/v9', 'linux/arm64/v8.5', 'linux/arm64'], ['linux/arm64/v8.6']],
+  ['linux/arm64/v9.1', ['linux/arm64/v9.1', 'linux/arm64/v9', 'linux/arm64/v8.6', 'linux/arm64'], []],
+  ['linux/s390x', ['linux/s390x'], ['linux/amd64']],
+  ['linux(+f+g)/amd64', ['linux(2+f)/amd64', 'linux(+g)/386'], ['linux(+h)/amd64', 'linux(+f+h)/386']],
+] as const;
+
+for (const [host, runs, not] of RANKS)
+  test(`what ${host} runs, and in which order`, () => {
+    const has = parsePlatform(host);
+    const rank = (offered: string): number | null => platformRank(has, parsePlatform(offered));
+    const ranks = runs.map(rank);
+    assert.ok(
+      ranks.every((each, i) => each !== null && (i === 0 || each > (ranks[i - 1] ?? Infinity))),
+      String(ranks),
+    );
+    for (const other of not) assert.equal(rank(other), null, other);
+  });

@@ -5,7 +5,7 @@ import { chainIds, type ChainId } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { parseNewImageConfig, type ImageConfig } from '#oci/image-config.ts';
 import type { ImageIndex, Manifest } from '#oci/manifest.ts';
-import type { Platform } from '#oci/platform.ts';
+import { configPlatform, platformRuns, type Platform } from '#oci/platform.ts';
 import type { Reference } from '#oci/reference.ts';
 import type { Repository } from '#registry/client.ts';
 import { RegistryError } from '#registry/errors.ts';
@@ -17,6 +17,8 @@ import { configError, manifestError } from './pull-errors.ts';
 export interface RemoteSource {
   readonly repository: Repository;
   readonly content: ContentStore;
+  /** Whose images are chosen from lists when nobody names a platform. */
+  readonly host: Platform;
 }
 
 /** An image in a registry: what is known of it before any of its layers is fetched. */
@@ -28,6 +30,8 @@ export interface RemoteImage {
   readonly id: Digest;
   readonly configBytes: Buffer;
   readonly config: ImageConfig;
+  /** It is for the platform that was asked for: its config says so, or the list that it was chosen from. */
+  readonly fits: boolean;
   readonly chain: readonly ChainId[];
 }
 
@@ -72,15 +76,17 @@ async function resolveManifest(
   source: RemoteSource,
   root: Document,
   platform: Platform | undefined,
-): Promise<Document<Manifest>> {
+): Promise<{ readonly manifest: Document<Manifest>; readonly isListed: boolean }> {
   let document = root;
+  let isListed = false;
   for (let depth = 0; document.content.kind === 'index'; depth++) {
     if (depth === LIMITS.indexDepth)
       throw new EngineError('invalidArgument', 'lists of manifests nest too deeply');
-    const { digest, mediaType } = choosePlatform(document.content, platform);
+    const { digest, mediaType, platform: named } = choosePlatform(document.content, platform, source.host);
+    isListed = named !== undefined;
     document = await documentBy(source, { digest, mediaType, tag: null });
   }
-  return document as Document<Manifest>;
+  return { manifest: document as Document<Manifest>, isListed };
 }
 
 async function fetchConfig({ repository, content }: RemoteSource, manifest: Manifest): Promise<Buffer> {
@@ -99,7 +105,7 @@ export async function resolveImageIn(
   root: Document,
   platform: Platform | undefined,
 ): Promise<RemoteImage> {
-  const manifest = await resolveManifest(source, root, platform);
+  const { manifest, isListed } = await resolveManifest(source, root, platform);
   checkImageManifest(manifest.content);
   const configBytes = await fetchConfig(source, manifest.content);
   const config = await parseSaying(configBytes, (bytes) =>
@@ -115,6 +121,7 @@ export async function resolveImageIn(
     id: manifest.content.config.digest,
     configBytes,
     config,
+    fits: isListed || platform === undefined || platformRuns(platform, configPlatform(config)),
     chain: chainIds(config.diffIds),
   };
 }

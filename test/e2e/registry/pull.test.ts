@@ -7,7 +7,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { PLAIN_ENV, until } from '../../support/command.ts';
 import { e2e } from '../../support/e2e.ts';
 import { imageArchive } from '../../support/images.ts';
-import type { BuiltStandinImage, StandinImage } from '../../support/registry/content.ts';
+import { type BuiltStandinImage, HERE, type StandinImage } from '../../support/registry/content.ts';
 import {
   nothingIsBegun,
   pull,
@@ -185,6 +185,50 @@ for (const documents of ['docker', 'oci'] as const)
       await nothingIsBegun(given);
     },
   );
+
+registryTest(
+  'what a list demands of the system is told, and heeded',
+  {
+    ...plain,
+    images: [
+      {
+        ...{ repository: 'demanding', tags: ['v'], layers: smallLayers('d') },
+        platforms: [{ ...HERE, 'os.version': '1', 'os.features': ['f', 'g'] }],
+      },
+      {
+        ...{ repository: 'either', tags: ['v'], layers: smallLayers('e') },
+        platforms: [
+          { ...HERE, 'os.features': ['f'] },
+          { ...HERE, 'os.version': '2' },
+        ],
+      },
+    ],
+  },
+  async ({ daemon }) => {
+    const platforms = async (name: string): Promise<unknown> =>
+      ((await daemon.api(`/distribution/${R}/${name}:v/json`)).json as { Platforms: unknown }).Platforms;
+    const { os, architecture } = HERE;
+    assert.deepEqual(await platforms('demanding'), [
+      { os, architecture, 'os.version': '1', 'os.features': ['f', 'g'] },
+    ]);
+    assert.deepEqual(await platforms('either'), [
+      { os, architecture, 'os.features': ['f'] },
+      { os, architecture, 'os.version': '2' },
+    ]);
+    const name = `${R}/demanding:v`;
+    const refused = (platform: string): string =>
+      `no matching manifest for ${platform} in the manifest list entries`;
+    assert.equal((await pull(daemon, name)).error, refused(`${os}/${architecture}`));
+    const half = `${os}(1+f)/${architecture}`;
+    assert.equal((await pull(daemon, name, { platform: half })).error, refused(half));
+    const whole = await pull(daemon, name, { platform: `${os}(+f+g)/${architecture}` });
+    assert.equal(whole.error, '');
+    assert.match(whole.lines.at(-1)?.status ?? '', /^Status: Downloaded/);
+    await daemon.mustDocker(['pull', '-q', `${R}/either:v`]);
+    const version = ['image', 'inspect', '--format', '{{.OsVersion}}', `${R}/either:v`];
+    assert.equal(await daemon.mustDocker(version), '2');
+  },
+);
 
 registryTest(
   'what is reported: every step of every layer, and how many bytes there really are',

@@ -132,6 +132,62 @@ registryTest(
   },
 );
 
+const WARNING = (reference: string, platforms: readonly [string, string]): string =>
+  `WARNING: image with reference ${reference} was found but its platform (${platforms[0]}) ` +
+  `does not match the specified platform (${platforms[1]})`;
+const single = (tag: string, platform: { os: string; architecture: string; variant?: string }) => ({
+  ...{ repository: 'team/x', tags: [tag], layers: smallLayers(tag), config: { Cmd: [tag] } },
+  singlePlatform: platform,
+});
+
+registryTest(
+  'a single image for another platform is pulled with a warning at the very end',
+  {
+    ...{ hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
+    images: [
+      single('v', { os: 'linux', architecture: 's390x' }),
+      single('none', { os: '', architecture: '' }),
+      single('arm', { os: 'linux', architecture: 'arm', variant: 'v7' }),
+      single('latest', { os: 'linux', architecture: 'ppc64le' }),
+      {
+        ...{ repository: 'team/list', tags: ['v'], layers: smallLayers('list') },
+        platforms: [{ os: 'linux', architecture: 'arm64' }],
+      },
+    ],
+  },
+  async ({ daemon, standin }) => {
+    const warned = async (reference: string, platform: string): Promise<readonly (string | undefined)[]> => {
+      const { lines, error } = await pull(daemon, reference, { platform });
+      assert.equal(error, '', reference);
+      const words = lines.map(({ status }) => status);
+      return words.slice(words.findIndex((word) => word?.startsWith('Status: ')) + 1);
+    };
+    const other = ['linux/s390x', 'linux/arm64'] as const;
+    for (const _ of ['new', 'here already'])
+      assert.deepEqual(await warned(`${X}:v`, 'linux/arm64'), [WARNING(`${X}:v`, other)]);
+    const precise = `${X}@${standin.images[0]?.digest}`;
+    assert.deepEqual(await warned(precise, 'linux/arm64'), [WARNING(precise, other)]);
+    assert.deepEqual(await warned(`${X}:none`, 'linux/arm'), [
+      WARNING(`${X}:none`, ['unknown', 'linux/arm']),
+    ]);
+    assert.deepEqual(await warned(X, 'linux/arm64'), [WARNING(X, ['linux/ppc64le', 'linux/arm64'])]);
+    for (const [reference, platform] of [
+      [`${X}:v`, 'linux/s390x'],
+      [`${X}:arm`, 'linux/arm64'],
+      [`${HOST}/team/list:v`, 'linux/arm64/v8'],
+    ] as const)
+      assert.deepEqual(await warned(reference, platform), [], reference);
+    assert.deepEqual((await pull(daemon, `${X}:v`)).lines.at(-1), {
+      status: `Status: Image is up to date for ${X}:v`,
+    });
+    const quiet = await daemon.mustDocker(['pull', '-q', '--platform', 'linux/arm64', `${X}:v`]);
+    assert.equal(quiet, `${X}:v`);
+    const seen = ['image', 'inspect', '--format', 'ok', '--platform', 'linux/arm64'];
+    assert.equal(await daemon.mustDocker([...seen, `${X}:arm`]), 'ok');
+    assert.match((await daemon.docker([...seen, `${X}:v`])).stderr, /does not match the specified platform/);
+  },
+);
+
 const MANY = [{ os: 'linux', architecture: 's390x' }];
 
 registryTest(
@@ -337,6 +393,31 @@ test('certificates of clients, and halves of them', { timeout: 60_000 }, async (
 });
 
 registryTest(
+  'what is told of a registry that wants a user, when nobody has said one',
+  {
+    ...{ hosts: { '127.0.0.1:5001': [basic] }, tls: 'none' },
+    images: [{ repository: 'team/x', tags: ['v'], layers: smallLayers('x') }],
+  },
+  async ({ daemon, standin }) => {
+    const [image] = standin.images;
+    const name = '127.0.0.1:5001/team/x';
+    const ask = async (reference: string, headers = {}): Promise<[number, string]> => {
+      const { status, json } = await daemon.api(`/distribution/${reference}/json`, { headers });
+      return [status, (json as { message?: string }).message ?? ''];
+    };
+    const place = 'http://127.0.0.1:5001/v2/team/x/manifests';
+    assert.deepEqual(await ask(`${name}:v`), [500, `Head "${place}/v": no basic auth credentials`]);
+    assert.deepEqual(await ask(`${name}:nope`), [500, `Head "${place}/nope": no basic auth credentials`]);
+    const { digest = '' } = image ?? {};
+    const precise = [500, `Get "${place}/${digest}": no basic auth credentials`];
+    assert.deepEqual(await ask(`${name}@${digest}`), precise);
+    const user = registryAuth({ username: 'me', password: 'right' });
+    assert.deepEqual(await ask(`${name}:v`, user), [200, '']);
+    assert.deepEqual(await ask(`${name}:nope`, user), [404, 'manifest unknown: manifest unknown']);
+  },
+);
+
+registryTest(
   'search: what is told',
   { hosts: { [HOST]: [OPEN_REGISTRY] }, tls: 'none' },
   async ({ daemon, standin }) => {
@@ -354,6 +435,13 @@ registryTest(
       400,
       "invalid filter 'nope'",
     ]);
+    const filtered = (filters: object): Promise<[number, string]> =>
+      search(`${term}&filters=${encodeURIComponent(JSON.stringify(filters))}`);
+    assert.deepEqual(await filtered({ stars: ['1', 'x'] }), [
+      400,
+      `invalid filter 'stars=x': strconv.Atoi: parsing "x": invalid syntax`,
+    ]);
+    assert.deepEqual(await filtered({ 'is-official': ['foo'] }), [400, "invalid filter 'is-official=[foo]'"]);
     await standin.setFaults([{ path: '/v1/search', act: { kind: 'status', status: 500 } }]);
     assert.deepEqual(await search(term), [500, 'Unexpected status code 500']);
     const refused = await search('term=127.0.0.1:1/x');

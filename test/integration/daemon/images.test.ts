@@ -124,11 +124,22 @@ test('disk use of images: what is shared, what is their own, and who uses them',
   };
   assert.deepEqual(await use(), before);
   assert.deepEqual(await use('?type=image'), before);
+  const listed = async (version: string): Promise<unknown> => {
+    const list = (await daemon.api(`/${version}/images/json`)).json as Use['Images'];
+    return list.map(({ RepoTags: [name], Containers }) => `${name} ${Containers}`).toSorted();
+  };
+  assert.deepEqual(await listed('v1.51'), ['df/a:1 0', 'df/b:1 2', 'df/c:1 1', 'df/d:1 0']);
+  const uncounted = ['df/a:1 -1', 'df/b:1 -1', 'df/c:1 -1', 'df/d:1 -1'];
+  for (const version of ['v1.50', 'v1.24']) assert.deepEqual(await listed(version), uncounted, version);
   // Total, in use, size, and what would be free without those that nobody uses.
   const row = '{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}} {{.Reclaimable}}';
   if ((await dockerIsMissing()) === false) {
     const shown = await daemon.mustDocker(['system', 'df', '--format', row]);
     assert.equal(shown.split('\n')[0], 'Images 4 2 621kB 301kB (48%)');
+    const names = await daemon.mustDocker(['images', '--format', '{{json .}}', 'df/c']);
+    const { Containers } = JSON.parse(names) as { Containers: string };
+    const version = (await daemon.mustDocker(['version', '--format', '{{.Client.APIVersion}}'])).split('.');
+    assert.equal(Containers, Number(version[1]) >= 51 ? '1' : 'N/A');
   }
   for (const name of ['df/a:1', 'df/d:1']) await daemon.api(`/images/${name}`, { method: 'DELETE' });
   assert.deepEqual(await use(), {
@@ -138,6 +149,20 @@ test('disk use of images: what is shared, what is their own, and who uses them',
       ['df/c:1', 300_000, 0, 1],
     ],
   });
+});
+
+test('filters that are true or false take the words of the reference', LIMIT, async () => {
+  await using daemon = await startDaemon();
+  const said = async (dangling: readonly string[]): Promise<unknown> => {
+    const filters = encodeURIComponent(JSON.stringify({ dangling }));
+    const { status, json } = await daemon.api(`/images/json?filters=${filters}`);
+    return status === 200 ? 200 : (json as { message: string }).message;
+  };
+  for (const words of [['true'], ['1'], ['0'], ['false'], ['1', 'true'], ['true', 'x']])
+    assert.equal(await said(words), 200, words.join());
+  for (const words of [['t'], ['True'], ['true', 'false']])
+    assert.equal(await said(words), `invalid filter 'dangling=[${words.join(' ')}]'`);
+  assert.equal(await said([]), "invalid filter 'dangling'");
 });
 
 test('an image with children loses its names and stays until the last child goes', LIMIT, async () => {

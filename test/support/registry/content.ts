@@ -18,6 +18,8 @@ export interface StandinImage {
   readonly documents?: 'docker' | 'oci';
   /** More than one makes an index (or a manifest list); every platform gets the same layers. */
   readonly platforms?: readonly StandinPlatform[];
+  /** Of an image without a list, where it is not for this machine. */
+  readonly singlePlatform?: StandinPlatform;
   /** Added to the manifest, as `subject` and annotations are. */
   readonly manifestFields?: Readonly<Record<string, unknown>>;
 }
@@ -26,6 +28,8 @@ export interface StandinPlatform {
   readonly os: string;
   readonly architecture: string;
   readonly variant?: string;
+  readonly 'os.version'?: string;
+  readonly 'os.features'?: readonly string[];
 }
 
 export interface BuiltLayer {
@@ -104,7 +108,7 @@ export class ContentFolder {
       layers.push({ digest, diffId: digestOf(tar), sizeBytes: bytes.length });
     }
     const children: { digest: string; size: number; platform: StandinPlatform; id: string }[] = [];
-    for (const platform of image.platforms ?? [HERE]) {
+    for (const platform of image.platforms ?? [image.singlePlatform ?? HERE]) {
       const config = this.#config(image, { platform, layers });
       const id = await this.blob(record, config);
       const manifest = Buffer.from(

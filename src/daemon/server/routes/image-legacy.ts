@@ -27,9 +27,18 @@ const NO_CONTAINER = {
   Labels: null,
 };
 
-/** An image as clients before 1.44 list it. */
-export function summaryFor<T extends { readonly Size: number }>(image: T, apiVersion: string): T {
-  return isAtLeast(apiVersion, '1.44') ? image : { ...image, VirtualSize: image.Size };
+interface Listed {
+  readonly Size: number;
+  readonly Containers: number;
+}
+
+/** An image as older clients list it: before 1.51 without its number of containers. */
+export function summaryFor<T extends Listed>(image: T, apiVersion: string): T {
+  return {
+    ...image,
+    ...(!isAtLeast(apiVersion, '1.51') && { Containers: -1 }),
+    ...(!isAtLeast(apiVersion, '1.44') && { VirtualSize: image.Size }),
+  };
 }
 
 /** An image's details as a client of that version knows them. */
