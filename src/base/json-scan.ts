@@ -26,9 +26,21 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 /** Each level is two calls deep on the stack; what is nested deeper is refused elsewhere as well. */
 const DEEPEST = 1000;
 
+const ESCAPED: ReadonlyMap<string, string> = new Map([
+  ["'", "\\'"],
+  ['\x07', '\\a'],
+  ['\b', '\\b'],
+  ['\f', '\\f'],
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+  ['\v', '\\v'],
+  ['\ufeff', '\\ufeff'],
+]);
+
 function shown(char: string): string {
-  if (char === "'") return `'\\''`;
-  if (char === '\ufeff') return `'\\ufeff'`;
+  const escaped = ESCAPED.get(char);
+  if (escaped !== undefined) return `'${escaped}'`;
   return char < ' ' ? `'\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}'` : `'${char}'`;
 }
 
@@ -87,22 +99,28 @@ class Scanner {
   #string(): void {
     for (this.#at++; this.#text[this.#at] !== '"'; this.#at++) {
       const char = this.#text[this.#at];
-      if (char === undefined || char < ' ') this.#fail('in string literal');
+      if (char === undefined || char < ' ') this.#fail('in string');
       if (char !== '\\') continue;
       this.#at++;
       const escape = this.#text[this.#at] ?? '';
       if (escape === 'u') this.#hex();
-      else if (escape === '' || !'bfnrt\\/"'.includes(escape)) this.#fail('in string escape code');
+      else if (escape === '') this.#fail('in string');
+      else if (!'bfnrt\\/"'.includes(escape)) this.#badEscape(2);
     }
     this.#at++;
   }
 
   #hex(): void {
-    for (let i = 0; i < 4; i++) {
-      this.#at++;
-      if (!/^[0-9a-fA-F]$/.test(this.#text[this.#at] ?? ''))
-        this.#fail('in \\u hexadecimal character escape');
-    }
+    const digits = this.#text.slice(this.#at + 1, this.#at + 5);
+    if (!/^[0-9a-fA-F]*$/.test(digits)) this.#badEscape(6);
+    this.#at += digits.length;
+    if (digits.length < 4) throw new Mistake(this.#at, 'unexpected EOF');
+  }
+
+  /** At the character behind the backslash. */
+  #badEscape(length: number): never {
+    const sequence = this.#text.slice(this.#at - 1, this.#at - 1 + length);
+    throw new Mistake(this.#at, `invalid escape sequence \`${sequence}\` in string`);
   }
 
   #array(depth: number): void {

@@ -110,23 +110,26 @@ export function interpretManifest(value: JsonValue): Manifest | ImageIndex {
   const mediaType = textProperty(value, 'mediaType') ?? '';
   const manifests = property(value, 'manifests');
   const config = property(value, 'config');
-  const layers = property(value, 'layers');
+  // As the reference reads them, none may be written in several ways.
+  const layers = property(value, 'layers') ?? [];
   const annotations = stringMap(property(value, 'annotations'));
-  if (manifests !== undefined && (config !== undefined || layers !== undefined)) {
+  if (manifests !== undefined && (config !== undefined || Object.hasOwn(value, 'layers'))) {
     throw malformed('manifest', 'it is both a manifest and an index');
   }
   if (manifests !== undefined) {
     if (isManifestMediaType(mediaType))
       throw malformed('manifest', `an index with the media type ${mediaType}`);
-    if (!Array.isArray(manifests)) throw malformed('index', '"manifests" is not a list');
+    const entries = manifests ?? [];
+    if (!Array.isArray(entries)) throw malformed('index', '"manifests" is not a list');
     return {
       kind: 'index',
       mediaType: mediaType === '' ? MEDIA_TYPES.ociIndex : mediaType,
-      manifests: manifests.map(entryOf),
+      manifests: entries.map(entryOf),
       annotations,
     };
   }
   if (isIndexMediaType(mediaType)) throw malformed('manifest', `a manifest with the media type ${mediaType}`);
+  if (!isJsonObject(config)) throw malformed('manifest', 'it names no config');
   if (!Array.isArray(layers)) throw malformed('manifest', '"layers" is not a list');
   if (layers.length > LIMITS.layersPerImage)
     throw malformed('manifest', `more than ${LIMITS.layersPerImage} layers`);
