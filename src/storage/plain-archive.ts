@@ -4,7 +4,7 @@ import { LIMITS } from '#base/limits.ts';
 import type { Intakes } from './intake.ts';
 import { IntakeWriter } from './intake-writer.ts';
 import type { Budget } from './layer/byte-source.ts';
-import { decompressStream, detectCompression, looksBackFurther } from './layer/decompress.ts';
+import { decompressStream, detectCompression, largerThan, looksBackFurther } from './layer/decompress.ts';
 import { isLargeWindow } from './layer/window-budget.ts';
 import type { WorkerPool } from './layer/worker-pool.ts';
 import { xzDictionaryBytes } from './layer/xz-block.ts';
@@ -39,7 +39,10 @@ export function createPlainOf(options: PlainOptions): PlainOf {
   return async function* (source, signal) {
     const { head, whole } = await withHead(source);
     if (looksBackFar(head)) yield* fromFile(options, whole, signal);
-    else yield* decompressStream(whole, { windowLog: SMALL_WINDOW_LOG, budget: SMALL_WINDOWS });
+    else {
+      const plain = decompressStream(whole, { windowLog: SMALL_WINDOW_LOG, budget: SMALL_WINDOWS });
+      yield* detectCompression(head) === 'bzip2' ? bounded(options, plain, signal) : plain;
+    }
   };
 }
 
@@ -72,6 +75,21 @@ function looksBackFar(head: Buffer): boolean {
   const compression = detectCompression(head);
   if (compression === 'zstd') return isLargeWindow(zstdWindowBytes(head) ?? Infinity);
   return compression === 'xz' && isLargeWindow(xzDictionaryBytes(head) ?? Infinity);
+}
+
+/** One byte of bzip2 may become a million: neither its sender's patience nor the archive's length is a bound. */
+async function* bounded(
+  { maxBytes = LIMITS.plainArchiveBytes }: PlainOptions,
+  plain: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const piece of plain) {
+    signal?.throwIfAborted();
+    size += piece.length;
+    if (size > maxBytes) throw largerThan(maxBytes);
+    yield piece;
+  }
 }
 
 async function* fromFile(

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tar } from '../integration/storage/archive-builder.ts';
 import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
 
@@ -49,13 +50,16 @@ for (const { file, by, reference, id, layers } of SAVED) {
   });
 }
 
+function digestOf(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
 /** Any archive is a file system, one of an image too. */
 async function importedLayer(daemon: TestDaemon, reference: string): Promise<void> {
   const plain = await readFile(join(FOLDER, 'docker-save.tar'));
-  const diffId = `sha256:${createHash('sha256').update(plain).digest('hex')}`;
   const format = '{{json .RootFS.Layers}}';
   const inspected = await daemon.mustDocker(['image', 'inspect', '-f', format, reference]);
-  assert.equal(inspected, JSON.stringify([diffId]), reference);
+  assert.equal(inspected, JSON.stringify([digestOf(plain)]), reference);
 }
 
 const SERVER = `
@@ -99,6 +103,23 @@ e2e(
     await importedLayer(daemon, 'from:file');
   },
 );
+
+e2e('a layer packed with bzip2 in an archive that is not', { images: [] }, async (daemon) => {
+  const [layer, plain] = await Promise.all(
+    ['docker-save.tar.bz2', 'docker-save.tar'].map((file) => readFile(join(FOLDER, file))),
+  );
+  assert.ok(layer !== undefined && plain !== undefined);
+  const rootfs = { type: 'layers', diff_ids: [digestOf(plain)] };
+  const config = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs });
+  const manifest = [{ Config: 'config.json', RepoTags: ['packed:1'], Layers: ['layer.tar'] }];
+  const archive = tar([
+    { name: 'config.json', content: config },
+    { name: 'layer.tar', content: layer },
+    { name: 'manifest.json', content: JSON.stringify(manifest) },
+  ]);
+  await daemon.mustDocker(['load'], { input: archive });
+  await importedLayer(daemon, 'packed:1');
+});
 
 e2e('an archive packed with bzip2 that is cut or damaged is refused', { images: [] }, async (daemon) => {
   const packed = await readFile(join(FOLDER, 'docker-save.tar.bz2'));

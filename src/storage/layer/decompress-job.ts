@@ -1,9 +1,9 @@
 import { write } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { EngineError } from '#base/errors.ts';
 import type { DecompressJob } from './apply-job.ts';
 import type { ByteSource } from './byte-source.ts';
+import { largerThan } from './decompress.ts';
 import { StoredBytes } from './growing-source.ts';
 import { plainSource } from './plain-source.ts';
 import type { JobContext } from './unpack-archive.ts';
@@ -20,11 +20,7 @@ interface Target {
 async function copy(plain: ByteSource, { fd, maxBytes, signal }: Target): Promise<void> {
   let position = 0;
   for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
-    if (position + piece.length > maxBytes)
-      throw new EngineError(
-        'tooLarge',
-        `the archive is larger than ${maxBytes} bytes when it is decompressed`,
-      );
+    if (position + piece.length > maxBytes) throw largerThan(maxBytes);
     for (let left: Uint8Array = piece; left.length > 0; ) {
       signal.throwIfAborted();
       const { bytesWritten } = await writeTo(fd, left, 0, left.length, position);

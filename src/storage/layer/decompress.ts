@@ -93,6 +93,10 @@ export function looksBackFurther(cause?: Error): EngineError {
   });
 }
 
+export function largerThan(maxBytes: number): EngineError {
+  return new EngineError('tooLarge', `the archive is larger than ${maxBytes} bytes when it is decompressed`);
+}
+
 /** A broken stream gets the text clients know; a failing disk keeps its own. */
 export function decodeError(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;

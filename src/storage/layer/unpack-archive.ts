@@ -117,6 +117,8 @@ class Pass {
     this.#plain = plain;
     const hash = plain.isStored && this.#job.blobDigest !== 'trust' ? null : createHash('sha256');
     for (let piece = await plain.next(); piece !== null; piece = await plain.next()) {
+      // A few bytes may become gigabytes: it is not asked often enough when more is read.
+      this.#context.signal.throwIfAborted();
       hash?.update(piece);
       this.#parser.push(piece);
     }

@@ -53,6 +53,12 @@ function bomb(blocks: number): Buffer {
   ]);
 }
 
+/** 50,000,000 zeros. */
+const BZIP2_BOMB = Buffer.from(
+  'QlpoOTFBWSZTWQ4J4t8BX45AAMAAAAggADCATUZCoCWpCoCXMUFZJlNZk8TsPQAfaMEAwAAAEAAIIAAwzAmqaZUiDapSIPF3JFOFCQj9cpgw',
+  'base64',
+);
+
 async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size));
 }
@@ -135,6 +141,27 @@ test('one that becomes too large is given up there, and leaves nothing', async (
   // Eight gigabytes: nobody waits for them.
   await assert.rejects(buffer(plain(pieces(bomb(65_536), 100_000))), isTooLarge);
   assert.deepEqual(temporary(fix), []);
+});
+
+test('one packed with bzip2 ends there too, and when its client leaves', { timeout: 60_000 }, async (t) => {
+  const fix = await fixture(t);
+  const { intakes } = fix.storage;
+  const plain = createPlainOf({ intakes, pool: { run: () => assert.fail('no job') }, maxBytes: 100 * MIB });
+  const bombs = (count: number): Buffer => Buffer.concat(Array<Buffer>(count).fill(BZIP2_BOMB));
+  const sizeOf = async (archive: AsyncIterable<Buffer>): Promise<number> => {
+    let size = 0;
+    for await (const piece of archive) size += piece.length;
+    return size;
+  };
+  assert.equal(await sizeOf(plain(pieces(bombs(2), 1000))), 100_000_000);
+  const isTooLarge = (error: unknown): boolean => isEngineError(error, 'tooLarge');
+  await assert.rejects(sizeOf(plain(pieces(bombs(10_000), 1000))), isTooLarge);
+  const gone = new AbortController();
+  const reading = sizeOf(fix.storage.plainOf(pieces(bombs(10_000), 100_000), gone.signal));
+  reading.catch(() => undefined);
+  await pause(50);
+  gone.abort(new Error('the client is gone'));
+  await assert.rejects(reading, /the client is gone/);
 });
 
 test('a client that leaves ends it, in the middle of a decompression too', { timeout: 60_000 }, async (t) => {
