@@ -134,9 +134,9 @@ async function prepareWork(shell: Shell): Promise<void> {
   const program = join(root, 'bin/busybox');
   await copyFile('/usr/bin/busybox', program);
   await chmod(program, 0o755);
-  for (const applet of (await must('/usr/bin/busybox', ['--list'])).trim().split('\n')) {
-    if (applet !== 'busybox') await symlink('busybox', join(root, 'bin', applet));
-  }
+  const listed = (await must('/usr/bin/busybox', ['--list'])).trim().split('\n');
+  const applets = listed.filter((applet) => applet !== 'busybox');
+  for (const applet of applets) await symlink('busybox', join(root, 'bin', applet));
   const users = [
     'root:x:0:0:root:/root:/bin/sh',
     'daemon:x:1:1:daemon:/:/bin/false',
@@ -145,7 +145,8 @@ async function prepareWork(shell: Shell): Promise<void> {
   await writeFile(join(root, 'etc/passwd'), `${users.join('\n')}\n`);
   const groups = 'root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n';
   await writeFile(join(root, 'etc/group'), groups);
-  const rest = Buffer.byteLength(`${users.join('\n')}\n${groups}`);
+  // Symbolic links count with what they say.
+  const rest = Buffer.byteLength(`${users.join('\n')}\n${groups}`) + applets.length * 'busybox'.length;
   await growTo(program, RECORDED_FILE_BYTES - rest);
   await chmod(join(root, 'tmp'), 0o1777);
   const fixed = ['--sort=name', '--mtime=2024-01-01 00:00:00Z', '--owner=0', '--group=0', '--numeric-owner'];
