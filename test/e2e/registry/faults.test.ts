@@ -357,8 +357,8 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
       }),
     );
   const BOTH = /invalid manifest: it is both a manifest and an index/;
-  const both = (mediaType: string): Buffer =>
-    documentOf(blobs.right, media.layers.gzip, { mediaType, manifests: [] });
+  const both = (mediaType: string, more: Record<string, unknown> = {}): Buffer =>
+    documentOf(blobs.right, media.layers.gzip, { mediaType, manifests: [], ...more });
   const documents: readonly (readonly [string, Buffer, RegExp, type?: string])[] = [
     ['truncated', documentOf(blobs.truncated, media.layers.gzip), /failed to register layer: unexpected EOF/],
     [
@@ -378,8 +378,9 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
     ],
     ['both', both(media.manifest), BOTH],
     ['both-as-list', both(media.index), BOTH, media.index],
-    ['both-as-index', both(MEDIA.oci.index), BOTH, MEDIA.oci.index],
-    ['both-as-other', both(media.manifest), /both a manifest and an index|expected|media type/, media.index],
+    ['both-as-index', both(MEDIA.oci.index), /expected index but found/, MEDIA.oci.index],
+    ['both-as-oci', both(MEDIA.oci.manifest), /expected manifest but found/, MEDIA.oci.manifest],
+    ['both-as-other', both(media.manifest, { other: 1 }), /^mediaType in manifest list/, media.index],
     ['arm', documentOf(blobs.right, media.layers.gzip, {}), /^$/],
   ];
   for (const [tag, bytes, , mediaType = media.manifest] of documents) {

@@ -62,7 +62,7 @@ test('a root that is closed', async (t) => {
   assert.equal(readFileSync(join(fix.tree(closed), 'f'), 'utf8'), 'x');
 });
 
-test('opaque whiteouts by the thousand, and at the root', { timeout: 60_000 }, async (t) => {
+test('opaque whiteouts by the thousand, and at the root', { timeout: 180_000 }, async (t) => {
   const fix = await ground(t);
   const below = await commit(fix.storage, [{ name: 'd0/' }, { name: 'd0/f', content: 'x' }]);
   const many = Array.from({ length: 20_000 }, (_, i) => ({ name: `d${i}/.wh..wh..opq`, content: '' }));
