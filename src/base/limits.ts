@@ -50,7 +50,7 @@ export const LIMITS = {
   archiveImages: 1024,
   /** Layers that have arrived and are not unpacked yet, before the source has to wait. */
   archiveLayersBehind: 8,
-  /** What is decompressed before it is read, or from bzip2, in an archive of images; as a registry's blobs. */
+  /** An archive of images that is decompressed before it is read, or from bzip2; as a registry's blobs. */
   plainArchiveBytes: 64 * 1024 * MIB,
   /** Blobs that a lost download left: how long they are kept for the next try, and how much of them. */
   partialKeepMs: 24 * 60 * 60 * 1000,
