@@ -400,8 +400,7 @@ registryTest('documents that are wrong', { hosts: HOSTS, tls: 'none' }, async ({
   const byDigest = await pull(daemon, `${HOST}/team/good@${other}`);
   assert.equal(byDigest.error, `manifest verification failed for digest ${other}`);
   assert.deepEqual(byDigest.lines[0], { status: 'Pulling from team/good', id: `${HOST}/team/good@${other}` });
-  const right = await pull(daemon, `${HOST}/team/good@${good.digest}`);
-  assert.equal(right.error, '');
+  assert.equal((await pull(daemon, `${HOST}/team/good@${good.digest}`)).error, '');
   await nothingIsBegun({ daemon });
 });
 

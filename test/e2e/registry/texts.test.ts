@@ -3,7 +3,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { test } from 'node:test';
 import { dockerIsMissing } from '../../support/e2e.ts';
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts';
-import { pull, push, registryAuth, registryTest, smallLayers } from '../../support/registry/fixture.ts';
+import {
+  nothingIsBegun,
+  pull,
+  push,
+  registryAuth,
+  registryTest,
+  smallLayers,
+} from '../../support/registry/fixture.ts';
 import { type FaultAct, OPEN_REGISTRY, type RegistryRole } from '../../support/registry/plan.ts';
 import { OUTSIDE, RegistryGround, startStandin } from '../../support/registry/standin.ts';
 
@@ -119,6 +126,7 @@ registryTest(
       await standin.setFaults([{ path: '/team/x/manifests/', act }]);
       const answer = await pull(daemon, `${X}:v`);
       assert.deepEqual([answer.status, answer.error], [status, text], name);
+      await nothingIsBegun({ daemon });
     }
     await standin.setFaults([{ path: '^/v2/$', act: { kind: 'status', status: 404, body: 'nothing' } }]);
     const away = await pull(daemon, `${X}:v`);
@@ -129,6 +137,7 @@ registryTest(
       none.error,
       `manifest for ${HOST}/team/none:v not found: manifest unknown: manifest unknown`,
     );
+    await nothingIsBegun({ daemon });
   },
 );
 
