@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonValue } from '#base/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '#base/json.ts';
 
 /*
  * The types that the reference reads documents into, as far as a wrong one is told to users, and the words of
@@ -74,34 +74,32 @@ function wordsProblem(value: JsonValue): string | null {
   return `json: cannot unmarshal ${kindOf(value)} into Go value of type string`;
 }
 
-interface Part {
-  readonly key: string | number;
-  readonly value: JsonValue;
-  readonly shape: Shape;
+interface Place {
+  readonly root: RootShape;
+  /** Grows and shrinks on the way: a copy for each value would cost more than the rest. */
+  readonly path: (string | number)[];
 }
 
-function* partsOf(value: JsonValue, { each, members = {} }: Shape): Generator<Part> {
-  if (Array.isArray(value)) {
-    for (const [key, part] of value.entries())
-      if (each !== undefined) yield { key, value: part, shape: each };
-  } else if (isJsonObject(value)) {
-    for (const [key, part] of Object.entries(value)) {
-      const shape = each ?? (Object.hasOwn(members, key) ? members[key] : undefined);
-      if (shape !== undefined) yield { key, value: part, shape };
-    }
+function problemIn(value: JsonValue, { each, members }: Shape, at: Place): string | null {
+  const isList = Array.isArray(value);
+  if (!isList && !isJsonObject(value)) return null;
+  for (const key in value) {
+    const shape = each ?? (members !== undefined && Object.hasOwn(members, key) ? members[key] : undefined);
+    const part = (value as JsonObject)[key];
+    if (shape === undefined || part === undefined) continue;
+    at.path.push(isList ? Number(key) : key);
+    const problem = problemAt(part, shape, at);
+    if (problem !== null) return problem;
+    at.path.pop();
   }
+  return null;
 }
 
-function problemAt(value: JsonValue, shape: Shape, at: { root: RootShape; path: Path }): string | null {
+function problemAt(value: JsonValue, shape: Shape, at: Place): string | null {
   if (value === null) return null;
   if (shape.json === 'words') return wordsProblem(value);
   const kind = misfit(value, shape);
-  if (kind !== null) return told(kind, shape.type, at);
-  for (const part of partsOf(value, shape)) {
-    const problem = problemAt(part.value, part.shape, { root: at.root, path: [...at.path, part.key] });
-    if (problem !== null) return problem;
-  }
-  return null;
+  return kind === null ? problemIn(value, shape, at) : told(kind, shape.type, at);
 }
 
 /** The first value that has not the type it should have; null: all have. Nothing at all fits everywhere. */

@@ -110,7 +110,6 @@ test('an import that fails leaves nothing', async (t) => {
     fix.images.importTar(chunks(bytes), { repo: 'made', tag: '1' });
   await assert.rejects(importing(archive.subarray(0, 1_000_000)), /unexpected EOF/);
   await assert.rejects(importing(Buffer.from('not a tar')), /unexpected EOF/);
-  await assert.rejects(importing(Buffer.alloc(0)), /unexpected EOF/);
   await assert.rejects(importing(Buffer.alloc(8_000_000, 7)), /invalid tar header/);
   const failing = async function* (): AsyncGenerator<Buffer> {
     yield archive.subarray(0, 1_500_000);
