@@ -155,7 +155,7 @@ function report(error: unknown): number {
   if (error instanceof ApiError) say(`Error response from daemon: ${withHint(error.message, error.hint)}`);
   else if (error instanceof ConnectionError) say(error.message);
   else say(error instanceof Error ? error.message : String(error));
-  return error instanceof ConnectionError && ['run'].includes(process.argv[2] ?? '') ? USAGE_EXIT : 1;
+  return 1;
 }
 
 process.stdout.on('error', () => process.exit(1));

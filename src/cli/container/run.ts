@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import * as containers from '#api/client/container.ts';
 import { ApiError } from '#api/client/errors.ts';
-import { isEngineError } from '#base/errors.ts';
+import { errorMessage } from '#base/errors.ts';
 import { familiarReference, parseAnyReference, withDefaultTag } from '#oci/reference.ts';
 import { type CliContext, ExitWith, withHint } from '../context.ts';
 import { UsageError } from '../flags.ts';
-import { PullError, pullImage } from '../image/pull.ts';
+import { pullImage } from '../image/pull.ts';
 import { attachSession } from './attached-session.ts';
 import { createRequest } from './create-body.ts';
 import { exitStatus } from './exit-status.ts';
@@ -127,8 +127,7 @@ export async function runCommand(context: CliContext): Promise<number> {
         exitCodeOf(error.message),
         `gantry: Error response from daemon: ${withHint(error.message, error.hint)}${HELP}`,
       );
-    if (error instanceof UsageError || error instanceof PullError || isEngineError(error))
-      throw new ExitWith(125, `gantry: ${error.message}${HELP}`);
-    throw error;
+    if (error instanceof ExitWith) throw error;
+    throw new ExitWith(125, `gantry: ${errorMessage(error)}${HELP}`);
   }
 }

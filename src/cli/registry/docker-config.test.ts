@@ -78,3 +78,30 @@ test('a broken file is told of', async () => {
     assert.match(complaints.join(''), /^WARNING: Error loading config file: .+\n$/);
   });
 });
+
+test('a helper is a name, not a path; what cannot be read is told without its content', async () => {
+  for (const credsStore of ['x/../evil', '../evil', 'x\u0000y', 'n'.repeat(5000)])
+    await inFolder({ credsStore }, async (ask) => {
+      const { login, complaints } = await ask('a.example');
+      assert.equal(login, undefined);
+      assert.match(
+        complaints.join(''),
+        /^WARNING: "docker-credential-[^\n]* cannot be a credential helper's name\n$/,
+      );
+    });
+  await inFolder({ credsStore: 'broken' }, async (ask, folder) => {
+    const keeper = join(folder, 'docker-credential-broken');
+    await writeFile(keeper, `#!/bin/sh\necho '{"Username":"u","Secret":hunter2secret}'\n`);
+    await chmod(keeper, 0o755);
+    const { login, complaints } = await ask('a.example');
+    assert.deepEqual(
+      [login, complaints],
+      [undefined, ["WARNING: the credential helper's answer is not valid JSON\n"]],
+    );
+  });
+  await inFolder('{"auths":{"a.example":{"auth":c2VjcmV0', async (ask) => {
+    const { login, complaints } = await ask('a.example');
+    assert.equal(login, undefined);
+    assert.match(complaints.join(''), /config\.json: it is not valid JSON\n$/);
+  });
+});

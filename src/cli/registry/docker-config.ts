@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { errorCode, errorMessage } from '#base/errors.ts';
 import { isJsonObject, type JsonValue, parseJson } from '#base/json.ts';
 
 /*
@@ -11,6 +12,8 @@ import { isJsonObject, type JsonValue, parseJson } from '#base/json.ts';
 
 /** What one asks the keeper of the passwords of Docker Hub for. */
 const HUB_KEY = 'https://index.docker.io/v1/';
+/** A path would run another program than a helper. */
+const HELPER_NAME = /^[\w.-]{1,128}$/;
 /** In place of a user's name where the secret is a token for this registry. */
 const TOKEN_USER = '<token>';
 
@@ -31,21 +34,39 @@ function textOf(value: JsonValue | undefined): string {
 async function readConfig({ environment, complain }: LoginSource): Promise<JsonValue | undefined> {
   const folder = environment['DOCKER_CONFIG'] || join(homedir(), '.docker');
   const path = join(folder, 'config.json');
+  let text = '';
   try {
-    return parseJson(await readFile(path, 'utf8'), path);
+    text = await readFile(path, 'utf8');
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const why = error instanceof Error ? error.message : String(error);
-    if (!isMissing) complain(`WARNING: Error loading config file: ${why}\n`);
+    if (errorCode(error) !== 'ENOENT')
+      complain(`WARNING: Error loading config file: ${errorMessage(error)}\n`);
+    return undefined;
+  }
+  const config = jsonOf(text);
+  if (config === undefined) complain(`WARNING: Error loading config file: ${path}: it is not valid JSON\n`);
+  return config;
+}
+
+/** Why it is none is not told: the parser's words repeat the text, and secrets are in it. */
+function jsonOf(text: string): JsonValue | undefined {
+  try {
+    return parseJson(text, 'JSON');
+  } catch {
     return undefined;
   }
 }
 
 /** The answer of `docker-credential-NAME get`; undefined where it has none. */
 function askKeeper(name: string, key: string, source: LoginSource): Promise<string | undefined> {
+  const program = `docker-credential-${name}`;
+  if (!HELPER_NAME.test(name)) {
+    source.complain(
+      `WARNING: ${JSON.stringify(program.slice(0, 64))} cannot be a credential helper's name\n`,
+    );
+    return Promise.resolve(undefined);
+  }
   return new Promise((resolve) => {
-    const program = `docker-credential-${name}`;
-    const child = spawn(program, ['get'], { env: source.environment, stdio: ['pipe', 'pipe', 'ignore'] });
+    const child = spawn(program, ['get'], { env: source.environment, stdio: ['pipe', 'pipe', 'inherit'] });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stdin.on('error', () => undefined);
@@ -58,8 +79,13 @@ function askKeeper(name: string, key: string, source: LoginSource): Promise<stri
   });
 }
 
-function fromKeeper(answer: string): Record<string, string> {
-  const value = parseJson(answer, 'the answer of the credential helper');
+/** As with docker, whose answer cannot be read has none, and the registry is asked without a login. */
+function fromKeeper(answer: string, { complain }: LoginSource): Record<string, string> | undefined {
+  const value = jsonOf(answer);
+  if (value === undefined) {
+    complain("WARNING: the credential helper's answer is not valid JSON\n");
+    return undefined;
+  }
   const [username, secret] = [textOf(field(value, 'Username')), textOf(field(value, 'Secret'))];
   return username === TOKEN_USER ? { identitytoken: secret } : { username, password: secret };
 }
@@ -86,7 +112,7 @@ export async function registryAuth(domain: string, source: LoginSource): Promise
   const config = await readConfig(source);
   const keeper = textOf(field(field(config, 'credHelpers'), key)) || textOf(field(config, 'credsStore'));
   const answer = keeper === '' ? undefined : await askKeeper(keeper, key, source);
-  const login = answer === undefined ? fromFile(field(config, 'auths'), key) : fromKeeper(answer);
+  const login = answer === undefined ? fromFile(field(config, 'auths'), key) : fromKeeper(answer, source);
   if (login === undefined) return undefined;
   return Buffer.from(JSON.stringify({ ...login, serveraddress: key })).toString('base64url');
 }

@@ -145,7 +145,8 @@ export class ApiServer {
 
   #report(request: IncomingMessage, error: unknown): void {
     const status = statusOf(error);
-    const what = { method: request.method ?? '', path: request.url ?? '' };
+    // Without the query: addresses with passwords are in it.
+    const what = { method: request.method ?? '', path: (request.url ?? '').replace(/\?.*$/s, '') };
     const { log } = this.#options;
     if (request.socket?.destroyed ?? true) return log.debug('the client left before its answer', what);
     const hint = isEngineError(error) ? error.hint : undefined;

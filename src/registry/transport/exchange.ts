@@ -69,17 +69,23 @@ function endsOf(socket: Socket): string {
   return `${end(socket.localAddress, socket.localPort)}->${end(socket.remoteAddress, socket.remotePort)}`;
 }
 
+/** Node tells nobody of a request's end before it has a socket: the way through a proxy may take long. */
+function end(request: http.ClientRequest, error: Error): void {
+  request.destroy(error);
+  if (!request.socket) request.emit('error', error);
+}
+
 /** Ends a request whose other side takes too long; each phase has a time of its own. */
 function watch(request: http.ClientRequest, url: URL, timings: Timings): Waiting {
   const target = url.port === '' ? `${url.hostname}:${url.protocol === 'https:' ? 443 : 80}` : url.host;
   let timer: NodeJS.Timeout;
   const phase = (name: Phase, ms: number): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => request.destroy(new Overdue(name, target)), ms);
+    timer = setTimeout(() => end(request, new Overdue(name, target)), ms);
   };
   let isNamed = isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0;
   timer = setTimeout(
-    () => request.destroy(new Overdue(isNamed ? 'lookup' : 'connect', target)),
+    () => end(request, new Overdue(isNamed ? 'lookup' : 'connect', target)),
     timings.connectMs,
   );
   const waiting: Waiting = {
@@ -177,8 +183,14 @@ function sendOnce(wire: Wire, out: Outgoing, agent: http.Agent): Promise<Answer>
     const module = url.protocol === 'https:' ? https : http;
     const request = module.request(url, { method, headers, agent, signal: out.signal });
     const waiting = watch(request, url, wire.timings);
-    request.on('error', (error) => {
+    const abort = (): void => end(request, out.signal.reason as Error);
+    out.signal.addEventListener('abort', abort);
+    const settled = (): void => {
       waiting.end();
+      out.signal.removeEventListener('abort', abort);
+    };
+    request.on('error', (error) => {
+      settled();
       if (out.signal.aborted) reject(out.signal.reason as Error);
       else if (error instanceof SourceFailure) reject(error.cause);
       else {
@@ -186,7 +198,7 @@ function sendOnce(wire: Wire, out: Outgoing, agent: http.Agent): Promise<Answer>
       }
     });
     request.on('response', (message) => {
-      waiting.end();
+      settled();
       resolve(asAnswer(request, message, out));
     });
     if (body === undefined) {

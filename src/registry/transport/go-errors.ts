@@ -165,6 +165,8 @@ function hintOf(reason: string): string | undefined {
     return 'The registry needs a new certificate, unless the clock of this host is wrong.';
   if (/certificate is (?:not )?valid for/.test(reason))
     return 'The registry has a certificate for other names: use one of these, or ask for another certificate.';
+  if (reason.startsWith('proxyconnect tcp: dial'))
+    return 'This is about the proxy: see "proxies" in daemon.json, or HTTPS_PROXY in the daemon\'s environment.';
   if (reason.includes('connection refused'))
     return 'Nobody listens there: check the name and the port, and whether the registry runs.';
   if (/no such host|lookup .*: i\/o timeout/.test(reason))

@@ -1,6 +1,8 @@
 import type { Agent as HttpAgent, ClientRequestArgs } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
+import { errorMessage } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 
 /*
  * Connections by way of a SOCKS5 proxy (RFC 1928), with a name and a password (RFC 1929) where its address
@@ -17,10 +19,6 @@ const NAME = 3;
 const IPV6 = 4;
 const DEFAULT_PORT = 1080;
 const LONGEST_TEXT = 255;
-/** A proxy says some 20 bytes before the target does. */
-const MOST_HELD = 65_536;
-/** For everything until the way is open. */
-const PATIENCE_MS = 30_000;
 
 /** By the number that the proxy answers. */
 const REFUSALS = [
@@ -72,13 +70,12 @@ export function targetBytes({ host, port }: Target): Buffer {
   return Buffer.concat([...address, Buffer.of(port >> 8, port & 0xff)]);
 }
 
-const NEWS = ['readable', 'end', 'close'] as const;
+const NEWS = ['readable', 'end', 'close', 'error'] as const;
 
 /** What the proxy says, piece by piece; what comes after that is left in the socket. */
 class Answers {
   readonly #socket: Socket;
   #held = Buffer.alloc(0);
-  #isOver = false;
   #wake = (): void => undefined;
 
   constructor(socket: Socket) {
@@ -86,24 +83,19 @@ class Answers {
     for (const name of NEWS) socket.on(name, this.#hear);
   }
 
-  readonly #hear = (): void => {
-    for (let bytes = this.#read(); bytes !== null; bytes = this.#read())
-      this.#held = Buffer.concat([this.#held, bytes]);
-    if (this.#held.length > MOST_HELD) this.#socket.destroy(new Error('too long an answer'));
-    this.#isOver = this.#socket.readableEnded || this.#socket.destroyed;
-    this.#wake();
-  };
+  readonly #hear = (): void => this.#wake();
 
-  #read(): Buffer | null {
-    return this.#socket.read() as Buffer | null;
-  }
-
+  /** No more is read than it takes, give or take the socket's own buffer. */
   async take(length: number): Promise<Buffer> {
     while (this.#held.length < length) {
-      if (this.#isOver) throw this.#socket.errored ?? new Error('EOF');
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      const bytes = this.#socket.read() as Buffer | null;
+      if (bytes !== null) this.#held = Buffer.concat([this.#held, bytes]);
+      else if (this.#socket.errored !== null) throw this.#socket.errored;
+      else if (this.#socket.readableEnded || this.#socket.destroyed) throw new Error('EOF');
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
     }
     const taken = this.#held.subarray(0, length);
     this.#held = this.#held.subarray(length);
@@ -112,7 +104,7 @@ class Answers {
 
   release(): void {
     for (const name of NEWS) this.#socket.off(name, this.#hear);
-    if (this.#held.length > 0 && !this.#isOver) this.#socket.unshift(this.#held);
+    if (this.#held.length > 0 && !this.#socket.readableEnded) this.#socket.unshift(this.#held);
   }
 }
 
@@ -136,45 +128,65 @@ async function ask(socket: Socket, answers: Answers, target: Target): Promise<vo
   if (version !== VERSION) throw new Error(`unexpected protocol version ${version}`);
   if (reply !== 0) throw new Error(`unknown error ${REFUSALS[reply] ?? `unknown code: ${reply}`}`);
   // Where the proxy's own end is: nobody asks.
-  const length = kind === NAME ? ((await answers.take(1))[0] ?? 0) : kind === IPV6 ? 16 : 4;
+  const lengths = new Map([
+    [IPV4, 4],
+    [IPV6, 16],
+  ]);
+  const length = kind === NAME ? (await answers.take(1))[0] : lengths.get(kind ?? 0);
+  if (length === undefined) throw new Error(`unknown address type ${kind}`);
   await answers.take(length + 2);
 }
 
-function connected(proxy: URL): Promise<Socket> {
+/** Errors: the system's, for the proxy itself. */
+function opened(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
-    const host = proxy.hostname.replace(/^\[|\]$/g, '');
-    const socket = connect({ host, port: proxy.port === '' ? DEFAULT_PORT : Number(proxy.port) });
+    socket.once('connect', resolve);
     socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
   });
 }
 
 /** Errors, in the words of Go's client: the system's for the proxy itself, what the proxy says. */
 export async function connectBy(address: string, target: Target): Promise<Socket> {
   const proxy = new URL(address);
-  const socket = await connected(proxy);
-  const answers = new Answers(socket);
+  const hostname = proxy.hostname.replace(/^\[|\]$/g, '');
+  const socket = connect({
+    host: hostname,
+    port: proxy.port === '' ? DEFAULT_PORT : Number(proxy.port),
+    noDelay: true,
+  });
   const ignore = (): void => undefined;
   socket.on('error', ignore);
-  const patience = setTimeout(() => socket.destroy(new Error('i/o timeout')), PATIENCE_MS);
+  const overdue = (): void => void socket.destroy(new Error('i/o timeout'));
+  const patience = setTimeout(overdue, LIMITS.registryConnectMs);
   try {
-    await authenticate(socket, answers, proxy);
-    await ask(socket, answers, target);
+    await opened(socket);
+    const answers = new Answers(socket);
+    await negotiated(socket, { answers, proxy, target });
     answers.release();
     return socket;
   } catch (error) {
     socket.destroy();
-    const { host, port } = target;
-    const ends = `${proxy.host}->${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
-    throw new Error(`socks connect tcp ${ends}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    throw error;
   } finally {
     clearTimeout(patience);
     socket.off('error', ignore);
+  }
+}
+
+interface Negotiation {
+  readonly answers: Answers;
+  readonly proxy: URL;
+  readonly target: Target;
+}
+
+async function negotiated(socket: Socket, { answers, proxy, target }: Negotiation): Promise<void> {
+  try {
+    await authenticate(socket, answers, proxy);
+    await ask(socket, answers, target);
+  } catch (error) {
+    const { host, port } = target;
+    const ends = `${proxy.host}->${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+    throw new Error(`socks connect tcp ${ends}: ${errorMessage(error)}`, { cause: error });
   }
 }
 

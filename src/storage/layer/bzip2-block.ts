@@ -7,8 +7,8 @@ export const MOST_CODES = 6;
 /** 900,000 bytes in groups of 50 symbols, and two. */
 export const MOST_SELECTORS = 18_002;
 const GROUP_SYMBOLS = 50;
-/** So much is done at a time: less than a millisecond of work, on most data much less. */
-const STEP_SYMBOLS = 8000;
+/** So much is done at a time: a millisecond or two of work. */
+const STEP_SYMBOLS = 4000;
 const STEP_SORTED = 16_384;
 /** Two to the power of it is more than any block has. */
 const LONGEST_RUN_DIGITS = 20;

@@ -13,6 +13,8 @@ const LEVEL_BYTES = 100_000;
 /** In two halves of 24 bits: what a block begins with, and what stands behind the last one. */
 const BLOCK_MAGIC = [0x314159, 0x265359] as const;
 const END_MAGIC = [0x177245, 0x385090] as const;
+/** Of the many selectors that a block may name. */
+const SELECTORS_A_STEP = 1024;
 const PIECE_BYTES = 16 * 1024;
 /** A length is the one before, one more or one less, again and again: nobody needs more steps. */
 const MOST_STEPS = LONGEST_CODE;
@@ -35,7 +37,8 @@ type Reading<T> = Generator<Buffer | 'working' | 'hungry', T>;
 export class Bzip2Decoder {
   readonly #bits = new BitReader();
   readonly #block = new Bzip2Block();
-  readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  /** A byte more than is ever given: who gives a whole buffer's memory back must not take this one's. */
+  readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES + 1).subarray(0, PIECE_BYTES);
   readonly #reading: Reading<void>;
   /** Where the input may end. */
   #isBetweenStreams = false;
@@ -125,7 +128,10 @@ export class Bzip2Decoder {
     const codes = yield* this.#take(3);
     if (codes < 2 || codes > MOST_CODES) throw damaged('bzip2 code count');
     yield* this.#selectors(codes);
-    for (const code of block.tables.codes.slice(0, codes)) code.assign(yield* this.#codeLengths());
+    for (const code of block.tables.codes.slice(0, codes)) {
+      code.assign(yield* this.#codeLengths());
+      yield 'working';
+    }
     block.begin(origin);
     for (let step = block.decode(this.#bits); step !== 'whole'; step = block.decode(this.#bits)) yield step;
     do yield 'working';
@@ -158,8 +164,14 @@ export class Bzip2Decoder {
     tables.selectorCount = Math.min(count, MOST_SELECTORS);
     const recent = Array.from({ length: codes }, (_, code) => code);
     for (let index = 0; index < count; index++) {
+      if (index % SELECTORS_A_STEP === 0) yield 'working';
       let place = 0;
-      while ((yield* this.#take(1)) === 1) if (++place === codes) throw damaged('bzip2 selectors');
+      for (;;) {
+        // Not by `#take`: a generator for each of so many bits takes a hundred times as long.
+        while (!this.#bits.has(1)) yield 'hungry';
+        if (this.#bits.take(1) === 0) break;
+        if (++place === codes) throw damaged('bzip2 selectors');
+      }
       const [code = 0] = recent.splice(place, 1);
       recent.unshift(code);
       if (index < MOST_SELECTORS) tables.selectors[index] = code;
@@ -172,8 +184,10 @@ export class Bzip2Decoder {
     for (let symbol = 0; symbol < lengths.length; symbol++) {
       for (let steps = 0; ; steps++) {
         if (length < 1 || length > LONGEST_CODE || steps > MOST_STEPS) throw damaged('bzip2 code lengths');
-        if ((yield* this.#take(1)) === 0) break;
-        length += (yield* this.#take(1)) === 0 ? 1 : -1;
+        while (!this.#bits.has(1)) yield 'hungry';
+        if (this.#bits.take(1) === 0) break;
+        while (!this.#bits.has(1)) yield 'hungry';
+        length += this.#bits.take(1) === 0 ? 1 : -1;
       }
       lengths[symbol] = length;
     }

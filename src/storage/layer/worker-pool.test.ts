@@ -87,3 +87,22 @@ test('jobs of clients that send nothing leave a place to others, and their own w
   assert.deepEqual(await sent, { ...JOB, path: 'sent' });
   await Promise.all(stalled);
 });
+
+test('they leave it also where a large window may make places fewer', async (t) => {
+  const pool = new WorkerPool({ threads: 3, entry: STALLING });
+  t.after(() => pool.close());
+  const stop = new AbortController();
+  let ended = 0;
+  const stalled = Array.from({ length: 6 }, () =>
+    pool
+      .run({ ...JOB, path: 'stalled' }, { isSent: true, signal: stop.signal })
+      .catch(() => 0)
+      .then(() => ended++),
+  );
+  // Two threads have four places.
+  const others = Array.from({ length: 3 }, (_, index) => pool.run({ ...JOB, path: `other ${index}` }));
+  assert.equal((await Promise.all(others)).length, 3);
+  assert.equal(ended, 0);
+  stop.abort();
+  await Promise.all(stalled);
+});

@@ -149,7 +149,9 @@ export class WorkerPool {
   #next(): Task | undefined {
     const running = [...this.#threads].flatMap(({ tasks }) => [...tasks.values()]);
     const sent = running.filter(({ options }) => options.isSent === true).length;
-    const isFull = sent >= this.#limit() * JOBS_PER_THREAD - 1;
+    // The limit that a large window may bring later: jobs that have begun cannot be moved.
+    const places = Math.min(this.#options.threads, THREADS_BESIDE_LARGE) * JOBS_PER_THREAD;
+    const isFull = sent >= places - 1;
     return this.#queue.find(({ options }) => !isFull || options.isSent !== true);
   }
 
