@@ -6,7 +6,7 @@ import { noRootfsInLoaded } from '#api/messages.ts';
 import { chainIds } from '#oci/chain-id.ts';
 import type { Digest } from '#oci/digest.ts';
 import { parseNewImageConfig, type ImageConfig, type NewConfigTexts } from '#oci/image-config.ts';
-import { platformMatches } from '#oci/platform.ts';
+import { configPlatform, isPlatform } from '#oci/platform.ts';
 import { familiarReference, type Reference } from '#oci/reference.ts';
 import type { ArchiveIndex, ArchiveLayer } from './archive/archive-index.ts';
 import { DOCKER_MANIFEST, readDockerArchive, type OfferedImage } from './archive/docker-archive.ts';
@@ -44,25 +44,31 @@ function arrivals({ quiet, onProgress }: LoadOptions): Pick<ReadArchiveOptions, 
   };
 }
 
-async function offered(index: ArchiveIndex, options: LoadOptions): Promise<readonly OfferedImage[]> {
+async function offered(
+  deps: ImageDeps,
+  index: ArchiveIndex,
+  options: LoadOptions,
+): Promise<readonly OfferedImage[]> {
   if (index.has(DOCKER_MANIFEST)) {
     const bytes = index.document(DOCKER_MANIFEST, LIMITS.manifestBytes);
     await checkJsonWeight(bytes, DOCKER_MANIFEST, LIMITS.archiveListValues);
     return readDockerArchive(index);
   }
-  if (index.has(LAYOUT_INDEX)) return readOciLayout(index, options.platforms ?? []);
+  if (index.has(LAYOUT_INDEX))
+    return readOciLayout(index, { asked: options.platforms ?? [], host: deps.platform });
   throw new EngineError('invalidArgument', `open ${DOCKER_MANIFEST}: no such file or directory`, {
     hint: 'It is neither an archive of "docker save" nor an OCI image layout; a root file system is for "import".',
   });
 }
 
-function checkPlatform({ os, architecture, variant }: ImageConfig, options: LoadOptions): boolean {
+/** As in the reference an image that runs on the wanted platform, but is for another, is not taken. */
+function checkPlatform(config: ImageConfig, options: LoadOptions): boolean {
+  const { os } = config;
   if (os !== '' && os !== 'linux')
     throw new EngineError('invalidArgument', `cannot load ${os} image on linux`);
   const platforms = options.platforms ?? [];
   if (platforms.length === 0) return true;
-  const actual = { os, architecture, ...(variant === '' ? {} : { variant }) };
-  return platforms.some((platform) => platformMatches(platform, actual));
+  return platforms.some((platform) => isPlatform(platform, configPlatform(config)));
 }
 
 interface WantedImage extends OfferedImage {
@@ -70,9 +76,13 @@ interface WantedImage extends OfferedImage {
 }
 
 /** Parses each config once, and keeps the little that is needed of it. */
-async function wanted(index: ArchiveIndex, options: LoadOptions): Promise<readonly WantedImage[]> {
+async function wanted(
+  deps: ImageDeps,
+  index: ArchiveIndex,
+  options: LoadOptions,
+): Promise<readonly WantedImage[]> {
   const images: WantedImage[] = [];
-  for (const image of await offered(index, options)) {
+  for (const image of await offered(deps, index, options)) {
     // A config may take a while: others have their turn between two.
     await setImmediate();
     await checkJsonWeight(image.config, 'image config');
@@ -171,7 +181,7 @@ export async function loadImages(
     const given = { storage: deps.storage, lease, ...(signal !== undefined && { signal }) };
     const reader = new ArchiveReader({ ...given, ...arrivals(options) });
     try {
-      const images = await wanted(await reader.read(source), options);
+      const images = await wanted(deps, await reader.read(source), options);
       await announce(deps, await registerAll(deps, { images, lease }), options);
     } finally {
       await reader.close();

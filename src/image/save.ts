@@ -4,7 +4,7 @@ import { LIMITS } from '#base/limits.ts';
 import { noExportTarget, noSuchImage, noSuchReference } from '#api/messages.ts';
 import { MEDIA_TYPES } from '#oci/descriptor.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
-import { formatPlatform, platformMatches, type Platform } from '#oci/platform.ts';
+import { configPlatform, formatPlatform, isPlatform, type Platform } from '#oci/platform.ts';
 import {
   familiarName,
   familiarReference,
@@ -35,9 +35,9 @@ type SavedFile = { readonly path: string; readonly mtime: number } & (
   | { readonly layer: Digest; readonly sizeBytes: number }
 );
 
+/** As in the reference the image has to be for that platform; that it runs there is not enough. */
 function checkPlatform({ config }: Image, wanted: Platform): void {
-  const { os, architecture, variant } = config;
-  if (!platformMatches(wanted, { os, architecture, ...(variant !== '' && { variant }) }))
+  if (!isPlatform(wanted, configPlatform(config)))
     throw new EngineError('internal', noExportTarget(formatPlatform(wanted)));
 }
 

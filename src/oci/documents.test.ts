@@ -6,7 +6,7 @@ import { chainIdOf, chainIds } from './chain-id.ts';
 import { digestOf, isDigest, parseDigest } from './digest.ts';
 import { parseImageConfig } from './image-config.ts';
 import { parseManifestOrIndex } from './manifest.ts';
-import { formatPlatform, parsePlatform, platformMatches } from './platform.ts';
+import { formatPlatform, isPlatform, parsePlatform } from './platform.ts';
 
 const bytes = (value: unknown): Buffer =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
@@ -130,13 +130,13 @@ test('platforms are written in many ways', () => {
     message: '"a/b/c/d": cannot parse platform specifier: invalid argument',
   });
   assert.ok(
-    platformMatches(
+    isPlatform(
       { os: 'linux', architecture: 'arm64' },
       { os: 'linux', architecture: 'aarch64', variant: 'v8' },
     ),
   );
   assert.ok(
-    !platformMatches(
+    !isPlatform(
       { os: 'linux', architecture: 'arm', variant: 'v6' },
       { os: 'linux', architecture: 'arm', variant: 'v7' },
     ),

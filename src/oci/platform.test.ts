@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePlatform, platformRank, platformRuns } from './platform.ts';
+import { isPlatform, parsePlatform, platformRank, platformRuns } from './platform.ts';
 
 test('a machine runs its own architecture, not beyond its level', () => {
   const host = { os: 'linux', architecture: 'amd64', variant: 'v3' };
@@ -22,6 +22,16 @@ test('an image that does not say its variant is for every machine of its archite
   assert.equal(platformRuns(v6, { os: 'linux', architecture: 'arm', variant: 'v7' }), false);
   assert.equal(platformRuns(v6, { os: '', architecture: 'arm' }), true, 'the system is Linux');
   assert.equal(platformRuns(v6, { os: 'linux', architecture: '' }), false);
+});
+
+test('what is for a platform, as the reference decides about save and load', () => {
+  const is = (wanted: string, architecture: string, variant = ''): boolean =>
+    isPlatform(parsePlatform(wanted), { os: 'linux', architecture, variant });
+  assert.ok(is('linux/amd64', 'amd64') && is('linux/amd64/v1', 'x86_64') && is('linux/amd64', 'amd64', 'v1'));
+  assert.ok(is('linux/amd64/v2', 'amd64', 'v2') && is('linux/arm', 'arm', 'v7') && is('linux/arm/v7', 'arm'));
+  assert.ok(is('linux/arm64', 'arm64', 'v8') && is('linux/arm64/v8', 'arm64'));
+  assert.ok(!is('linux/amd64', 'amd64', 'v3') && !is('linux/amd64/v2', 'amd64') && !is('linux/amd64', '386'));
+  assert.ok(!is('linux/arm64/v9', 'arm64') && !is('linux/arm', 'arm', 'v6') && !is('linux/arm64', 'arm'));
 });
 
 /** Best first, as containerd's platforms order them. */

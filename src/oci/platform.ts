@@ -124,17 +124,6 @@ export function normalizePlatform(platform: Platform): Platform {
   return { os: os.toLowerCase() || 'linux', ...normalizeArchitecture(architecture, variant) };
 }
 
-/**
- * Whether something built for `offered` satisfies a request for `wanted`; a missing variant in the request
- * accepts any.
- */
-export function platformMatches(wanted: Platform, offered: Platform): boolean {
-  const a = normalizePlatform(wanted);
-  const b = normalizePlatform(offered);
-  if (a.os !== b.os || a.architecture !== b.architecture) return false;
-  return wanted.variant === undefined || wanted.variant === '' || a.variant === b.variant;
-}
-
 /** `v3` and everything below it: v3, v2, v1. */
 function downFrom(highest: number, lowest: number): string[] {
   const count = Math.max(0, highest - lowest + 1);
@@ -177,6 +166,11 @@ export function platformRank(host: Platform, offered: Platform): number | null {
     return architecture === needs.architecture && variant === needs.variant;
   });
   return rank < 0 ? null : rank;
+}
+
+/** Whether `offered` is of that very kind, and not just something that runs there. */
+export function isPlatform(wanted: Platform, offered: Platform): boolean {
+  return platformRank(wanted, offered) === 0;
 }
 
 /** Whether a machine runs it; images do not always say their variant. */

@@ -5,8 +5,9 @@ import { LIMITS } from '#base/limits.ts';
 import type { Descriptor } from '#oci/descriptor.ts';
 import { digestHex, type Digest } from '#oci/digest.ts';
 import { parseManifestOrIndex } from '#oci/manifest.ts';
-import { formatPlatform, hostPlatform, platformMatches, type Platform } from '#oci/platform.ts';
+import { formatPlatform, isPlatform, platformRank, type Platform } from '#oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag, type Reference } from '#oci/reference.ts';
+import { offersHint } from '../pull/choose-platform.ts';
 import type { ArchiveIndex } from './archive-index.ts';
 import { checkImageCount, type OfferedImage } from './docker-archive.ts';
 
@@ -32,17 +33,35 @@ function nameOf(descriptor: Descriptor): Reference | null {
   return withDefaultTag({ ...parseReference(whole), digest: null });
 }
 
-function choose(manifests: readonly Descriptor[], platforms: readonly Platform[]): Descriptor {
-  for (const platform of platforms) {
-    const found = manifests.find(
-      (each) => each.platform !== undefined && platformMatches(platform, each.platform),
-    );
-    if (found !== undefined) return found;
-  }
-  const plain = manifests.filter((each) => each.platform === undefined);
-  if (plain.length === 1 && plain[0] !== undefined) return plain[0];
-  const wanted = platforms.map(formatPlatform).join(', ');
-  throw new EngineError('notFound', `no matching manifest for ${wanted} in the image archive`);
+/** What is to be taken of an image for several platforms. */
+export interface LayoutPlatforms {
+  /** In this order, and nothing that would run there as well. Without any the machine decides. */
+  readonly asked: readonly Platform[];
+  readonly host: Platform;
+}
+
+/** 0 is the best, null is not wanted. Something that names no platform comes after all that do. */
+function rankOf({ platform }: Descriptor, { asked, host }: LayoutPlatforms): number | null {
+  if (platform === undefined) return Infinity;
+  if (asked.length === 0) return platformRank(host, platform);
+  const at = asked.findIndex((each) => isPlatform(each, platform));
+  return at < 0 ? null : at;
+}
+
+function choose(manifests: readonly Descriptor[], platforms: LayoutPlatforms): Descriptor {
+  const ranked = manifests.flatMap((entry) => {
+    const rank = rankOf(entry, platforms);
+    return rank === null ? [] : [{ entry, rank }];
+  });
+  const [best, second] = ranked.toSorted((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank));
+  // Of several that name no platform any could be meant.
+  if (best !== undefined && (best.rank !== Infinity || second === undefined)) return best.entry;
+  const { os, architecture } = platforms.host;
+  const wanted = platforms.asked.length === 0 ? [{ os, architecture }] : platforms.asked;
+  const text = wanted.map(formatPlatform).join(', ');
+  throw new EngineError('notFound', `no matching manifest for ${text} in the image archive`, {
+    hint: offersHint(manifests),
+  });
 }
 
 /** What is needed of a manifest; a digest: of an index, the one to go on with. */
@@ -51,10 +70,10 @@ type Step = Pick<OfferedImage, 'layers'> & { readonly config: Digest };
 /** The documents of a layout. However many entries name one, it is parsed once. */
 class Layout {
   readonly #index: ArchiveIndex;
-  readonly #platforms: readonly Platform[];
+  readonly #platforms: LayoutPlatforms;
   readonly #steps = new Map<Digest, Step | Digest>();
 
-  constructor(index: ArchiveIndex, platforms: readonly Platform[]) {
+  constructor(index: ArchiveIndex, platforms: LayoutPlatforms) {
     this.#index = index;
     this.#platforms = platforms;
   }
@@ -94,31 +113,33 @@ class Layout {
 }
 
 /**
- * The entries that are images. Where those of one name are for several platforms, only the wanted one has it;
- * what is alone is taken whatever it is for.
+ * The entries that are images. Where those of one name are for several platforms, only the best one has it,
+ * and those without a name need to be wanted; what is alone is taken whatever it is for.
  */
-function imagesOf(entries: readonly Descriptor[], platforms: readonly Platform[]): readonly Descriptor[] {
+function imagesOf(entries: readonly Descriptor[], platforms: LayoutPlatforms): readonly Descriptor[] {
   // Statements about other manifests (provenance, signatures) are no images.
   const images = entries.filter(({ platform }) => platform?.os !== 'unknown');
-  const isWanted = ({ platform }: Descriptor): boolean =>
-    platform === undefined || platforms.some((each) => platformMatches(each, platform));
   const keyOf = (entry: Descriptor): string => {
     const name = nameOf(entry);
     return name === null ? '' : formatReference(name);
   };
-  const served = new Set(images.filter(isWanted).map(keyOf));
-  return images.filter((entry) => isWanted(entry) || !served.has(keyOf(entry)));
+  const ranked = images.map((entry) => ({ entry, key: keyOf(entry), rank: rankOf(entry, platforms) }));
+  const best = new Map<string, number>();
+  for (const { key, rank } of ranked)
+    if (rank !== null) best.set(key, Math.min(rank, best.get(key) ?? Infinity));
+  const isTaken = ({ key, rank }: (typeof ranked)[number]): boolean =>
+    !best.has(key) || (key === '' ? rank !== null : rank === best.get(key));
+  return ranked.filter(isTaken).map(({ entry }) => entry);
 }
 
 /**
- * Reads an OCI image layout; of an image for several platforms the wanted one. Errors: `invalidArgument`,
+ * Reads an OCI image layout; of an image for several platforms the best one. Errors: `invalidArgument`,
  * `notFound`, `tooLarge`.
  */
 export async function readOciLayout(
   index: ArchiveIndex,
-  given: readonly Platform[],
+  platforms: LayoutPlatforms,
 ): Promise<OfferedImage[]> {
-  const platforms = given.length === 0 ? [hostPlatform()] : given;
   const layout = new Layout(index, platforms);
   const top = await layout.read(LAYOUT_INDEX);
   if (top.kind !== 'index')

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS } from '#base/limits.ts';
 import { digestHex, digestOf, type Digest } from '#oci/digest.ts';
+import { parsePlatform } from '#oci/platform.ts';
 import { familiarReference } from '#oci/reference.ts';
 import { ArchiveIndex } from './archive-index.ts';
 import { readDockerArchive, type OfferedImage } from './docker-archive.ts';
-import { readOciLayout } from './oci-layout.ts';
+import { readOciLayout, type LayoutPlatforms } from './oci-layout.ts';
 
 const CONFIG = 'config.json';
+const PLATFORMS: LayoutPlatforms = { asked: [], host: parsePlatform('linux/amd64') };
 const namesOf = (images: readonly OfferedImage[]): string[][] =>
   images.map(({ names }) => names.map(familiarReference));
 const tags = (count: number): string[] => Array.from({ length: count }, (_, i) => `localhost/x:${i}`);
@@ -70,7 +72,7 @@ test('a config that many images of an archive name is one image with all names',
 test('a document of a layout is read once, however many name it', async () => {
   const names = tags(LIMITS.archiveImages);
   const { index, documents } = ociIndex(names);
-  assert.deepEqual(namesOf(await readOciLayout(index, [])), [names]);
+  assert.deepEqual(namesOf(await readOciLayout(index, PLATFORMS)), [names]);
   for (const digest of documents) assert.equal(index.asked.get(blobPath(digest)), 1);
 });
 
@@ -80,7 +82,7 @@ test('indexes within indexes have a depth', async () => {
     let inner = index.addBlob({ config: index.addBlob({ os: 'linux' }), layers: [] });
     for (let n = 0; n < depth; n++) inner = index.addBlob({ manifests: [inner], annotations: { n: `${n}` } });
     index.add('index.json', { schemaVersion: 2, manifests: [inner] });
-    return await readOciLayout(index, []);
+    return await readOciLayout(index, PLATFORMS);
   };
   await nested(LIMITS.indexDepth);
   await assert.rejects(nested(LIMITS.indexDepth + 1), /indexes nested too deeply/);
@@ -93,5 +95,64 @@ test('an archive names so many images and no more', async () => {
     message: `image archive names more than ${LIMITS.archiveImages} images`,
   };
   assert.throws(() => readDockerArchive(dockerIndex(names)), refusal);
-  await assert.rejects(readOciLayout(ociIndex(names).index, []), refusal);
+  await assert.rejects(readOciLayout(ociIndex(names).index, PLATFORMS), refusal);
+});
+
+/** An image named `localhost/x:1` for several platforms; the config of each says for which. */
+function manyPlatforms(shape: 'nested' | 'flat', offered: readonly string[]): CountingIndex {
+  const index = new CountingIndex();
+  const annotations = { 'org.opencontainers.image.ref.name': 'localhost/x:1' };
+  const manifests = offered.map((name) => ({
+    ...index.addBlob({ config: index.addBlob({ name }), layers: [] }),
+    ...(name !== 'plain' && { platform: parsePlatform(name) }),
+    ...(shape === 'flat' && { annotations }),
+  }));
+  const top = shape === 'flat' ? manifests : [{ ...index.addBlob({ manifests }), annotations }];
+  index.add('index.json', { schemaVersion: 2, manifests: top });
+  return index;
+}
+
+async function taken(index: ArchiveIndex, host: string, ...asked: string[]): Promise<unknown> {
+  const images = await readOciLayout(index, {
+    asked: asked.map(parsePlatform),
+    host: parsePlatform(host),
+  });
+  return images.map(({ config }) => (JSON.parse(config.toString()) as { readonly name: string }).name).join();
+}
+
+const [V1, V2, V3] = ['linux/amd64', 'linux/amd64/v2', 'linux/amd64/v3'] as const;
+const TAKEN = [
+  [V1, [], [V3, V1, V2], V1],
+  [V2, [], [V3, V1, V2], V2],
+  [V3, [], [V1, V3, V2], V3],
+  [V3, [], [V1, V2, 'linux/386'], V2],
+  [V1, [], ['linux/386', 'plain', 'linux/arm64'], 'linux/386'],
+  [V1, [], ['linux/arm64', V3, 'plain'], 'plain'],
+  [V3, [V1], [V3, V2, V1], V1],
+  [V1, [V3], [V1, V2, V3], V3],
+  [V1, ['linux/arm64', V2], [V2, V1, 'linux/arm64/v8'], 'linux/arm64/v8'],
+] as const;
+
+for (const shape of ['nested', 'flat'] as const)
+  for (const [host, asked, offered, expected] of TAKEN)
+    test(`${shape}: of ${offered.join(', ')} ${host} takes ${expected}, asked for ${asked.join(', ') || 'none'}`, async () => {
+      assert.equal(await taken(manyPlatforms(shape, offered), host, ...asked), expected);
+    });
+
+test('an index without anything that runs here, or is what was asked for, is refused', async () => {
+  const refused = (text: string, hint: string): object => ({
+    kind: 'notFound',
+    message: `no matching manifest for ${text} in the image archive`,
+    hint: `There is one for ${hint}.`,
+  });
+  await assert.rejects(taken(manyPlatforms('nested', [V3, V2]), V1), refused(V1, `${V3}, ${V2}`));
+  await assert.rejects(taken(manyPlatforms('nested', [V1]), V3, V3), refused(V3, V1));
+  await assert.rejects(
+    taken(manyPlatforms('nested', ['plain', V3, 'plain']), 'linux/arm64'),
+    refused('linux/arm64', V3),
+  );
+});
+
+test('an image that is alone under its name is taken, whatever it is for', async () => {
+  assert.equal(await taken(manyPlatforms('flat', [V3]), V1), V3);
 });

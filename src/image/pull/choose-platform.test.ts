@@ -62,3 +62,24 @@ test('without a wish the machine decides, and is named without its level', () =>
     message: 'no matching manifest for linux/amd64 in the manifest list entries',
   });
 });
+
+test('a hint names ten platforms, only what reads like one, and counts the others', () => {
+  const entry = (os: string, architecture: string): ImageIndex['manifests'][number] => ({
+    ...{ mediaType: '', sizeBytes: 1, annotations: {}, digest: digestOf('') },
+    platform: { os, architecture },
+  });
+  const many = Array.from({ length: 10_000 }, (_, i) => entry('linux', `cpu${i}`));
+  const first = many.slice(0, 10).map((_, i) => `linux/cpu${i}`);
+  const bad = [entry('\u001b[2Jlinux', 'amd64'), entry('linux', 'x'.repeat(64)), entry('a\nb', 'amd64')];
+  const cases = [
+    [[...bad, ...many], `${first.join(', ')} and 9993 more`],
+    [[...bad, ...many.slice(0, 10)], `${first.join(', ')} and 3 more`],
+    [many.slice(0, 10), first.join(', ')],
+    [[...bad, ...bad], '3 whose names cannot be shown'],
+    [[entry('unknown', 'unknown')], 'no platform at all'],
+  ] as const;
+  for (const [manifests, text] of cases)
+    assert.throws(() => choosePlatform({ ...listOf(), manifests }, parsePlatform('linux/s390x'), HOST), {
+      hint: `There is one for ${text}.`,
+    });
+});

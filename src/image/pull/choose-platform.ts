@@ -9,6 +9,11 @@ function isUnknown(platform: Platform | undefined): boolean {
   return platform?.os === 'unknown' || platform?.architecture === 'unknown';
 }
 
+/** How many platforms a hint names. */
+const SHOWN = 10;
+/** What is not written like this comes from a registry or an archive that means no good. */
+const SHOWABLE = /^[\w.+()/-]{1,64}$/;
+
 /**
  * The entry of a list for a platform, `undefined` meaning this machine's: the best that it runs, the first of
  * equal ones. An entry that names no platform is taken where nothing else fits. Errors: `notFound` with the
@@ -23,11 +28,20 @@ export function choosePlatform(index: ImageIndex, asked: Platform | undefined, h
   if (best !== undefined) return best.entry;
   const { os, architecture } = host;
   throw new EngineError('notFound', noMatchingManifest(formatPlatform(asked ?? { os, architecture })), {
-    hint: `There is one for ${offers(index.manifests.filter(({ platform }) => !isUnknown(platform)))}.`,
+    hint: offersHint(index.manifests),
   });
 }
 
-function offers(images: readonly Descriptor[]): string {
-  const names = images.flatMap(({ platform }) => (platform === undefined ? [] : [formatPlatform(platform)]));
-  return names.length === 0 ? 'no platform at all' : [...new Set(names)].join(', ');
+/** What a list has instead: a few names, and how many there are besides. */
+export function offersHint(entries: readonly Descriptor[]): string {
+  const names = new Set(
+    entries.flatMap(({ platform }) =>
+      platform === undefined || isUnknown(platform) ? [] : [formatPlatform(platform)],
+    ),
+  );
+  const shown = [...names].filter((name) => SHOWABLE.test(name)).slice(0, SHOWN);
+  const more = names.size - shown.length;
+  if (names.size === 0) return 'There is one for no platform at all.';
+  if (shown.length === 0) return `There is one for ${more} whose names cannot be shown.`;
+  return `There is one for ${shown.join(', ')}${more === 0 ? '' : ` and ${more} more`}.`;
 }
