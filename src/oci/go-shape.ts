@@ -83,7 +83,7 @@ interface Place {
 function problemIn(value: JsonValue, { each, members }: Shape, at: Place): string | null {
   const isList = Array.isArray(value);
   if (!isList && !isJsonObject(value)) return null;
-  for (const key in value) {
+  for (const key of Object.keys(value)) {
     const shape = each ?? (members !== undefined && Object.hasOwn(members, key) ? members[key] : undefined);
     const part = (value as JsonObject)[key];
     if (shape === undefined || part === undefined) continue;

@@ -86,7 +86,7 @@ test('a helper is a name, not a path; what cannot be read is told without its co
       assert.equal(login, undefined);
       assert.match(
         complaints.join(''),
-        /^WARNING: "docker-credential-[^\n]* cannot be a credential helper's name\n$/,
+        /^WARNING: "docker-credential-[^\n]* cannot be the name of a credential helper\n$/,
       );
     });
   await inFolder({ credsStore: 'broken' }, async (ask, folder) => {

@@ -13,7 +13,7 @@ import { isJsonObject, type JsonValue, parseJson } from '#base/json.ts';
 /** What one asks the keeper of the passwords of Docker Hub for. */
 const HUB_KEY = 'https://index.docker.io/v1/';
 /** A path would run another program than a helper. */
-const HELPER_NAME = /^[\w.-]{1,128}$/;
+const KEEPER_NAME = /^[\w.-]{1,128}$/;
 /** In place of a user's name where the secret is a token for this registry. */
 const TOKEN_USER = '<token>';
 
@@ -59,9 +59,9 @@ function jsonOf(text: string): JsonValue | undefined {
 /** The answer of `docker-credential-NAME get`; undefined where it has none. */
 function askKeeper(name: string, key: string, source: LoginSource): Promise<string | undefined> {
   const program = `docker-credential-${name}`;
-  if (!HELPER_NAME.test(name)) {
+  if (!KEEPER_NAME.test(name)) {
     source.complain(
-      `WARNING: ${JSON.stringify(program.slice(0, 64))} cannot be a credential helper's name\n`,
+      `WARNING: ${JSON.stringify(program.slice(0, 64))} cannot be the name of a credential helper\n`,
     );
     return Promise.resolve(undefined);
   }
