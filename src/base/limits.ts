@@ -46,6 +46,15 @@ export const LIMITS = {
   /** Files in an archive of images, and those of them that are kept in memory. */
   archiveMembers: 65_536,
   archiveDocumentBytes: 32 * MIB,
+  /**
+   * Changes of one commit or import: their text, what variables and working directories become, characters
+   * of values times those of their patterns, substitutions within others, and ports.
+   */
+  changeTextBytes: 64 * KIB,
+  changeExpandedBytes: MIB,
+  changePatternSteps: 16 * MIB,
+  changeDepth: 100,
+  changePorts: 196_608,
   /** Images that an archive names, those named twice counted twice. */
   archiveImages: 1024,
   /** Layers that have arrived and are not unpacked yet, before the source has to wait. */

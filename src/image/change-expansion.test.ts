@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isEngineError } from '#base/errors.ts';
-import { expand } from './change-expansion.ts';
+import { ChangeBudget } from './change-budget.ts';
+import { ChangeEnvironment } from './change-environment.ts';
+import { expand, type ExpansionScope } from './change-expansion.ts';
 
-const SCOPE = { env: ['V=foo.bar.gz', 'E=', 'P=80 81', 'X=aXbXc', 'V2=no', 'V2=yes'], escape: '\\' };
+function scopeOf(env: readonly string[]): ExpansionScope {
+  return { env: new ChangeEnvironment(env), escape: '\\', budget: new ChangeBudget() };
+}
+
+const SCOPE = scopeOf(['V=foo.bar.gz', 'E=', 'P=80 81', 'X=aXbXc', 'V2=no', 'V2=yes']);
 
 const EXPANDED: readonly (readonly [text: string, word: string])[] = [
   ['$V2-${V2}', 'yes-yes'],
@@ -14,6 +20,7 @@ const EXPANDED: readonly (readonly [text: string, word: string])[] = [
   ['${Z:-${Q:-deep}}${Z:-\\}}', 'deep}'],
   ['${V%.*} ${V%%.*} ${V#*.} ${V##*.}', 'foo.bar foo bar.gz gz'],
   ['${V/o/0} ${V//o/0} ${V/q*/0}', 'f0o.bar.gz f00.bar.gz foo.bar.gz'],
+  ['${V#f*o} ${V##*o*} ${V%.*.*} ${V%%*z} ${V#x*}', 'o.bar.gz  foo  foo.bar.gz'],
   ['${X/X*/_} ${X//X/} ${X//?/-} ${X//*/-} ${X#*X} ${X%%X*}', 'a_ abc ----- - bXc a'],
 ];
 
@@ -49,9 +56,9 @@ test('what has no end or no meaning is refused', () => {
 });
 
 test('no pattern takes long', () => {
-  const env = [`V=${'a'.repeat(20_000)}`];
+  const scope = scopeOf([`V=${'a'.repeat(20_000)}`]);
   const started = performance.now();
-  for (const form of ['/', '//']) expand(`$\{V${form}a*a*a*a*a*b/x}`, { env, escape: '\\' });
-  expand('${V%%*a*a*a*a*a*b}', { env, escape: '\\' });
+  for (const form of ['/', '//']) expand(`$\{V${form}a*a*a*a*a*b/x}`, scope);
+  expand('${V%%*a*a*a*a*a*b}', scope);
   assert.ok(performance.now() - started < 2000);
 });

@@ -1,5 +1,7 @@
 import { EngineError } from '#base/errors.ts';
+import { LIMITS } from '#base/limits.ts';
 import { quote } from '#api/messages.ts';
+import type { ChangeBudget } from './change-budget.ts';
 import { removeMatch, replaceMatch } from './change-pattern.ts';
 import { isSpace } from './change-words.ts';
 
@@ -14,9 +16,10 @@ export interface Expanded {
 }
 
 export interface ExpansionScope {
-  /** `KEY=value`; the last of a key counts. */
-  readonly env: readonly string[];
+  /** By names. */
+  readonly env: { readonly get: (name: string) => string | undefined };
   readonly escape: string;
+  readonly budget: ChangeBudget;
 }
 
 const END = '';
@@ -50,19 +53,17 @@ class Words {
 
 class Expansion {
   readonly #chars: readonly string[];
-  readonly #env: ReadonlyMap<string, string>;
+  readonly #env: ExpansionScope['env'];
   readonly #escape: string;
+  readonly #budget: ChangeBudget;
   #at = 0;
+  #depth = 0;
 
-  constructor(text: string, { env, escape }: ExpansionScope) {
+  constructor(text: string, { env, escape, budget }: ExpansionScope) {
     this.#chars = [...text];
+    this.#env = env;
     this.#escape = escape;
-    this.#env = new Map(
-      env.map((entry): [string, string] => {
-        const at = entry.indexOf('=');
-        return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
-      }),
-    );
+    this.#budget = budget;
   }
 
   /** Up to `stop`, which is consumed. `raw` leaves what escapes in place: patterns know it themselves. */
@@ -150,7 +151,17 @@ class Expansion {
     return name;
   }
 
+  /** Counted at every depth: each of them has its own copy, and looks at all of it. */
   #dollar(): string {
+    const most = LIMITS.changeDepth;
+    if (++this.#depth > most) throw bad(`substitutions are nested deeper than ${most}`);
+    const text = this.#substituted();
+    this.#depth--;
+    this.#budget.addExpanded(Buffer.byteLength(text));
+    return text;
+  }
+
+  #substituted(): string {
     this.#at++;
     if (this.#peek() !== '{') {
       const name = this.#name();
@@ -196,7 +207,7 @@ class Expansion {
       }
       case '#':
       case '%':
-        return removeMatch(value ?? '', { how, pattern: word });
+        return removeMatch(value ?? '', { how, pattern: word, budget: this.#budget });
       default:
         throw bad(`unsupported modifier (${emptyIsUnset ? ':' : ''}${how || '\uFFFD'}) in substitution`);
     }
@@ -207,7 +218,7 @@ class Expansion {
     if (all) this.#at++;
     const pattern = this.#part('/', { raw: true, missing: "'/' in ${}" });
     const replacement = this.#part('}', { raw: true, missing: "'}'" });
-    return replaceMatch(this.#env.get(name) ?? '', { pattern, replacement, all });
+    return replaceMatch(this.#env.get(name) ?? '', { pattern, replacement, all, budget: this.#budget });
   }
 }
 

@@ -1,8 +1,9 @@
 import { EngineError } from '#base/errors.ts';
+import type { ChangeBudget } from './change-budget.ts';
 
 /*
  * Patterns of `${NAME#pattern}` and its kin: `*` is any text, `?` any character, no lists in brackets.
- * Matched without going back, so that no pattern takes longer than its length times the text's.
+ * No match takes longer than the pattern's length times the text's, wherever it begins; the budget has that.
  */
 
 const ANY_TEXT = Symbol('*');
@@ -30,52 +31,44 @@ function parsePattern(pattern: string): Token[] {
   return tokens;
 }
 
-/** Positions in the pattern, and those that may stand for no text after them. */
-function withEmpty(tokens: readonly Token[], positions: Iterable<number>): Set<number> {
-  const all = new Set<number>();
-  for (const position of positions) {
-    let at = position;
-    all.add(at);
-    while (tokens[at] === ANY_TEXT) all.add(++at);
-  }
-  return all;
-}
-
-/** Nothing here, or nothing from here to the text's end. */
 const NONE = -1;
-const NEVER = -2;
 
-/** Where a match that begins at `start` ends. */
-function matchEnd(
+/**
+ * For every place of the text, and its end: where a match that begins there ends, the longest or the
+ * shortest. From the end of the text to its beginning, each place needs only what is known about the next.
+ */
+function matchEnds(
   text: readonly string[],
   tokens: readonly Token[],
-  as: { readonly start: number; readonly longest: boolean },
-): number {
-  let positions = withEmpty(tokens, [0]);
-  let end = NONE;
-  for (let at = as.start; positions.size > 0; at++) {
-    if (positions.has(tokens.length)) {
-      end = at;
-      if (!as.longest) return end;
-    }
+  as: { readonly longest: boolean; readonly budget: ChangeBudget },
+): Int32Array {
+  as.budget.addPatternSteps((text.length + 1) * (tokens.length + 1));
+  const ends = new Int32Array(text.length + 1);
+  let here = new Int32Array(tokens.length + 1);
+  let next = new Int32Array(tokens.length + 1).fill(NONE);
+  for (let at = text.length; at >= 0; at--) {
     const c = text[at];
-    // What misses its end here would miss it from any later place too.
-    if (c === undefined) return end === NONE ? NEVER : end;
-    const next: number[] = [];
-    for (const position of positions) {
+    here[tokens.length] = at;
+    for (let position = tokens.length - 1; position >= 0; position--) {
       const token = tokens[position];
-      if (token === ANY_TEXT) next.push(position);
-      else if (token === c || token === ANY_CHARACTER) next.push(position + 1);
+      if (token === ANY_TEXT) {
+        const [none, some] = [here[position + 1] ?? NONE, next[position] ?? NONE];
+        const isSome = none === NONE || (some !== NONE && (as.longest ? some > none : some < none));
+        here[position] = isSome ? some : none;
+      } else {
+        here[position] = token === c || token === ANY_CHARACTER ? (next[position + 1] ?? NONE) : NONE;
+      }
     }
-    positions = withEmpty(tokens, next);
+    ends[at] = here[0] ?? NONE;
+    [here, next] = [next, here];
   }
-  return end;
+  return ends;
 }
 
 /** `#` from the beginning, `%` from the end; said twice, the longest match instead of the shortest. */
 export function removeMatch(
   value: string,
-  of: { readonly how: '#' | '%'; readonly pattern: string },
+  of: { readonly how: '#' | '%'; readonly pattern: string; readonly budget: ChangeBudget },
 ): string {
   const longest = of.pattern.startsWith(of.how);
   const tokens = parsePattern(longest ? of.pattern.slice(1) : of.pattern);
@@ -84,7 +77,8 @@ export function removeMatch(
     text.reverse();
     tokens.reverse();
   }
-  const rest = text.slice(Math.max(0, matchEnd(text, tokens, { start: 0, longest })));
+  const [end = NONE] = matchEnds(text, tokens, { longest, budget: of.budget });
+  const rest = text.slice(Math.max(0, end));
   if (of.how === '%') rest.reverse();
   return rest.join('');
 }
@@ -92,17 +86,24 @@ export function removeMatch(
 /** The longest match at each place; of all of them, or of the first. */
 export function replaceMatch(
   value: string,
-  of: { readonly pattern: string; readonly replacement: string; readonly all: boolean },
+  of: {
+    readonly pattern: string;
+    readonly replacement: string;
+    readonly all: boolean;
+    readonly budget: ChangeBudget;
+  },
 ): string {
   const tokens = parsePattern(of.pattern);
   const text = [...value];
+  const ends = matchEnds(text, tokens, { longest: true, budget: of.budget });
+  const addedBytes = Buffer.byteLength(of.replacement);
   let result = '';
   let copied = 0;
   for (let start = 0; start <= text.length; start++) {
-    const end = matchEnd(text, tokens, { start, longest: true });
-    if (end === NEVER) break;
+    const end = ends[start] ?? NONE;
     // No match of nothing right behind another.
     if (end === NONE || (end === start && start === copied && start > 0)) continue;
+    of.budget.addExpanded(addedBytes);
     result += text.slice(copied, start).join('') + of.replacement;
     copied = end;
     if (!of.all) break;

@@ -1,5 +1,5 @@
 import { EngineError } from '#base/errors.ts';
-import { jsonForm, nameValues, TRIMMED, WHITE } from './change-words.ts';
+import { jsonForm, nameValues, trimSpace, trimSpaceBefore, WHITE } from './change-words.ts';
 
 /*
  * From lines to statements: comments, continued lines, the `# escape=` directive, options before arguments.
@@ -39,13 +39,15 @@ function directives(lines: readonly string[]): Escape {
   const seen = new Set<string>();
   let escape: Escape = '\\';
   for (const line of lines) {
-    const match = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line.replace(TRIMMED.start, ''));
+    const match = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=([^]+)$/.exec(trimSpaceBefore(line));
     const name = match?.[1]?.toLowerCase() ?? '';
     if (!DIRECTIVES.has(name)) break;
     if (seen.has(name)) throw invalid(`only one ${name} parser directive can be used`);
     seen.add(name);
     if (name !== 'escape') continue;
-    const value = match?.[2] ?? '';
+    // White space alone is a value, too.
+    const given = match?.[2] ?? '';
+    const value = given.trim() || given.slice(-1);
     if (value !== '\\' && value !== '`')
       throw invalid(`invalid escape token '${value}' does not match \` or \\`);
     escape = value;
@@ -59,12 +61,14 @@ function joinLines(lines: readonly string[], escape: Escape): string[] {
   const joined: string[] = [];
   let open: string | null = null;
   for (const line of lines) {
-    const bare = line.replace(TRIMMED.start, '');
+    const bare = trimSpaceBefore(line);
     if (bare === '' || bare.startsWith('#')) continue;
     // Only the first line loses the white space before it.
-    const whole: string = open === null ? bare : open + line;
-    const goesOn = continued.test(open === null ? bare : line);
-    open = goesOn ? whole.replace(continued, '$1') : null;
+    const own = open === null ? bare : line;
+    const goesOn = continued.test(own);
+    // Only this line is looked at: what was put together before may be long, and lines many.
+    const whole: string = (open ?? '') + (goesOn ? own.replace(continued, '$1') : own);
+    open = goesOn ? whole : null;
     if (!goesOn) joined.push(whole);
   }
   if (open !== null) joined.push(open);
@@ -105,19 +109,18 @@ function flagAt(bytes: string, start: number): { flag: string; end: number } {
 }
 
 function splitStatement(original: string): Statement {
-  const trimmed = original.replace(TRIMMED.start, '').replace(TRIMMED.end, '');
+  const trimmed = trimSpace(original);
   const space = trimmed.search(WHITE);
   if (space < 0) return { instruction: trimmed, flags: [], text: '', original };
   const { flags, rest } = splitFlags(trimmed.slice(space));
-  const text = rest.replace(TRIMMED.start, '').replace(TRIMMED.end, '');
-  return { instruction: trimmed.slice(0, space), flags, text, original };
+  return { instruction: trimmed.slice(0, space), flags, text: trimSpace(rest), original };
 }
 
 /** Errors: `invalidArgument`. */
 function check(statement: Statement, escape: Escape): void {
   let { instruction, text } = statement;
-  while (instruction.toLowerCase() === 'onbuild' && text !== '')
-    ({ instruction, text } = splitStatement(text));
+  // A second ONBUILD is refused later; there is no need to look for what follows thousands of them.
+  if (instruction.toLowerCase() === 'onbuild') ({ instruction, text } = splitStatement(text));
   const name = instruction.toLowerCase();
   if (name === 'env' || name === 'label') nameValues({ instruction: name.toUpperCase(), text, escape });
   else if (MAYBE_JSON.has(name)) jsonForm(text);

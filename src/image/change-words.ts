@@ -4,12 +4,24 @@ import { quote } from '#api/messages.ts';
 /** White space between arguments. */
 export const WHITE = /[\t\v\f\r ]+/;
 const SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
-/** White space around things: more of it counts. */
-export const TRIMMED = { start: new RegExp(`^${SPACE}+`), end: new RegExp(`${SPACE}+$`) } as const;
+const SPACES_BEFORE = new RegExp(`^${SPACE}+`);
 const ONE_SPACE = new RegExp(`^${SPACE}$`);
 
+/** White space around things: more characters count than between arguments. */
 export function isSpace(c: string): boolean {
-  return ONE_SPACE.test(c);
+  // Most characters are none, and expansion asks about each of many.
+  return (c <= ' ' || c > '~') && ONE_SPACE.test(c);
+}
+
+export function trimSpaceBefore(text: string): string {
+  return text.replace(SPACES_BEFORE, '');
+}
+
+/** No expression for those at the end: it would begin anew at each of many that are in the middle. */
+export function trimSpace(text: string): string {
+  let end = text.length;
+  while (end > 0 && isSpace(text.charAt(end - 1))) end--;
+  return trimSpaceBefore(text.slice(0, end));
 }
 
 /**

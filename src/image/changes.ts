@@ -2,7 +2,9 @@ import { EngineError } from '#base/errors.ts';
 import { invalidSignal, unsupportedChange } from '#api/messages.ts';
 import { parseSignal } from '#base/signals.ts';
 import type { ImageDefaults } from '#oci/image-config.ts';
-import { expand, type ExpansionScope } from './change-expansion.ts';
+import { ChangeBudget, checkChangeText } from './change-budget.ts';
+import { ChangeEnvironment } from './change-environment.ts';
+import { expand } from './change-expansion.ts';
 import { parseFlags } from './change-flags.ts';
 import { exposedPorts } from './change-ports.ts';
 import { type Escape, parseStatements, type Statement } from './change-statements.ts';
@@ -11,12 +13,22 @@ import { healthcheckChange } from './healthcheck-change.ts';
 
 type Mutable = { -readonly [K in keyof ImageDefaults]: ImageDefaults[K] };
 
-/** What the instructions so far came to. */
+/** What the instructions so far came to. What grows is added to, never copied: instructions are many. */
 interface State {
   readonly defaults: Mutable;
+  readonly env: ChangeEnvironment;
+  readonly labels: Map<string, string>;
+  readonly exposedPorts: Set<string>;
+  readonly volumes: Set<string>;
+  readonly onBuild: string[];
+  /** Those of them that the instructions are about; the others stay as they were. */
+  readonly changed: Set<Grown>;
   readonly escape: Escape;
+  readonly budget: ChangeBudget;
   commandSet: boolean;
 }
+
+type Grown = 'env' | 'labels' | 'exposedPorts' | 'volumes' | 'onBuild';
 
 /** What an instruction does. Mistakes that do not depend on those before it were found already. */
 type Effect = (state: State) => void;
@@ -33,13 +45,30 @@ function needsArgument(instruction: string, count: 'one' | 'exactly one'): Engin
   return invalid(`${instruction} ${how}`);
 }
 
-function scopeOf({ defaults, escape }: State): ExpansionScope {
-  return { env: defaults.env ?? [], escape };
+function initialState(defaults: ImageDefaults, escape: Escape): State {
+  return {
+    defaults: { ...defaults },
+    env: new ChangeEnvironment(defaults.env ?? []),
+    labels: new Map(Object.entries(defaults.labels ?? {})),
+    exposedPorts: new Set(defaults.exposedPorts),
+    volumes: new Set(defaults.volumes),
+    onBuild: [...(defaults.onBuild ?? [])],
+    changed: new Set(),
+    escape,
+    budget: new ChangeBudget(),
+    commandSet: false,
+  };
 }
 
-function union(list: readonly string[] | null, more: readonly string[]): string[] | null {
-  const all = [...new Set([...(list ?? []), ...more])];
-  return all.length === 0 ? null : all;
+function changedDefaults(state: State): ImageDefaults {
+  const { defaults, changed } = state;
+  const orNull = (all: ReadonlySet<string>): string[] | null => (all.size === 0 ? null : [...all]);
+  if (changed.has('env')) defaults.env = state.env.list;
+  if (changed.has('labels')) defaults.labels = Object.fromEntries(state.labels);
+  if (changed.has('exposedPorts')) defaults.exposedPorts = orNull(state.exposedPorts);
+  if (changed.has('volumes')) defaults.volumes = orNull(state.volumes);
+  if (changed.has('onBuild')) defaults.onBuild = state.onBuild;
+  return defaults;
 }
 
 /** `["a","b"]`, or a line for the shell. */
@@ -74,29 +103,23 @@ function pairs(
   if (list.length === 0) throw needsArgument(of.instruction, 'one');
   if (list.some(([name]) => name === '')) throw invalid(`${of.instruction} names can not be blank`);
   return (state) => {
-    const scope = scopeOf(state);
-    return list.map(([name, value]) => [expand(name, scope).word, expand(value, scope).word]);
+    return list.map(([name, value]) => [expand(name, state).word, expand(value, state).word]);
   };
 }
 
 function environment(statement: Statement, escape: Escape): Effect {
   const expanded = pairs(statement, { instruction: 'ENV', escape });
   return (state) => {
-    const env = [...(state.defaults.env ?? [])];
-    for (const [name, value] of expanded(state)) {
-      const at = env.findIndex((entry) => entry.startsWith(`${name}=`));
-      if (at < 0) env.push(`${name}=${value}`);
-      else env[at] = `${name}=${value}`;
-    }
-    state.defaults.env = env;
+    for (const [name, value] of expanded(state)) state.env.set(name, value);
+    state.changed.add('env');
   };
 }
 
 function labels(statement: Statement, escape: Escape): Effect {
   const expanded = pairs(statement, { instruction: 'LABEL', escape });
   return (state) => {
-    const { defaults } = state;
-    defaults.labels = Object.fromEntries([...Object.entries(defaults.labels ?? {}), ...expanded(state)]);
+    for (const [name, value] of expanded(state)) state.labels.set(name, value);
+    state.changed.add('labels');
   };
 }
 
@@ -105,8 +128,10 @@ function expose({ text, flags }: Statement): Effect {
   parseFlags(flags, []);
   const words = text.split(WHITE).sort();
   return (state) => {
-    const expanded = words.flatMap((word) => expand(word, scopeOf(state)).words);
-    state.defaults.exposedPorts = union(state.defaults.exposedPorts, expanded.flatMap(exposedPorts));
+    const { budget } = state;
+    const expanded = new Set(words.flatMap((word) => expand(word, state).words));
+    for (const word of expanded) for (const port of exposedPorts(word, budget)) state.exposedPorts.add(port);
+    state.changed.add('exposedPorts');
   };
 }
 
@@ -117,9 +142,10 @@ function volumes({ text, flags }: Statement): Effect {
   const empty = (): EngineError => invalid('VOLUME specified can not be an empty string');
   if (paths.includes('')) throw empty();
   return (state) => {
-    const expanded = paths.map((path) => expand(path, scopeOf(state)).word);
+    const expanded = paths.map((path) => expand(path, state).word);
     if (expanded.includes('')) throw empty();
-    state.defaults.volumes = union(state.defaults.volumes, expanded);
+    for (const path of expanded) state.volumes.add(path);
+    state.changed.add('volumes');
   };
 }
 
@@ -127,7 +153,7 @@ function user({ text, flags }: Statement): Effect {
   if (text === '') throw needsArgument('USER', 'exactly one');
   parseFlags(flags, []);
   return (state) => {
-    state.defaults.user = expand(text, scopeOf(state)).word;
+    state.defaults.user = expand(text, state).word;
   };
 }
 
@@ -135,10 +161,13 @@ function workingDirectory({ text, flags }: Statement): Effect {
   if (text === '') throw needsArgument('WORKDIR', 'exactly one');
   parseFlags(flags, []);
   return (state) => {
-    const path = expand(text, scopeOf(state)).word;
+    const path = expand(text, state).word;
     if (path === '') throw invalid('cannot normalize nothing');
+    const whole = path.startsWith('/') ? path : `${state.defaults.workingDir}/${path}`;
+    // Below a long directory, each of many short ones is as long.
+    state.budget.addExpanded(Buffer.byteLength(whole));
     const parts: string[] = [];
-    for (const part of (path.startsWith('/') ? path : `${state.defaults.workingDir}/${path}`).split('/')) {
+    for (const part of whole.split('/')) {
       if (part === '..') parts.pop();
       else if (part !== '' && part !== '.') parts.push(part);
     }
@@ -149,7 +178,9 @@ function workingDirectory({ text, flags }: Statement): Effect {
 /** Numbers are taken as they are: what the kernel has depends on the machine. */
 function isSignal(text: string): boolean {
   if (!/^[-+]?\d+$/.test(text)) return (parseSignal(text) ?? 0) !== 0;
-  const number = BigInt(text.replace(/^\+/, ''));
+  const [, sign = '', digits] = /^([-+]?)0*(\d{1,19})$/.exec(text) ?? [];
+  if (digits === undefined) return false;
+  const number = BigInt(sign === '-' ? `-${digits}` : digits);
   return number !== 0n && number < MOST_NUMBER && number >= -MOST_NUMBER;
 }
 
@@ -157,7 +188,7 @@ function isSignal(text: string): boolean {
 function stopSignal({ text }: Statement): Effect {
   if (text === '') throw needsArgument('STOPSIGNAL', 'exactly one');
   return (state) => {
-    const signal = expand(text, scopeOf(state)).word;
+    const signal = expand(text, state).word;
     if (!isSignal(signal)) throw invalid(invalidSignal(signal));
     state.defaults.stopSignal = signal;
   };
@@ -177,8 +208,9 @@ function trigger({ text, flags, original }: Statement): Effect {
   if (instruction === 'ONBUILD') throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
   if (instruction === 'MAINTAINER' || instruction === 'FROM')
     throw invalid(`${instruction} isn't allowed as an ONBUILD trigger`);
-  return ({ defaults }) => {
-    defaults.onBuild = [...(defaults.onBuild ?? []), original.replace(/^\s*ONBUILD\s*/i, '')];
+  return ({ onBuild, changed }) => {
+    onBuild.push(original.replace(/^\s*ONBUILD\s*/i, ''));
+    changed.add('onBuild');
   };
 }
 
@@ -202,7 +234,9 @@ const EFFECTS: Readonly<Record<string, (statement: Statement, escape: Escape) =>
  */
 export function applyChanges(defaults: ImageDefaults, changes: readonly string[]): ImageDefaults {
   if (changes.length === 0) return defaults;
-  const { list, escape } = parseStatements(changes.join('\n'));
+  const text = changes.join('\n');
+  checkChangeText(text);
+  const { list, escape } = parseStatements(text);
   const known = list.map((statement) => {
     const name = statement.instruction.toLowerCase();
     const effectOf = Object.hasOwn(EFFECTS, name) ? EFFECTS[name] : undefined;
@@ -210,7 +244,7 @@ export function applyChanges(defaults: ImageDefaults, changes: readonly string[]
     return () => effectOf(statement, escape);
   });
   const effects = known.map((effectOf) => effectOf());
-  const state: State = { defaults: { ...defaults }, escape, commandSet: false };
+  const state = initialState(defaults, escape);
   for (const effect of effects) effect(state);
-  return state.defaults;
+  return changedDefaults(state);
 }
