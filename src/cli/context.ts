@@ -1,5 +1,6 @@
 import type { EngineClient } from '#api/client/client.ts';
 import { ApiError } from '#api/client/errors.ts';
+import { errorMessage } from '#base/errors.ts';
 import type { CommandDefinition } from './command-table.ts';
 import type { FlagValues } from './flags.ts';
 
@@ -44,9 +45,8 @@ export async function forEachArgument(
       if (line !== undefined) context.print(`${line}\n`);
     } catch (error) {
       failed = true;
-      const text = error instanceof Error ? error.message : String(error);
       const hint = error instanceof ApiError ? error.hint : undefined;
-      context.complain(`Error response from daemon: ${withHint(text, hint)}\n`);
+      context.complain(`Error response from daemon: ${withHint(errorMessage(error), hint)}\n`);
     }
   }
   return failed ? 1 : 0;

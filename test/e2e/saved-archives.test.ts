@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tar } from '../integration/storage/archive-builder.ts';
 import type { TestDaemon } from '../support/daemon.ts';
 import { e2e } from '../support/e2e.ts';
+import { serveFile } from '../support/file-server.ts';
 
 const FOLDER = join(import.meta.dirname, '../reference/archives');
 
@@ -68,20 +67,6 @@ const server = require('node:http').createServer((request, response) => response
 server.listen(8080, '198.18.0.1', () => console.log('ready'));
 `;
 
-/** One file, in the daemon's network. */
-async function serve(daemon: TestDaemon, file: string): Promise<AsyncDisposable> {
-  const command = [`--net=/run/netns/${daemon.network}`, '--', process.execPath, '-e', SERVER, file];
-  const child = spawn('nsenter', command, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(child.stdout, 'data');
-  return {
-    [Symbol.asyncDispose]: async () => {
-      const closed = once(child, 'close');
-      child.kill('SIGKILL');
-      await closed;
-    },
-  };
-}
-
 e2e(
   'an archive packed with bzip2 is imported from a file, stdin and a URL',
   { images: [] },
@@ -92,7 +77,7 @@ e2e(
     await importedLayer(daemon, 'from:file');
     await daemon.mustDocker(['import', '-', 'from:stdin'], { input: packed });
     await importedLayer(daemon, 'from:stdin');
-    await using _server = await serve(daemon, path);
+    await using _server = await serveFile(daemon, { program: SERVER, file: path });
     await daemon.mustDocker(['import', 'http://198.18.0.1:8080/layer.tar.bz2', 'from:url']);
     await importedLayer(daemon, 'from:url');
     // Few readers know bzip2: it is saved in another form, and loads again.

@@ -7,7 +7,7 @@ import { digestHex, type Digest } from '#oci/digest.ts';
 import { parseManifestOrIndex } from '#oci/manifest.ts';
 import { formatPlatform, isPlatform, platformRank, type Platform } from '#oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag, type Reference } from '#oci/reference.ts';
-import { offersHint } from '../pull/choose-platform.ts';
+import { bestFirst, offersHint } from '../pull/choose-platform.ts';
 import type { ArchiveIndex } from './archive-index.ts';
 import { checkImageCount, type OfferedImage } from './docker-archive.ts';
 
@@ -49,11 +49,7 @@ function rankOf({ platform }: Descriptor, { asked, host }: LayoutPlatforms): num
 }
 
 function choose(manifests: readonly Descriptor[], platforms: LayoutPlatforms): Descriptor {
-  const ranked = manifests.flatMap((entry) => {
-    const rank = rankOf(entry, platforms);
-    return rank === null ? [] : [{ entry, rank }];
-  });
-  const [best, second] = ranked.toSorted((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank));
+  const [best, second] = bestFirst(manifests, (entry) => rankOf(entry, platforms));
   // Of several that name no platform any could be meant.
   if (best !== undefined && (best.rank !== Infinity || second === undefined)) return best.entry;
   const { os, architecture } = platforms.host;

@@ -14,17 +14,28 @@ const SHOWN = 10;
 /** What is not written like this comes from a registry or an archive that means no good. */
 const SHOWABLE = /^[\w.+()/-]{1,64}$/;
 
+/** Those that have a rank (0 is the best); equal ones stay in their order. */
+export function bestFirst(
+  entries: readonly Descriptor[],
+  rankOf: (entry: Descriptor) => number | null,
+): readonly { readonly entry: Descriptor; readonly rank: number }[] {
+  const ranked = entries.flatMap((entry) => {
+    const rank = rankOf(entry);
+    return rank === null ? [] : [{ entry, rank }];
+  });
+  // Infinity less itself is no number.
+  return ranked.toSorted((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank));
+}
+
 /**
  * The entry of a list for a platform, `undefined` meaning this machine's: the best that it runs, the first of
  * equal ones. An entry that names no platform is taken where nothing else fits. Errors: `notFound` with the
  * reference's text.
  */
 export function choosePlatform(index: ImageIndex, asked: Platform | undefined, host: Platform): Descriptor {
-  const ranked = index.manifests.flatMap((entry) => {
-    const rank = entry.platform === undefined ? Infinity : platformRank(asked ?? host, entry.platform);
-    return rank === null ? [] : [{ entry, rank }];
-  });
-  const [best] = ranked.toSorted((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank));
+  const [best] = bestFirst(index.manifests, ({ platform }) =>
+    platform === undefined ? Infinity : platformRank(asked ?? host, platform),
+  );
   if (best !== undefined) return best.entry;
   const { os, architecture } = host;
   throw new EngineError('notFound', noMatchingManifest(formatPlatform(asked ?? { os, architecture })), {

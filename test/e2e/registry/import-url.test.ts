@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import type { TestDaemon } from '../../support/daemon.ts';
 import { e2e } from '../../support/e2e.ts';
+import { serveFile } from '../../support/file-server.ts';
 import { imageArchive } from '../../support/images.ts';
 
 /** Serves one file at /rootfs.tar, and cuts it in half at /half.tar. */
@@ -21,22 +19,9 @@ createServer((request, response) => {
 }).listen(8080, '198.18.0.1', () => console.log('ready'));
 `;
 
-async function serve(daemon: TestDaemon, file: string): Promise<AsyncDisposable> {
-  const command = [`--net=/run/netns/${daemon.network}`, '--', process.execPath, '-e', SERVER, file];
-  const child = spawn('nsenter', command, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(child.stdout, 'data');
-  return {
-    [Symbol.asyncDispose]: async () => {
-      const closed = once(child, 'close');
-      child.kill('SIGKILL');
-      await closed;
-    },
-  };
-}
-
 e2e('import from an address', { images: [] }, async (daemon) => {
   const rootfs = await imageArchive('rootfs');
-  await using _server = await serve(daemon, rootfs);
+  await using _server = await serveFile(daemon, { program: SERVER, file: rootfs });
   const at = 'http://198.18.0.1:8080';
   const query = (from: string): string =>
     `/v1.51/images/create?fromSrc=${encodeURIComponent(from)}&repo=imp&tag=1`;
