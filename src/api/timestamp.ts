@@ -19,7 +19,8 @@ export function parseTimestampNanos(text: string | null | undefined): bigint | n
   return BigInt(whole.replace('+', '')) * NANOS_PER_SECOND + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
 }
 
-const NANOS_OF_UNIT: ReadonlyMap<string, number> = new Map([
+/** Units of durations, as Go spells them. */
+export const NANOS_OF_UNIT: ReadonlyMap<string, number> = new Map([
   ['ns', 1],
   ['us', 1e3],
   ['µs', 1e3],
@@ -31,7 +32,7 @@ const NANOS_OF_UNIT: ReadonlyMap<string, number> = new Map([
 ]);
 const DURATION = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/;
 /** Longer ones are none. */
-const MAX_DURATION_NANOS = 2 ** 63;
+export const MAX_DURATION_NANOS = 2 ** 63;
 
 /** `1h30m`, `-1.5h`; null when it is no duration. */
 function durationNanos(text: string): bigint | null {

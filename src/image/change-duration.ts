@@ -1,20 +1,9 @@
 import { EngineError } from '#base/errors.ts';
+import { MAX_DURATION_NANOS, NANOS_OF_UNIT } from '#api/timestamp.ts';
 
 /*
  * Durations as Go reads and refuses them: `1h30m`, `1.5s`, `-2ms`, `0`.
  */
-
-const UNITS: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  μs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
-const MOST_NS = 2 ** 63;
 
 /** ASCII as it is, everything else byte by byte. */
 function quoted(text: string): string {
@@ -38,15 +27,15 @@ export function goDuration(text: string): number {
   let sum = 0;
   while (rest !== '') {
     const number = /^(?:\d+\.?\d*|\.\d+)/.exec(rest)?.[0];
-    if (number === undefined || Number.parseInt(number, 10) >= MOST_NS) throw bad('invalid');
+    if (number === undefined || Number.parseInt(number, 10) >= MAX_DURATION_NANOS) throw bad('invalid');
     rest = rest.slice(number.length);
     const unit = /^[^.\d]*/.exec(rest)?.[0] ?? '';
     rest = rest.slice(unit.length);
     if (unit === '') throw bad('missing unit in');
-    const scale = Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
+    const scale = NANOS_OF_UNIT.get(unit);
     if (scale === undefined) throw bad(`unknown unit ${quoted(unit)} in`);
     sum += Number(number) * scale;
-    if (sum >= MOST_NS) throw bad('invalid');
+    if (sum >= MAX_DURATION_NANOS) throw bad('invalid');
   }
   return Math.trunc(negative ? -sum : sum);
 }

@@ -1,6 +1,6 @@
 import { EngineError } from '#base/errors.ts';
 import type { Healthcheck } from '#oci/image-config.ts';
-import { badInteger, quote } from '#api/messages.ts';
+import { badInteger, integerRange, quote } from '#api/messages.ts';
 import { goDuration } from './change-duration.ts';
 import { parseFlags } from './change-flags.ts';
 import type { Statement } from './change-statements.ts';
@@ -36,8 +36,7 @@ function retriesOf(text: string): number {
   if (text === '') return 0;
   const value = Number(text);
   if (!/^[-+]?\d+$/.test(text)) throw invalid(badInteger('ParseInt', text));
-  if (value < -(2 ** 31) || value > 2 ** 31 - 1)
-    throw invalid(`strconv.ParseInt: parsing ${quote(text)}: value out of range`);
+  if (value < -(2 ** 31) || value > 2 ** 31 - 1) throw invalid(integerRange('ParseInt', text));
   if (value < 0) throw invalid(`--retries cannot be negative (${value})`);
   return value;
 }
